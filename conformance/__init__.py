@@ -1,0 +1,17 @@
+"""The conformance suite: checks that judge any executor class by the rules of the contract."""
+
+from __future__ import annotations
+
+#: The suite's modules in the order in which they run; each holds one chapter of the contract.
+CHECK_MODULES = (
+    "test_construction",
+    "test_serialization",
+    "test_context",
+    "test_streams",
+    "test_lifecycle",
+    "test_results",
+    "test_time_limits",
+    "test_retries",
+    "test_cancellation",
+    "test_concurrency",
+)

@@ -1,0 +1,54 @@
+"""What a check is: a function that judges one rule on one subject, and the ways it can end."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .rules import RULES
+
+if TYPE_CHECKING:
+    from .subject import Subject
+
+
+class RuleViolation(AssertionError):
+    """The subject broke the rule; the message is the whole explanation for its author."""
+
+
+class NotApplicable(Exception):
+    """The subject honestly lacks what the rule speaks of; never a pass."""
+
+
+class CouldNotRun(Exception):
+    """What the rule needs could not be had, or not be found out; never a pass."""
+
+
+def check(rule_id: str) -> Callable[[Callable[[Subject], None]], Callable[..., None]]:
+    """Make a function the check of the rule `rule_id`.
+
+    The function takes the subject and returns when the rule is kept; otherwise it ends in
+    `subject.fail(...)`, `subject.not_applicable(...)` or `subject.could_not_run(...)`.
+    """
+    rule = RULES[rule_id]
+
+    def decorate(function: Callable[[Subject], None]) -> Callable[..., None]:
+        # Not functools.wraps: pytest would follow __wrapped__ and look for a fixture "subject".
+        def judged(asyncexec_subject: Subject) -> None:
+            __tracebackhide__ = True
+            asyncexec_subject.judge(rule, function)
+
+        functools.update_wrapper(judged, function, updated=())
+        del judged.__wrapped__  # type: ignore[attr-defined]
+        judged.__annotations__ = {}
+        judged.rule = rule  # type: ignore[attr-defined]
+        return pytest.mark.asyncexec(rule=rule_id)(judged)  # type: ignore[no-any-return]
+
+    return decorate
+
+
+def checks_of(module: Any) -> list[Callable[..., None]]:
+    """The checks that `module` defines, in the order of their definition."""
+    return [item for item in vars(module).values() if hasattr(item, "rule")]

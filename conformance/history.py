@@ -1,0 +1,164 @@
+"""What was awaited under an executor, with which metadata and in which order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import inspect
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from unittest import mock
+
+Method = Literal["setup", "run", "teardown"]
+Step = Literal["begins", "returns", "raises", "is cancelled"]
+
+METHODS: tuple[Method, ...] = ("setup", "run", "teardown")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One step of one call of `setup`, `run` or `teardown`."""
+
+    call: int
+    method: Method
+    step: Step
+    metadata: Any
+    error: str = ""
+    thread: int = 0
+
+    @property
+    def dispatch_id(self) -> Any:
+        """The dispatch the call belongs to, or None where its metadata does not say."""
+        return self.metadata.get("dispatch_id") if isinstance(self.metadata, dict) else None
+
+    def __str__(self) -> str:
+        tail = f": {self.error}" if self.error else ""
+        return f"{self.method} {self.step}{tail}  [{self._of_whom()}]"
+
+    def _of_whom(self) -> str:
+        if not isinstance(self.metadata, dict):
+            return f"task_metadata is {self.metadata!r}"
+        return f"{self.metadata.get('dispatch_id')}, node {self.metadata.get('node_id')}"
+
+
+@dataclass(slots=True)
+class History:
+    """The events of one check, in the order in which they happened."""
+
+    events: list[Event] = field(default_factory=list)
+
+    def of(self, dispatch_id: str) -> History:
+        """The part of the history that belongs to one dispatch."""
+        return History([event for event in self.events if event.dispatch_id == dispatch_id])
+
+    def count(self, method: Method, step: Step = "begins") -> int:
+        """How often `method` made this step."""
+        return sum(event.method == method and event.step == step for event in self.events)
+
+    def beginnings(self) -> list[Method]:
+        """The methods in the order in which they were begun."""
+        return [event.method for event in self.events if event.step == "begins"]
+
+    def metadata(self, method: Method) -> list[Any]:
+        """What each call of `method` was given as `task_metadata`, as it was at its beginning."""
+        return [e.metadata for e in self.events if e.method == method and e.step == "begins"]
+
+    def __str__(self) -> str:
+        if not self.events:
+            return "(neither setup, run nor teardown was called)"
+        return "\n".join(f"{number:>3}  {event}" for number, event in enumerate(self.events, 1))
+
+
+Replacement = Callable[..., Any]
+
+
+@contextlib.contextmanager
+def recorded(cls: type, **replacements: Replacement) -> Iterator[History]:
+    """Record what happens to the instances of `cls`, and change what its methods do.
+
+    Each keyword (`setup`, `run`, `teardown`) is a function that is called as
+    `replacement(original, executor, *args, **kwargs)` in the method's place; `original` is the
+    method itself, bound. It may be a coroutine function where the executor's method is one.
+
+    The methods are patched on the class for the length of the block: a subclass would fire
+    registries and break `type(self) is X`, an attribute of the instance would land in `to_dict`.
+    """
+    history = History()
+    numbers = itertools.count(1)
+    with contextlib.ExitStack() as stack:
+        for method in METHODS:
+            original = getattr(cls, method, None)
+            if original is None:
+                continue
+            wrapper = _wrapper(method, original, history, numbers, replacements.get(method))
+            stack.enter_context(mock.patch.object(cls, method, wrapper))
+        yield history
+
+
+def _wrapper(
+    method: Method,
+    original: Callable[..., Any],
+    history: History,
+    numbers: Iterator[int],
+    replacement: Replacement | None,
+) -> Callable[..., Any]:
+    def call(executor: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if replacement is None:
+            return original(executor, *args, **kwargs)
+
+        def bound(*args: Any, **kwargs: Any) -> Any:
+            return original(executor, *args, **kwargs)
+
+        return replacement(bound, executor, *args, **kwargs)
+
+    def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[..., None]:
+        number = next(numbers)
+        metadata = _metadata(method, args, kwargs)
+
+        def add(step: Step, error: str = "") -> None:
+            event = Event(number, method, step, metadata, error, threading.get_ident())
+            history.events.append(event)
+
+        add("begins")
+        return add
+
+    if not inspect.iscoroutinefunction(original):
+
+        def synchronous(self: Any, *args: Any, **kwargs: Any) -> Any:
+            add = begin(args, kwargs)
+            try:
+                value = call(self, args, kwargs)
+            except BaseException as error:
+                add("raises", repr(error))
+                raise
+            add("returns")
+            return value
+
+        return synchronous
+
+    async def asynchronous(self: Any, *args: Any, **kwargs: Any) -> Any:
+        add = begin(args, kwargs)
+        try:
+            value = call(self, args, kwargs)
+            if inspect.isawaitable(value):
+                value = await value
+        except asyncio.CancelledError:
+            add("is cancelled")
+            raise
+        except BaseException as error:
+            add("raises", repr(error))
+            raise
+        add("returns")
+        return value
+
+    return asynchronous
+
+
+def _metadata(method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    position = 3 if method == "run" else 0
+    given = kwargs.get("task_metadata", args[position] if len(args) > position else None)
+    return copy.deepcopy(given)

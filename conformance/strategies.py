@@ -1,0 +1,125 @@
+"""What hypothesis draws, and the one profile it draws with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis import strategies as st
+
+T = TypeVar("T")
+
+
+def for_all(
+    strategy: st.SearchStrategy[T],
+    judge: Callable[[T], None],
+    *,
+    examples: int,
+    shrink: bool = True,
+) -> None:
+    """Judge `examples` values drawn from `strategy`; the same ones every time.
+
+    Every setting is given, so that neither the user's hypothesis profile nor a seed or a
+    database of theirs can change a verdict. `shrink=False` is for values that cost a task each.
+    """
+    phases = [Phase.explicit, Phase.generate] + ([Phase.shrink] if shrink else [])
+
+    @settings(
+        max_examples=examples,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=phases,
+        verbosity=Verbosity.quiet,
+        print_blob=False,
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+        stateful_step_count=50,
+        backend="hypothesis",
+    )
+    @given(strategy)
+    def judge_one(value: T) -> None:
+        judge(value)
+
+    judge_one()
+
+
+#: Any text that can be encoded, with the line ends and the controls that tools trip over.
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+
+json_scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    texts,
+)
+
+#: Values that JSON carries exactly.
+json_values = st.recursive(
+    json_scalars,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(texts, inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+_hashables = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=10), st.binary(max_size=10)
+)
+
+#: Values of every built-in kind that pickle carries.
+picklable_values = st.recursive(
+    st.one_of(
+        _hashables,
+        st.complex_numbers(),
+        st.decimals(),
+        st.fractions(),
+        st.datetimes(),
+        st.timedeltas(),
+        st.uuids(),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.tuples(inner, inner),
+        st.dictionaries(_hashables, inner, max_size=4),
+        st.sets(_hashables, max_size=4),
+        st.frozensets(_hashables, max_size=4),
+        st.binary(max_size=10).map(bytearray),
+    ),
+    max_leaves=10,
+)
+
+
+def same(left: Any, right: Any) -> bool:
+    """Whether two values are equal and of the same types all the way down.
+
+    Unlike `==` it tells 1 from True and 1.0 and 0.0 from -0.0, and takes NaN for itself.
+    """
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, float):
+        return (math.isnan(left) and math.isnan(right)) or (
+            left == right and math.copysign(1, left) == math.copysign(1, right)
+        )
+    if isinstance(left, complex):
+        return same(left.real, right.real) and same(left.imag, right.imag)
+    if isinstance(left, dict):
+        return len(left) == len(right) and all(
+            same(k1, k2) and same(v1, v2)
+            for (k1, v1), (k2, v2) in zip(left.items(), right.items(), strict=True)
+        )
+    if isinstance(left, list | tuple):
+        return len(left) == len(right) and all(map(same, left, right))
+    if isinstance(left, set | frozenset):
+        # NaN is equal to nothing, so that membership cannot tell.
+        return sorted(map(_key, left)) == sorted(map(_key, right))
+    if type(left).__eq__ is object.__eq__:
+        return vars(left) == vars(right) if hasattr(left, "__dict__") else True
+    return bool(left == right) or repr(left) == repr(right)
+
+
+def _key(value: Any) -> tuple[str, str]:
+    return type(value).__name__, repr(value)

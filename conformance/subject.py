@@ -1,0 +1,435 @@
+"""The executor under test: how it is built, what it can do, and what was found out about it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import io
+import itertools
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NoReturn, TypeVar
+
+from ..executor import AsyncBaseExecutor
+from ..targets import Target
+from .beacon import Beacon
+from .check import CouldNotRun, NotApplicable, RuleViolation
+from .history import History, Replacement, recorded
+from .host import NativeHost, Seen, TemplateHost, host_for
+from .loop import Hang, WatchedLoop
+from .probes import ByValue, look_around
+from .rules import Rule
+
+T = TypeVar("T")
+
+Outcome = Literal["passed", "failed", "waived", "not_applicable", "could_not_run", "not_run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """How the check of one rule ended."""
+
+    rule_id: str
+    outcome: Outcome
+    message: str = ""
+    inherited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """What one built executor and one trivial task showed."""
+
+    build_error: str = ""
+    run_error: str = ""
+    place: str = ""
+    shared_files: bool = False
+    reaches_beacon: bool = False
+    captures_streams: bool = False
+    cancels: bool = False
+    cannot: frozenset[str] = frozenset()
+
+    @property
+    def summary(self) -> str:
+        """One line for people: what this executor can do."""
+        if self.build_error:
+            return f"could not be built: {_first_line(self.build_error)}"
+        if self.run_error:
+            return f"builds, but runs no task: {_first_line(self.run_error)}"
+        facts = [
+            f"tasks run in {self.place}",
+            "shared files" if self.shared_files else "no shared files",
+            "streams captured" if self.captures_streams else "streams not captured",
+            "cancel of its own" if self.cancels else "no cancel of its own",
+        ]
+        if self.cannot:
+            facts.append(f"declares that it cannot: {', '.join(sorted(self.cannot))}")
+        return ", ".join(facts)
+
+
+class Subject:
+    """One target under judgement.
+
+    Checks use it to build executors, to run tasks and to end: `fail`, `not_applicable`,
+    `could_not_run`.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.findings: dict[str, Finding] = {}
+        self.rule: Rule | None = None
+        self.folder = Path(tempfile.mkdtemp(prefix="asyncexec-"))
+        self._loop: WatchedLoop | None = None
+        self._dispatches = itertools.count(1)
+        self._preflight: Preflight | None = None
+        self._template_host = False
+
+    # ---- building ------------------------------------------------------------------------
+
+    def build(self, **attributes: Any) -> Any:
+        """A fresh executor from the target, with these attributes set on it."""
+        executor = self.target.build()
+        for name, value in attributes.items():
+            try:
+                setattr(executor, name, value)
+            except Exception as error:
+                raise CouldNotRun(
+                    f"the attribute {name!r} of the executor cannot be set: {error!r}"
+                ) from error
+        return executor
+
+    @property
+    def cls(self) -> type:
+        """The class that is judged."""
+        if self.target.is_class and isinstance(self.target.build, type):
+            return self.target.build
+        return type(self.build())
+
+    def construct(self, **arguments: Any) -> Any:
+        """Call the class itself, with these arguments.
+
+        What its constructor demands beyond them is taken from the attributes of the same name
+        of an executor that the target built.
+
+        Raises:
+            CouldNotRun: a demanded argument is no attribute.
+        """
+        needed: dict[str, Any] = {}
+        model: Any = None
+        for name, parameter in self.parameters().items():
+            if parameter.default is not parameter.empty or name in arguments:
+                continue
+            if model is None:
+                model = self.build()
+            if not hasattr(model, name):
+                raise CouldNotRun(
+                    f"the constructor demands {name!r}, and what the target builds has no "
+                    "attribute of that name to take it from"
+                )
+            needed[name] = getattr(model, name)
+        return self.cls(**needed, **arguments)
+
+    def parameters(self) -> Mapping[str, inspect.Parameter]:
+        """The named parameters of the class's constructor."""
+        kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        try:
+            signature = inspect.signature(self.cls)
+        except (TypeError, ValueError):
+            return {}
+        return {n: p for n, p in signature.parameters.items() if p.kind in kinds}
+
+    # ---- running -------------------------------------------------------------------------
+
+    def drive(self, story: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run a coroutine function on the subject's watched event loop."""
+        if self._loop is None or not self._loop.usable:
+            self._loop = WatchedLoop()
+        try:
+            return self._loop.drive(story)
+        except Hang:
+            self._loop = None
+            raise
+
+    @property
+    def host(self) -> NativeHost:
+        """The host that hands over the tasks of this check."""
+        native = host_for(self.build())
+        return TemplateHost(native) if self._template_host else native
+
+    def new_dispatch(self) -> str:
+        """A dispatch id that was not used before in this run."""
+        return f"dispatch-{next(self._dispatches)}"
+
+    def new_folder(self) -> Path:
+        """An empty folder that is removed at the end."""
+        return Path(tempfile.mkdtemp(dir=self.folder))
+
+    async def execute(
+        self,
+        executor: Any,
+        function: Callable[..., Any],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        dispatch_id: str | None = None,
+        node_id: int = 0,
+        results_dir: str | Path | None = None,
+        by_value: bool = True,
+    ) -> Seen:
+        """Run one task through the host and see what comes of it; for use within a story."""
+        host = host_for(executor)
+        return await (TemplateHost(host) if self._template_host else host).execute(
+            executor,
+            ByValue(function) if by_value else function,
+            args,
+            kwargs,
+            dispatch_id=self.new_dispatch() if dispatch_id is None else dispatch_id,
+            node_id=node_id,
+            results_dir=str(self.folder / "results" if results_dir is None else results_dir),
+        )
+
+    def run(self, executor: Any, function: Callable[..., Any], *args: Any, **named: Any) -> Seen:
+        """Run one task from outside the event loop; `named` as for `execute`."""
+        return self.drive(lambda: self.execute(executor, function, args, **named))
+
+    @contextlib.contextmanager
+    def recording(self, executor: Any, **replacements: Replacement) -> Iterator[History]:
+        """Record `setup`, `run` and `teardown` of the executor's class, see `recorded`."""
+        with recorded(type(executor), **replacements) as history:
+            yield history
+
+    # ---- what it can do ------------------------------------------------------------------
+
+    def preflight(self) -> Preflight:
+        """Build one executor and run one trivial task, once; never raises."""
+        if self._preflight is None:
+            self._preflight = self._look()
+        return self._preflight
+
+    def _look(self) -> Preflight:
+        try:
+            executor = self.build()
+        except Exception as error:
+            return Preflight(build_error=_explain(error))
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            return Preflight(build_error=_explain(error))
+        if not callable(getattr(executor, "run", None)):
+            return Preflight(
+                build_error=f"{self.target.spec} gave {executor!r}, which is no executor: "
+                "it has no method `run`"
+            )
+        declared = getattr(executor, "cannot", ())
+        cannot = frozenset(declared) if not isinstance(declared, str) else frozenset({declared})
+        cancels = _overrides_cancel(type(executor))
+        if not callable(getattr(executor, "execute", None)):
+            self._template_host = True
+        folder, marker = self.new_folder(), secrets.token_hex(8)
+        (folder / "from-suite").write_text(marker, encoding="utf-8")
+        # An executor that runs tasks in this process lets the probe's marker through.
+        with Beacon() as beacon, _unseen():
+            try:
+                seen = self.run(executor, look_around, str(folder), marker, beacon.address)
+            except Hang as hang:
+                return Preflight(run_error=f"a trivial task never ended: {hang}", cannot=cannot)
+        if not seen.completed or not isinstance(seen.result, dict):
+            return Preflight(run_error=_why_not(seen), cancels=cancels, cannot=cannot)
+        found = seen.result
+        here = found["host"] == socket.gethostname()
+        return Preflight(
+            place="this process"
+            if here and found["pid"] == os.getpid()
+            else "another process of this machine"
+            if here
+            else "another machine",
+            shared_files=found["shares_files"] and (folder / "from-task").is_file(),
+            reaches_beacon=found["reaches_beacon"],
+            captures_streams=f"{marker} out" in seen.stdout and f"{marker} err" in seen.stderr,
+            cancels=cancels,
+            cannot=cannot,
+        )
+
+    def _require(self, rule: Rule) -> None:
+        facts = self.preflight()
+        if facts.build_error and rule.id != "CON-01":
+            raise CouldNotRun("blocked: no executor could be built, see CON-01")
+        if "run" in rule.needs and facts.run_error:
+            raise CouldNotRun(f"no task runs: {facts.run_error}")
+        for need in rule.needs:
+            if need in facts.cannot:
+                raise NotApplicable(f"the executor declares that it cannot: {need}")
+        if "cancel" in rule.needs and not facts.cancels:
+            raise NotApplicable("the executor has no cancel of its own")
+        if "shared-files" in rule.needs and not facts.shared_files:
+            raise NotApplicable("its tasks do not see the suite's files")
+
+    # ---- judging -------------------------------------------------------------------------
+
+    def judge(self, rule: Rule, function: Callable[[Subject], None]) -> None:
+        """Run the check `function` of `rule` and keep what it found.
+
+        Raises:
+            RuleViolation, NotApplicable, CouldNotRun: as the check ended; any other error is
+                the check's own crash, and the rule counts as not run.
+        """
+        __tracebackhide__ = True
+        outcome: Outcome = "not_run"
+        message, inherited = "", False
+        self.rule = rule
+        try:
+            self._require(rule)
+            self._attempt(rule, function)
+            outcome = "passed"
+        except RuleViolation as violation:
+            outcome, message = "failed", str(violation)
+            inherited = self._passes_under_template(rule, function)
+            if inherited:
+                message += (
+                    "\n\n  inherited: the same check passes under this package's run_task; the "
+                    "fault is in the `execute` that the class inherits."
+                )
+                raise RuleViolation(message) from None
+            raise
+        except NotApplicable as reason:
+            outcome, message = "not_applicable", str(reason)
+            raise
+        except CouldNotRun as reason:
+            outcome, message = "could_not_run", str(reason)
+            raise
+        except Exception as crash:
+            message = f"the check itself crashed: {_explain(crash)}"
+            raise
+        finally:
+            self.rule = None
+            self.findings[rule.id] = Finding(rule.id, outcome, message, inherited)
+
+    def _attempt(self, rule: Rule, function: Callable[[Subject], None]) -> None:
+        try:
+            function(self)
+        except Hang as hang:
+            self.fail(
+                seen=f"the check never ended: {hang}",
+                required="every call of the executor's methods ends",
+                cause="the line named above waits for something that never happens",
+            )
+
+    def _passes_under_template(self, rule: Rule, function: Callable[[Subject], None]) -> bool:
+        if self._template_host or "run" not in rule.needs or not self.execute_is_foreign:
+            return False
+        self._template_host = True
+        try:
+            function(self)
+        except Exception:
+            return False
+        finally:
+            self._template_host = False
+        return True
+
+    @property
+    def execute_is_foreign(self) -> bool:
+        """Whether `execute` comes from a base class that is neither the subject's nor ours."""
+        cls = self.cls
+        definer = next((base for base in cls.__mro__ if "execute" in vars(base)), None)
+        return definer not in (None, cls, AsyncBaseExecutor) and (
+            definer.__module__ != cls.__module__  # type: ignore[union-attr]
+        )
+
+    def fail(
+        self,
+        *,
+        seen: object,
+        required: str,
+        cause: str = "",
+        history: History | None = None,
+        reproduce: str = "",
+    ) -> NoReturn:
+        """End the check: the rule is broken.
+
+        Args:
+            seen: what was observed, in words.
+            required: what would have been right.
+            cause: the likely mistake in the executor, as a hint to its author.
+            history: the events under the executor, if they were recorded.
+            reproduce: lines of Python, run without pytest; `executor` is at hand, see `_preamble`.
+        """
+        __tracebackhide__ = True
+        parts = [str(self.rule), f"  seen:      {_indented(str(seen))}"]
+        parts.append(f"  required:  {_indented(required)}")
+        if history is not None:
+            parts.append(f"  history:\n      {_indented(str(history), 6)}")
+        if cause:
+            parts.append(f"  likely cause: {_indented(cause)}")
+        if reproduce:
+            lines = f"{self._preamble()}\n{inspect.cleandoc(reproduce)}"
+            parts.append(f"  to see it without pytest:\n      {_indented(lines, 6)}")
+        raise RuleViolation("\n".join(parts))
+
+    def not_applicable(self, reason: str) -> NoReturn:
+        """End the check: the executor honestly lacks what the rule speaks of."""
+        raise NotApplicable(reason)
+
+    def could_not_run(self, reason: str) -> NoReturn:
+        """End the check: what it needs could not be had."""
+        raise CouldNotRun(reason)
+
+    def _preamble(self) -> str:
+        module, _, name = self.target.spec.rpartition(":" if ":" in self.target.spec else ".")
+        first, _, rest = name.partition(".")
+        lines = [f"from {module} import {first}"]
+        if module.startswith("covalent"):
+            lines.insert(0, "import covalent")
+        lines.append(f"executor = {first}{'.' if rest else ''}{rest}()")
+        return "\n".join(lines)
+
+    def close(self) -> None:
+        """End the event loop and remove every file of the run."""
+        if self._loop is not None:
+            self._loop.close()
+            self._loop = None
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _unseen() -> Iterator[None]:
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        yield
+
+
+def _overrides_cancel(cls: type) -> bool:
+    definer = next((base for base in cls.__mro__ if "cancel" in vars(base)), None)
+    if definer is None or definer is AsyncBaseExecutor:
+        return False
+    return definer.__module__ != "covalent.executor.base"
+
+
+def _why_not(seen: Seen) -> str:
+    said = seen.stderr.strip().splitlines()
+    return f"{seen}" + (f" (last line of stderr: {said[-1]})" if said and not seen.error else "")
+
+
+def _explain(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[0] if text.strip() else text
+
+
+def _indented(text: str, columns: int = 13) -> str:
+    return text.replace("\n", "\n" + " " * columns)
+
+
+async def finish(executing: asyncio.Future[Seen], limit: float = 60.0) -> Seen | None:
+    """Wait for the end of a task that nothing holds any more; None if it does not come.
+
+    The limit is a guard far away, for executors that hang.
+    """
+    done, _ = await asyncio.wait({executing}, timeout=limit)
+    return executing.result() if done else None

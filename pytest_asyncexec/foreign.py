@@ -1,0 +1,66 @@
+"""Platforms that have to be imported in a certain way before a plugin of theirs can be."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import importlib
+import importlib.abc
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from unittest import mock
+
+
+def prepare_covalent() -> None:
+    """Import `covalent` so that it leaves the user's own configuration alone.
+
+    Importing Covalent reads a configuration file and makes folders under the home directory. For
+    the length of the import that is a temporary folder; the configuration stays there for as long
+    as the process lives, and for the processes it starts. HOME itself is given back, because
+    executors look for keys in `~/.ssh`.
+    """
+    if "covalent" in sys.modules:
+        return
+    folder = tempfile.mkdtemp(prefix="asyncexec-covalent-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ["COVALENT_CONFIG_DIR"] = os.path.join(folder, "config")
+    with mock.patch.dict(os.environ, {"HOME": folder}):
+        for name in ("XDG_CONFIG_DIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
+            os.environ.pop(name, None)
+        importlib.import_module("covalent")
+
+
+class _CovalentFirst(importlib.abc.MetaPathFinder):
+    """Prepares Covalent when it, or a plugin published for it, is about to be imported."""
+
+    def __init__(self) -> None:
+        self._busy = False
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,
+    ) -> ModuleSpec | None:
+        if not self._busy and fullname.startswith("covalent") and "." not in fullname:
+            self._busy = True
+            # A plugin that is there without Covalent says so better than we could.
+            with contextlib.suppress(ModuleNotFoundError):
+                prepare_covalent()
+        return None
+
+
+@contextlib.contextmanager
+def prepared() -> Iterator[None]:
+    """Within this block an import that reaches Covalent, however deep, finds it prepared."""
+    finder = _CovalentFirst()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)

@@ -1,0 +1,184 @@
+"""Where a task's output goes: text appended to files, without ever blocking the event loop."""
+
+import asyncio
+import os
+import os.path as ospath
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
+from threading import Lock
+from typing import Any
+
+import aiofiles
+import aiofiles.os
+
+__all__ = ["write_streams_to_file"]
+
+
+async def write_streams_to_file(
+    stream_strings: Iterable[str],
+    filepaths: Iterable[str | os.PathLike[str]],
+    dispatch_id: str,
+    results_dir: str | os.PathLike[str],
+) -> None:
+    """Append each stream to the file of the same position.
+
+    `stream_strings` and `filepaths` are read once each and must yield equally many. An empty
+    path skips its stream. A relative path lands in `results_dir/dispatch_id/`, an absolute one
+    is taken as it is, and `~` is expanded in both `filepaths` and `results_dir`. Missing folders
+    are made. The text is written in UTF-8 with its newlines untouched, whatever the locale; a
+    lone surrogate is written as its escape, `\\udc80`.
+
+    Everything is judged before anything is written: TypeError for a bare string in place of an
+    iterable and for anything that is not text, ValueError for unequal numbers, for a `~user`
+    nobody knows, and for a relative path or a dispatch id that would leave `results_dir`.
+
+    A file that cannot be written raises its OSError after all other streams were written;
+    further errors are notes on the first. When this coroutine returns, the text is in the files.
+    """
+    streams = _texts(stream_strings)
+    paths = _paths(filepaths)
+    if len(streams) != len(paths):
+        raise ValueError(
+            f"{len(streams)} streams and {len(paths)} file paths were given: "
+            f"pass one path for each stream, '' to skip it"
+        )
+    targets = [_target(path, dispatch_id, results_dir) if path else "" for path in paths]
+    errors: list[Exception] = []
+    for text, target in zip(streams, targets, strict=True):
+        if target:
+            try:
+                await _append(text.encode("utf-8", errors="backslashreplace"), target)
+            except Exception as error:
+                errors.append(error)
+    if errors:
+        first, *others = errors
+        for other in others:
+            first.add_note(f"Another stream could not be written either: {other!r}")
+        raise first
+
+
+def _texts(stream_strings: Iterable[str]) -> list[str]:
+    streams = _listed("stream_strings", stream_strings)
+    for position, text in enumerate(streams):
+        if not isinstance(text, str):
+            raise TypeError(f"stream_strings[{position}] must be a str, not {text!r}")
+    return streams
+
+
+def _paths(filepaths: Iterable[str | os.PathLike[str]]) -> list[str]:
+    paths = _listed("filepaths", filepaths)
+    return [_text_of(f"filepaths[{position}]", path) for position, path in enumerate(paths)]
+
+
+def _listed(name: str, values: Any) -> list[Any]:
+    if isinstance(values, str | bytes | os.PathLike):
+        raise TypeError(f"{name} must be an iterable of texts, not the single {values!r}")
+    return list(values)
+
+
+def _text_of(name: str, path: Any) -> str:
+    text = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(text, str):
+        raise TypeError(f"{name} must be a str or a path, not {path!r}")
+    if "\0" in text:
+        raise ValueError(f"{name} is {text!r}: no file can have a null character in its name")
+    return text
+
+
+def _target(path: str, dispatch_id: str, results_dir: str | os.PathLike[str]) -> str:
+    expanded = _expanded(path)
+    if _is_absolute(expanded):
+        return ospath.normpath(expanded)
+    if not isinstance(dispatch_id, str):
+        raise TypeError(f"dispatch_id must be a str, not {dispatch_id!r}")
+    for name, part in (("dispatch_id", dispatch_id), ("file path", expanded)):
+        # A rooted part would throw away what it is joined to; on Windows a drive or a leading
+        # separator does so without making the path absolute.
+        if _is_absolute(part) or ospath.splitdrive(part)[0] or part[:1] in _separators():
+            raise ValueError(f"the {name} {part!r} would leave the results_dir {results_dir!r}")
+    root = ospath.abspath(_expanded(_text_of("results_dir", results_dir)))
+    target = ospath.normpath(ospath.join(root, _text_of("dispatch_id", dispatch_id), expanded))
+    # Compared as text, before the file system is asked: what `..` means must not depend on it.
+    if ospath.normcase(target) != ospath.normcase(root) and not ospath.normcase(target).startswith(
+        ospath.normcase(ospath.join(root, ""))
+    ):
+        raise ValueError(
+            f"the file path {path!r} of the dispatch {dispatch_id!r} would leave "
+            f"the results_dir {root!r}: use a path inside it, or an absolute one"
+        )
+    return target
+
+
+def _is_absolute(path: str) -> bool:
+    return ospath.isabs(path)
+
+
+def _separators() -> tuple[str, ...]:
+    return (ospath.sep, ospath.altsep) if ospath.altsep else (ospath.sep,)
+
+
+def _expanded(path: str) -> str:
+    expanded = ospath.expanduser(path)
+    if expanded.startswith("~"):
+        raise ValueError(
+            f"the home folder in {path!r} cannot be found: "
+            f"write it out, or './{path}' for a file of that name"
+        )
+    return expanded
+
+
+async def _append(data: bytes, target: str) -> None:
+    async with _turn(target):
+        await aiofiles.os.makedirs(ospath.dirname(target), exist_ok=True)
+        # Unbuffered and in append mode, one stream is normally one write, which the system keeps
+        # whole among writers in other processes.
+        async with aiofiles.open(target, "ab", buffering=0) as file:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[await file.write(rest) :]
+
+
+_guard = Lock()
+_waiting: dict[str, deque[Future[None]]] = {}
+
+
+@asynccontextmanager
+async def _turn(target: str) -> AsyncIterator[None]:
+    """Let one writer of `target` in at a time, among all event loops and threads.
+
+    A `threading.Lock` would do if waiting for it did not take a thread of the pool: enough
+    waiters, and the writer they wait for would find no thread left to write with.
+    """
+    with _guard:
+        queue = _waiting.get(target)
+        if queue is None:
+            _waiting[target] = deque()
+        else:
+            mine: Future[None] = Future()
+            queue.append(mine)
+    if queue is not None:
+        try:
+            await asyncio.wrap_future(mine)
+        except BaseException:
+            # Cancelled, or dropped with its loop: a turn already given goes to the next one.
+            if not mine.cancel():
+                _pass_on(target)
+            raise
+    try:
+        yield
+    finally:
+        _pass_on(target)
+
+
+def _pass_on(target: str) -> None:
+    with _guard:
+        queue = _waiting[target]
+        while queue:
+            following = queue.popleft()
+            # False where that writer was cancelled while it waited.
+            if following.set_running_or_notify_cancel():
+                following.set_result(None)
+                return
+        del _waiting[target]

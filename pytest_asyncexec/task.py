@@ -1,0 +1,75 @@
+"""What belongs to one running task, kept where concurrent tasks cannot see each other's."""
+
+import inspect
+import io
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from .attributes import json_copy
+
+__all__ = ["RunningTask", "get_running_task", "running"]
+
+
+@dataclass(eq=False)
+class RunningTask:
+    """The state of one task, from before `setup` until its outcome is known."""
+
+    dispatch_id: str
+    node_id: int
+    results_dir: str
+    cancel_requested: Callable[[], bool | Awaitable[bool]] | None = None
+    on_job_handle: Callable[[Any], object] | None = None
+    stdout: io.StringIO = field(default_factory=io.StringIO)
+    stderr: io.StringIO = field(default_factory=io.StringIO)
+    job_handle: Any = None
+
+    def metadata(self) -> dict[str, Any]:
+        """Return the `task_metadata` of this task, a fresh copy for each method."""
+        return {
+            "dispatch_id": self.dispatch_id,
+            "node_id": self.node_id,
+            "results_dir": self.results_dir,
+        }
+
+    def __str__(self) -> str:
+        return f"task of dispatch {self.dispatch_id!r}, node {self.node_id}"
+
+    async def is_cancel_requested(self) -> bool:
+        """Ask the host whether this task should stop."""
+        if self.cancel_requested is None:
+            return False
+        answer = self.cancel_requested()
+        return bool(await answer if inspect.isawaitable(answer) else answer)
+
+    async def keep_job_handle(self, handle: Any) -> None:
+        """Store the job handle and tell the host."""
+        try:
+            self.job_handle = json_copy(handle, "the job handle")
+        except ValueError as error:
+            raise TypeError(str(error)) from error
+        if self.on_job_handle is not None:
+            told = self.on_job_handle(json_copy(handle, "the job handle"))
+            if inspect.isawaitable(told):
+                await told
+
+
+_current: ContextVar[RunningTask | None] = ContextVar("running_task", default=None)
+
+
+def get_running_task() -> RunningTask | None:
+    """Return the task that this code runs for, or None outside of any."""
+    return _current.get()
+
+
+@contextmanager
+def running(task: RunningTask) -> Iterator[RunningTask]:
+    """Make `task` the current one, and restore what was current before."""
+    before = _current.get()
+    _current.set(task)
+    try:
+        yield task
+    finally:
+        _current.set(before)

@@ -1,0 +1,25 @@
+"""Right executors of very different make: none of them may fail a MUST."""
+
+from __future__ import annotations
+
+from pytest_asyncexec.targets import Target, load_target
+
+SPECS = (
+    "right.makes:BracketPerAttempt",
+    "right.makes:DataclassExecutor",
+    "right.makes:FilesExecutor",
+    "right.makes:OwnExecute",
+    "right.makes:PropertiesExecutor",
+    "right.makes:QueueingExecutor",
+    "right.makes:SlotsExecutor",
+    "right.makes:SlowSetup",
+    "right.makes:SynchronousExecutor",
+    "right.makes:make_cluster_executor",
+    "right.makes:make_proxy",
+    "pytest_asyncexec.reference_executor:ThreadExecutor",
+)
+
+
+def targets() -> list[Target]:
+    """Every right executor, as the suite is given it."""
+    return [load_target(spec) for spec in SPECS]

@@ -1,0 +1,337 @@
+"""Executors that keep their promises in ways of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cloudpickle
+
+from pytest_asyncexec import (
+    AsyncBaseExecutor,
+    DispatchInfo,
+    TaskCancelledError,
+    TaskOutcome,
+    TaskRuntimeError,
+    TaskStatus,
+    run_task,
+    write_streams_to_file,
+)
+from pytest_asyncexec.context import dispatch_context
+from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
+
+IN_PROCESS = frozenset({"stop", "streams"})
+
+
+class BracketPerAttempt(ThreadExecutor):
+    """Sets up and tears down around every attempt, and makes the retries itself."""
+
+    enforces = frozenset({"retries"})
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        for attempt in range(self.retries + 1):
+            try:
+                outcome = await super().execute(
+                    function, args, kwargs, dispatch_id, results_dir, node_id
+                )
+            except Exception:
+                if attempt == self.retries:
+                    raise
+            else:
+                if outcome.status != TaskStatus.FAILED or attempt == self.retries:
+                    return outcome
+        raise AssertionError("the last attempt returns or raises")
+
+
+@dataclass
+class DataclassExecutor(AsyncBaseExecutor):
+    """Its attributes are the fields of a dataclass, nested JSON among them."""
+
+    log_stdout: str = ""
+    log_stderr: str = ""
+    cache_dir: str = ""
+    time_limit: float = -1
+    retries: int = 0
+    queue: str = "short"
+    options: dict = field(default_factory=lambda: {"partition": ["a", "b"], "nice": 0})
+
+    cannot = IN_PROCESS
+
+    async def run(self, function, args, kwargs, task_metadata):
+        return await asyncio.to_thread(function, *args, **kwargs)
+
+
+class FilesExecutor(LocalExecutor):
+    """Hands its results over through files, behind a task that reads and writes them."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        with tempfile.TemporaryDirectory() as folder:
+            await super().run(_call_into_file, [function, args, kwargs, folder], {}, task_metadata)
+            written = await asyncio.to_thread((Path(folder) / "result").read_bytes)
+            return cloudpickle.loads(written)
+
+
+def _call_into_file(function, args, kwargs, folder):
+    import cloudpickle
+
+    result = cloudpickle.dumps(function(*args, **kwargs))
+    with open(f"{folder}/result", "wb") as file:
+        file.write(result)
+
+
+class OwnExecute:
+    """Derives from nothing, and has every method itself."""
+
+    cannot = IN_PROCESS
+
+    def __init__(self, log_stdout="", log_stderr="", cache_dir="", time_limit=-1, retries=0):
+        if isinstance(time_limit, bool) or not isinstance(time_limit, int | float):
+            raise TypeError(f"time_limit is a number of seconds, not {time_limit!r}")
+        if time_limit != time_limit or time_limit > 0:
+            raise ValueError(f"time_limit cannot be enforced here, so {time_limit!r} is refused")
+        if isinstance(retries, bool) or not isinstance(retries, int):
+            raise TypeError(f"retries is an int, not {retries!r}")
+        if retries < 0:
+            raise ValueError(f"retries is at least 0, not {retries!r}")
+        self.log_stdout = log_stdout
+        self.log_stderr = log_stderr
+        self.cache_dir = cache_dir
+        self.time_limit = time_limit
+        self.retries = retries
+
+    async def setup(self, task_metadata):
+        pass
+
+    async def run(self, function, args, kwargs, task_metadata):
+        return await asyncio.to_thread(function, *copy.deepcopy(args), **copy.deepcopy(kwargs))
+
+    async def teardown(self, task_metadata):
+        pass
+
+    async def cancel(self, task_metadata, job_handle):
+        return False
+
+    async def write_streams_to_file(self, stream_strings, filepaths, dispatch_id, results_dir):
+        await write_streams_to_file(stream_strings, filepaths, dispatch_id, results_dir)
+
+    def get_dispatch_context(self, dispatch_info):
+        return dispatch_context(dispatch_info)
+
+    def short_name(self):
+        return "own"
+
+    def to_dict(self):
+        return {
+            "type": f"{type(self).__module__}:{type(self).__qualname__}",
+            "short_name": self.short_name(),
+            "attributes": dict(vars(self)),
+        }
+
+    def from_dict(self, object_dict):
+        if not isinstance(object_dict, dict):
+            raise TypeError(f"object_dict is a dict, not {object_dict!r}")
+        if not object_dict:
+            return self
+        if object_dict.get("type", self.to_dict()["type"]) != self.to_dict()["type"]:
+            raise ValueError(f"type is {object_dict['type']!r}, not this class")
+        attributes = object_dict.get("attributes")
+        if not isinstance(attributes, dict):
+            raise TypeError(f"attributes is a dict, not {attributes!r}")
+        for name in attributes:
+            if name not in vars(self):
+                raise ValueError(f"attributes has {name!r}, which is no attribute")
+        vars(self).update(copy.deepcopy(attributes))
+        return self
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        # More than the documented keys is fine.
+        metadata = {
+            "dispatch_id": dispatch_id,
+            "node_id": node_id,
+            "results_dir": results_dir,
+            "attempted_by": "own execute",
+        }
+        try:
+            with dispatch_context(DispatchInfo(dispatch_id)):
+                result = await self._bracket(function, args, kwargs, metadata)
+            outcome = TaskOutcome(result, "", "", "COMPLETED")
+        except TaskRuntimeError as error:
+            outcome = TaskOutcome(None, "", str(error), "FAILED")
+        except TaskCancelledError:
+            outcome = TaskOutcome(None, "", "", "CANCELLED")
+        except Exception:
+            await self._write("", "", dispatch_id, results_dir)
+            raise
+        torn = metadata.get("teardown error", "")
+        if torn:
+            outcome = outcome._replace(stderr=outcome.stderr + torn)
+        await self._write(outcome.stdout, outcome.stderr, dispatch_id, results_dir)
+        return outcome
+
+    async def _bracket(self, function, args, kwargs, metadata):
+        error = None
+        try:
+            await self.setup(dict(metadata))
+            return await self._attempts(function, args, kwargs, metadata)
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            try:
+                await self.teardown(dict(metadata))
+            except Exception as teardown_error:
+                if error is not None:
+                    error.add_note(f"teardown failed: {teardown_error!r}")
+                metadata["teardown error"] = f"teardown failed: {teardown_error!r}\n"
+
+    async def _attempts(self, function, args, kwargs, metadata):
+        for left in reversed(range(self.retries + 1)):
+            try:
+                return await self.run(function, args, kwargs, dict(metadata))
+            except TaskCancelledError:
+                raise
+            except Exception:
+                if not left:
+                    raise
+
+    async def _write(self, stdout, stderr, dispatch_id, results_dir):
+        with contextlib.suppress(OSError, ValueError):
+            await self.write_streams_to_file(
+                (stdout, stderr), (self.log_stdout, self.log_stderr), dispatch_id, results_dir
+            )
+
+
+class PropertiesExecutor(ThreadExecutor):
+    """Validates an attribute of its own wherever it is set."""
+
+    def __init__(self, *args, pool="default", **kwargs):
+        super().__init__(*args, **kwargs)
+        self.pool = pool
+
+    @property
+    def pool(self):
+        return self._pool
+
+    @pool.setter
+    def pool(self, value):
+        if not isinstance(value, str):
+            raise TypeError(f"pool is a str, not {value!r}")
+        self._pool = value
+
+    def to_dict(self):
+        described = super().to_dict()
+        described["attributes"]["pool"] = self.pool
+        return described
+
+
+class QueueingExecutor(LocalExecutor):
+    """Runs one task after the other, however many are handed to it."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._queues = {}
+
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name != "_queues"}
+
+    def __setstate__(self, state):
+        vars(self).update(state, _queues={})
+
+    async def run(self, function, args, kwargs, task_metadata):
+        queue = self._queues.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+        async with queue:
+            return await super().run(function, args, kwargs, task_metadata)
+
+
+class SlotsExecutor(AsyncBaseExecutor):
+    """Has slots for what it adds."""
+
+    __slots__ = ("account", "tags")
+    cannot = IN_PROCESS
+
+    def __init__(self, account="", tags=(), **kwargs):
+        super().__init__(**kwargs)
+        self.account = account
+        self.tags = list(tags)
+
+    async def run(self, function, args, kwargs, task_metadata):
+        return await asyncio.to_thread(function, *args, **kwargs)
+
+
+class SlowSetup(ThreadExecutor):
+    """Takes its time before and after, and talks about it."""
+
+    async def setup(self, task_metadata):
+        for _ in range(5):
+            await asyncio.sleep(0.01)
+
+    async def teardown(self, task_metadata):
+        await asyncio.sleep(0.05)
+
+
+class SynchronousExecutor(AsyncBaseExecutor):
+    """Every method is a plain one: hosts call it on a thread."""
+
+    cannot = IN_PROCESS
+
+    def setup(self, task_metadata):
+        pass
+
+    def run(self, function, args, kwargs, task_metadata):
+        return function(*args, **kwargs)
+
+    def teardown(self, task_metadata):
+        pass
+
+    def cancel(self, task_metadata, job_handle):
+        return False
+
+    def write_streams_to_file(self, stream_strings, filepaths, dispatch_id, results_dir):
+        asyncio.run(write_streams_to_file(stream_strings, filepaths, dispatch_id, results_dir))
+
+    def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        return asyncio.run(
+            run_task(self, function, args, kwargs, dispatch_id, results_dir, node_id)
+        )
+
+
+class ClusterExecutor(LocalExecutor):
+    """Cannot be built without knowing where to."""
+
+    def __init__(self, address, user, *, options=None, **kwargs):
+        super().__init__(**kwargs)
+        if not address or not isinstance(address, str):
+            raise ValueError(f"address is a host's name, not {address!r}")
+        self.address = address
+        self.user = user
+        self.options = dict(options or {})
+
+
+def make_cluster_executor():
+    return ClusterExecutor("login.example", user="somebody", options={"nodes": [1, 2]})
+
+
+class ProxyExecutor(AsyncBaseExecutor):
+    """Passes every task on to another executor."""
+
+    cannot = IN_PROCESS
+
+    def __init__(self, name="proxy", **kwargs):
+        super().__init__(**kwargs)
+        self.name = name
+
+    async def run(self, function, args, kwargs, task_metadata):
+        outcome = await ThreadExecutor().execute(
+            function, args, kwargs, task_metadata["dispatch_id"], task_metadata["results_dir"]
+        )
+        if outcome.status == TaskStatus.FAILED:
+            raise TaskRuntimeError(outcome.stderr)
+        return outcome.result
+
+
+def make_proxy():
+    return ProxyExecutor("made by a factory")
