@@ -94,7 +94,7 @@ class Beacon:
             hello = json.loads(_line(connection))
             if hello.pop("token") != self._token:
                 raise ValueError("somebody else's task")
-        except (OSError, ValueError, KeyError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             connection.close()
             return
         attempt = Attempt(connection, hello)

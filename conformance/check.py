@@ -44,7 +44,7 @@ def check(rule_id: str) -> Callable[[Callable[[Subject], None]], Callable[..., N
         del judged.__wrapped__  # type: ignore[attr-defined]
         judged.__annotations__ = {}
         judged.rule = rule  # type: ignore[attr-defined]
-        return pytest.mark.asyncexec(rule=rule_id)(judged)  # type: ignore[no-any-return]
+        return pytest.mark.asyncexec(rule=rule_id)(judged)
 
     return decorate
 

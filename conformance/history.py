@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from unittest import mock
 
+from .wording import short_error
+
 Method = Literal["setup", "run", "teardown"]
 Step = Literal["begins", "returns", "raises", "is cancelled"]
 
@@ -133,7 +135,7 @@ def _wrapper(
             try:
                 value = call(self, args, kwargs)
             except BaseException as error:
-                add("raises", repr(error))
+                add("raises", short_error(error))
                 raise
             add("returns")
             return value
@@ -150,7 +152,7 @@ def _wrapper(
             add("is cancelled")
             raise
         except BaseException as error:
-            add("raises", repr(error))
+            add("raises", short_error(error))
             raise
         add("returns")
         return value

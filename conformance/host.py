@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import importlib
 import inspect
 import io
 import platform
@@ -14,8 +15,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ..context import DispatchInfo, get_active_dispatch
 from ..executor import run_task
 from .probes import ByValue, call
+from .wording import short, short_error, short_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +47,20 @@ class Seen:
         """The error with its causes, notes and traceback, and what was printed: all its text."""
         said = [self.stdout, self.stderr, self.malformed]
         if self.error is not None:
-            said += traceback.format_exception(self.error) + [repr(self.error)]
+            said += [*traceback.format_exception(self.error), repr(self.error)]
         return "\n".join(said)
 
     def __str__(self) -> str:
         if self.malformed:
             return self.malformed
         if self.error is not None:
-            return f"execute raised {_short(self.error)}"
+            return f"execute raised {short_error(self.error)}"
         streams = "".join(
-            f", {name} {_short(text)}"
+            f", {name} {short_text(text)}"
             for name, text in (("stdout", self.stdout), ("stderr", self.stderr))
             if text
         )
-        return f"execute returned status {self.status}, result {_short(self.result)}{streams}"
-
-
-def _short(value: Any, limit: int = 200) -> str:
-    try:
-        text = repr(value)
-    except Exception as error:
-        text = f"<{type(value).__name__} whose repr raises {type(error).__name__}>"
-    return text if len(text) <= limit else f"{text[:limit]}... ({len(text):,} characters)"
+        return f"execute returned status {self.status}, result {short(self.result)}{streams}"
 
 
 class Host(Protocol):
@@ -208,6 +203,42 @@ def host_for(executor: Any) -> NativeHost:
     return NativeHost()
 
 
+@dataclass(frozen=True, slots=True)
+class DispatchWorld:
+    """How a platform names a dispatch, and how it is asked for the active one."""
+
+    info: Callable[[str], Any]
+    active: Callable[[], Any]
+    #: The same in a script: the imports, and the expression that asks.
+    imports: str
+    asks: str
+
+
+def dispatch_world(executor: Any) -> DispatchWorld:
+    """The world that an executor's `get_dispatch_context` belongs to: that of its base class.
+
+    An executor with a base class of its own is taken for one of this package's; whether it is
+    shows when a dispatch is made active.
+    """
+    if isinstance(host_for(executor), CovalentHost):
+        classes = importlib.import_module("covalent._shared_files.util_classes")
+        managers = importlib.import_module("covalent._shared_files.context_managers")
+        return DispatchWorld(
+            info=classes.DispatchInfo,
+            active=managers.active_dispatch_info_manager.get_active_dispatch_info,
+            imports="from covalent._shared_files.context_managers import "
+            "active_dispatch_info_manager\n"
+            "from covalent._shared_files.util_classes import DispatchInfo",
+            asks="active_dispatch_info_manager.get_active_dispatch_info()",
+        )
+    return DispatchWorld(
+        info=DispatchInfo,
+        active=get_active_dispatch,
+        imports="from pytest_asyncexec import DispatchInfo, get_active_dispatch",
+        asks="get_active_dispatch()",
+    )
+
+
 async def call_method(method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Await a coroutine method, or call a synchronous one on a thread, as hosts do."""
     return await _call(method, *args, **kwargs)
@@ -228,7 +259,7 @@ def _cancellations() -> int:
 def _seen(answer: Any) -> Seen:
     if not isinstance(answer, tuple) or len(answer) != 4:
         return Seen(
-            malformed=f"execute returned {_short(answer)}, "
+            malformed=f"execute returned {short(answer)}, "
             "not a tuple (result, stdout, stderr, status)"
         )
     result, stdout, stderr, status = answer

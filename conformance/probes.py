@@ -81,7 +81,7 @@ def look_around(folder: str, marker: str, address: tuple[str, int, str]) -> dict
         pass
     reaches_beacon = True
     try:
-        with socket.create_connection(tuple(address[:2]), timeout=10) as connection:
+        with socket.create_connection((address[0], address[1]), timeout=10) as connection:
             connection.sendall(json.dumps({"token": address[2]}).encode() + b"\n")
     except OSError:
         reaches_beacon = False
@@ -106,7 +106,7 @@ def report_home(address: tuple[str, int, str], label: str = "", *values: Any) ->
     import socket
     import sys
 
-    line = socket.create_connection(tuple(address[:2]), timeout=60)
+    line = socket.create_connection((address[0], address[1]), timeout=60)
     line.settimeout(None)
     with line, line.makefile("rw", encoding="utf-8", newline="\n") as wire:
         wire.write(json.dumps({"token": address[2], "pid": os.getpid(), "label": label}) + "\n")

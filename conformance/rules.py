@@ -554,8 +554,8 @@ _CATALOGUE = (
         "MUST",
         "resilient",
         "run stop",
-        "A task over its limit is reported as timed out (see decisions), however long it "
-        "would have gone on.",
+        "A task over its limit is reported as timed out, by a TimeoutError or the status FAILED "
+        "and never as COMPLETED, however long it would have gone on.",
     ),
     _rule(
         "TIM-03",
@@ -864,15 +864,17 @@ RULES: Mapping[str, Rule] = MappingProxyType({rule.id: rule for rule in _CATALOG
 
 #: Rules that this version of the suite states but has no check for yet: nobody can be
 #: certified for a level that contains one of them.
-UNCHECKED = frozenset(
-    """
-    RES-08 RES-09 RES-10 RES-12 RES-13
-    TIM-01 TIM-03 TIM-05 TIM-06 TIM-07 TIM-08 TIM-09
-    RET-04 RET-05 RET-06 RET-07 RET-08 RET-09
-    CTX-04
-    CAN-02 CAN-03 CAN-04 CAN-05 CAN-06 CAN-07
-    CNC-02 CNC-03 CNC-04 CNC-05
-    HYG-01 HYG-02 HYG-03 HYG-04
-    SEC-01 SEC-02 SEC-03 SEC-04 SEC-05
-    """.split()
+UNCHECKED: frozenset[str] = frozenset(
+    f"{chapter}-{number}"
+    for chapter, numbers in {
+        "RES": ["08", "09", "10", "12", "13"],
+        "TIM": ["01", "03", "05", "06", "07", "08", "09"],
+        "RET": ["04", "05", "06", "07", "08", "09"],
+        "CTX": ["04"],
+        "CAN": ["02", "03", "04", "05", "06", "07"],
+        "CNC": ["02", "03", "04", "05"],
+        "HYG": ["01", "02", "03", "04"],
+        "SEC": ["01", "02", "03", "04", "05"],
+    }.items()
+    for number in numbers
 )

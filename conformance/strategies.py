@@ -60,14 +60,17 @@ json_scalars = st.one_of(
 #: Values that JSON carries exactly.
 json_values = st.recursive(
     json_scalars,
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(texts, inner, max_size=3)
-    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(texts, inner, max_size=3)),
     max_leaves=6,
 )
 
 _hashables = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=10), st.binary(max_size=10)
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=10),
+    st.binary(max_size=10),
 )
 
 #: Values of every built-in kind that pickle carries.
@@ -116,8 +119,6 @@ def same(left: Any, right: Any) -> bool:
     if isinstance(left, set | frozenset):
         # NaN is equal to nothing, so that membership cannot tell.
         return sorted(map(_key, left)) == sorted(map(_key, right))
-    if type(left).__eq__ is object.__eq__:
-        return vars(left) == vars(right) if hasattr(left, "__dict__") else True
     return bool(left == right) or repr(left) == repr(right)
 
 

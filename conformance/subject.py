@@ -338,7 +338,7 @@ class Subject:
         cls = self.cls
         definer = next((base for base in cls.__mro__ if "execute" in vars(base)), None)
         return definer not in (None, cls, AsyncBaseExecutor) and (
-            definer.__module__ != cls.__module__  # type: ignore[union-attr]
+            definer.__module__ != cls.__module__
         )
 
     def fail(

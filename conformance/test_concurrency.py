@@ -15,7 +15,7 @@ _TASKS = 4
 
 #: Seconds to wait for the next task to begin before those that have are let go. It decides
 #: nothing: an executor that queues is right, it is only judged without having them all at once.
-_GRACE = 5.0
+_GRACE = 3.0
 
 
 @check("CNC-01")

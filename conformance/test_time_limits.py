@@ -101,10 +101,10 @@ def test_TIM_04_must_leave_a_task_within_its_limit_alone(subject: Subject) -> No
     if not seen.completed or seen.result != "result within the limit" or not whole:
         subject.fail(
             seen=f"a short task with a time_limit of an hour: {seen}",
-            required="status COMPLETED, its result"
-            + (" and what it printed" if captures else ""),
+            required="status COMPLETED, its result" + (" and what it printed" if captures else ""),
             cause="the limit is taken for another unit than seconds, or counts as over at once",
             history=history,
-            reproduce=_REPRODUCE.replace("executor.time_limit = 1\n", "executor.time_limit = 3600\n")
-            .replace("time.sleep, [10]", "time.sleep, [0]"),
+            reproduce=_REPRODUCE.replace(
+                "executor.time_limit = 1\n", "executor.time_limit = 3600\n"
+            ).replace("time.sleep, [10]", "time.sleep, [0]"),
         )

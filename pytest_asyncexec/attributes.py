@@ -66,7 +66,7 @@ def _check_time_limit(value: Any, owner: type) -> float:
             f"{owner.__name__}.time_limit must be a number of seconds, not {value!r}: "
             f"pass an int or a float, and -1 for no limit"
         )
-    if math.isnan(value):
+    if isinstance(value, float) and math.isnan(value):
         raise ValueError(
             f"{owner.__name__}.time_limit must be a number of seconds, not nan: "
             f"pass -1 for no limit"

@@ -13,7 +13,8 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from unittest import mock
+
+_PLACES = ("HOME", "XDG_CONFIG_DIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME")
 
 
 def prepare_covalent() -> None:
@@ -29,10 +30,15 @@ def prepare_covalent() -> None:
     folder = tempfile.mkdtemp(prefix="asyncexec-covalent-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.environ["COVALENT_CONFIG_DIR"] = os.path.join(folder, "config")
-    with mock.patch.dict(os.environ, {"HOME": folder}):
-        for name in ("XDG_CONFIG_DIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
-            os.environ.pop(name, None)
+    saved = {name: os.environ.pop(name, None) for name in _PLACES}
+    os.environ["HOME"] = folder
+    try:
         importlib.import_module("covalent")
+    finally:
+        for name, value in saved.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 class _CovalentFirst(importlib.abc.MetaPathFinder):

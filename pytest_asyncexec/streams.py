@@ -13,7 +13,7 @@ from typing import Any
 import aiofiles
 import aiofiles.os
 
-__all__ = ["write_streams_to_file"]
+__all__ = ["expand_home", "write_streams_to_file"]
 
 
 async def write_streams_to_file(
@@ -88,7 +88,7 @@ def _text_of(name: str, path: Any) -> str:
 
 
 def _target(path: str, dispatch_id: str, results_dir: str | os.PathLike[str]) -> str:
-    expanded = _expanded(path)
+    expanded = expand_home(path)
     if _is_absolute(expanded):
         return ospath.normpath(expanded)
     if not isinstance(dispatch_id, str):
@@ -96,9 +96,9 @@ def _target(path: str, dispatch_id: str, results_dir: str | os.PathLike[str]) ->
     for name, part in (("dispatch_id", dispatch_id), ("file path", expanded)):
         # A rooted part would throw away what it is joined to; on Windows a drive or a leading
         # separator does so without making the path absolute.
-        if _is_absolute(part) or ospath.splitdrive(part)[0] or part[:1] in _separators():
+        if ospath.splitdrive(part)[0] or part[:1] in _separators():
             raise ValueError(f"the {name} {part!r} would leave the results_dir {results_dir!r}")
-    root = ospath.abspath(_expanded(_text_of("results_dir", results_dir)))
+    root = ospath.abspath(expand_home(_text_of("results_dir", results_dir)))
     target = ospath.normpath(ospath.join(root, _text_of("dispatch_id", dispatch_id), expanded))
     # Compared as text, before the file system is asked: what `..` means must not depend on it.
     if ospath.normcase(target) != ospath.normcase(root) and not ospath.normcase(target).startswith(
@@ -112,14 +112,16 @@ def _target(path: str, dispatch_id: str, results_dir: str | os.PathLike[str]) ->
 
 
 def _is_absolute(path: str) -> bool:
-    return ospath.isabs(path)
+    # Before Python 3.13, Windows called every path absolute that began with a separator.
+    return ospath.isabs(path) and (ospath.sep == "/" or ospath.splitdrive(path)[0] != "")
 
 
 def _separators() -> tuple[str, ...]:
     return (ospath.sep, ospath.altsep) if ospath.altsep else (ospath.sep,)
 
 
-def _expanded(path: str) -> str:
+def expand_home(path: str) -> str:
+    """Expand a leading `~` or `~user`; ValueError where there is no such home."""
     expanded = ospath.expanduser(path)
     if expanded.startswith("~"):
         raise ValueError(

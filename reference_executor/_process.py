@@ -10,12 +10,14 @@ import sys
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import cloudpickle
 
 from ..outcome import TaskRuntimeError
+from ..streams import expand_home
 
 __all__ = ["Worker"]
 
@@ -29,8 +31,8 @@ class Worker:
     """A fresh interpreter for one attempt.
 
     The methods that are no coroutine functions touch files: call them in a thread. `stopped` is
-    set by whoever stops the task from outside, `ended` once the process is gone: True if it was
-    stopped before it had a result.
+    set by whoever stops the task from outside; `ended` by whoever runs it, once everything is gone:
+    True if the task was cancelled that way.
     """
 
     def __init__(self) -> None:
@@ -52,16 +54,17 @@ class Worker:
     ) -> None:
         """Make the folder and put the task into it."""
         task = _pickled(function, args, kwargs)
-        above = os.path.expanduser(cache_dir) or None
+        above = os.path.abspath(expand_home(cache_dir)) if cache_dir else None
         if above is not None:
             os.makedirs(above, exist_ok=True)
         self._folder = tempfile.TemporaryDirectory(
             prefix="asyncexec-", dir=above, ignore_cleanup_errors=True
         )
-        self._path("sys_path").write_bytes(pickle.dumps([p for p in sys.path if type(p) is str]))
-        self._path("task").write_bytes(task)
-        self._stdout = self._path("stdout").open("a+b")
-        self._stderr = self._path("stderr").open("a+b")
+        for name, content in (("sys_path", pickle.dumps(sys.path)), ("task", task)):
+            with self._open(name) as file:
+                file.write(content)
+        self._stdout = self._open("stdout")
+        self._stderr = self._open("stderr")
 
     async def start(self) -> None:
         """Start the interpreter, in a session and process group of its own."""
@@ -130,6 +133,9 @@ class Worker:
                 file.close()
         if self._folder is not None:
             self._folder.cleanup()
+
+    def _open(self, name: str) -> BinaryIO:
+        return open(self._path(name), "a+b", opener=partial(os.open, mode=0o600))
 
     def _path(self, name: str) -> Path:
         assert self._folder is not None

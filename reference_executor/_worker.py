@@ -22,7 +22,7 @@ def main(folder: str) -> None:
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")  # type: ignore[union-attr]
     answer = pickle.dumps(attempt(folder))
     unfinished = os.path.join(folder, "result.unfinished")
-    with open(unfinished, "wb") as file:
+    with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(answer)
     # A worker that dies before this line leaves no half of a result behind.
     os.replace(unfinished, os.path.join(folder, "result"))
@@ -61,7 +61,8 @@ def described(error: BaseException) -> str:
         message = str(error)
     except BaseException as another:
         message = f"<its message cannot be shown: {type(another).__qualname__}>"
-    return f"{type(error).__qualname__}: {message}" if message else type(error).__qualname__
+    name = type(error).__qualname__.rpartition("<locals>.")[2]
+    return f"{name}: {message}" if message else name
 
 
 def formatted(error: BaseException, tb: TracebackType | None) -> str:

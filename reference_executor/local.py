@@ -8,7 +8,7 @@ from typing import Any
 
 from ..executor import AsyncBaseExecutor
 from ..outcome import TaskCancelledError, TaskRuntimeError
-from ..waiting import undisturbed
+from ..waiting import in_thread, undisturbed
 from ._process import Answer, Worker
 
 __all__ = ["LocalExecutor"]
@@ -49,6 +49,7 @@ class LocalExecutor(AsyncBaseExecutor):
         """Run one attempt in a worker process of its own."""
         worker = Worker()
         token = secrets.token_hex(16)
+        cancelled = False
         try:
             await undisturbed(
                 asyncio.to_thread(worker.prepare, self.cache_dir, function, args, kwargs)
@@ -61,12 +62,20 @@ class LocalExecutor(AsyncBaseExecutor):
             await worker.process.wait()
             answer = await asyncio.to_thread(worker.answer)
             if answer is None and worker.stopped:
+                cancelled = True
                 raise TaskCancelledError("The task was stopped by cancel()")
             if answer is None:
                 raise TaskRuntimeError(await asyncio.to_thread(worker.last_words))
-            return await asyncio.to_thread(_understood, answer)
+            return await in_thread(_understood, answer)
         finally:
-            await undisturbed(self._clean_up(worker, token))
+            try:
+                await undisturbed(self._clean_up(worker, token))
+            except asyncio.CancelledError:
+                # Perhaps of a time limit that came first, and the task may be attempted again.
+                cancelled = False
+                raise
+            finally:
+                worker.ended.set_result(cancelled)
 
     async def cancel(self, task_metadata: dict[str, Any], job_handle: Any) -> bool:
         """Kill the worker of a running task; True if that ended the task, False if it was late.
@@ -92,7 +101,6 @@ class LocalExecutor(AsyncBaseExecutor):
         finally:
             _workers.pop(token, None)
             await asyncio.to_thread(worker.remove)
-            worker.ended.set_result(worker.stopped)
 
 
 def _understood(answer: Answer) -> Any:
@@ -106,16 +114,16 @@ def _understood(answer: Answer) -> Any:
                 f"{type(error).__qualname__}: {error}"
             ) from error
     _, data, description, traceback = answer
-    error = _loaded(data) or TaskRuntimeError(description)
-    error.add_note(f"Traceback in the worker process:\n{traceback}")
-    raise error
+    raised = _loaded(data) or TaskRuntimeError(description)
+    raised.add_note(f"Traceback in the worker process:\n{traceback.rstrip()}")
+    raise raised
 
 
 def _loaded(data: bytes | None) -> BaseException | None:
     if data is None:
         return None
     try:
-        error = pickle.loads(data)
+        loaded = pickle.loads(data)
     except Exception:
         return None
-    return error if isinstance(error, BaseException) else None
+    return loaded if isinstance(loaded, BaseException) else None

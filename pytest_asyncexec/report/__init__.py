@@ -1,0 +1,1 @@
+"""What a run tells people: reports made from verdicts."""

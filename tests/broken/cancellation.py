@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
+
 from broken import breaks
 from pytest_asyncexec import TaskOutcome, TaskStatus
-from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
 
 
 @breaks("CAN-01", "status FAILED, result None, as if nobody had cancelled it")
@@ -15,9 +16,7 @@ class TakesCancellationForFailure(LocalExecutor):
 
     async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
         try:
-            return await super().execute(
-                function, args, kwargs, dispatch_id, results_dir, node_id
-            )
+            return await super().execute(function, args, kwargs, dispatch_id, results_dir, node_id)
         except BaseException as error:
             return TaskOutcome(None, "", repr(error), TaskStatus.FAILED)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import io
 
+from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
+
 from broken import breaks
 from pytest_asyncexec import TaskOutcome, TaskStatus
-from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
 
 
 @breaks("CNC-01", "it got what belongs to")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from broken import breaks
 from pytest_asyncexec.reference_executor import ThreadExecutor
+
+from broken import breaks
 
 
 @breaks("RET-01", "with retries=0 was attempted 2 times")

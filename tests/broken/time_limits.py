@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+from pytest_asyncexec.reference_executor import LocalExecutor
+
 from broken import breaks
 from pytest_asyncexec import TaskRuntimeError
-from pytest_asyncexec.reference_executor import LocalExecutor
 
 
 @breaks("TIM-02", "nothing stopped it; let go on, execute returned status COMPLETED")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import cloudpickle
+from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
 
 from pytest_asyncexec import (
     AsyncBaseExecutor,
@@ -22,7 +23,6 @@ from pytest_asyncexec import (
     write_streams_to_file,
 )
 from pytest_asyncexec.context import dispatch_context
-from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
 
 IN_PROCESS = frozenset({"stop", "streams"})
 
@@ -197,6 +197,7 @@ class OwnExecute:
             except Exception:
                 if not left:
                     raise
+        raise AssertionError("the last attempt returns or raises")
 
     async def _write(self, stdout, stderr, dispatch_id, results_dir):
         with contextlib.suppress(OSError, ValueError):

@@ -1,0 +1,33 @@
+"""Fixtures of the suite: plain functions of a plugin module, so a root conftest can replace them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from ..targets import Target
+from .subject import Subject
+
+SUBJECTS = pytest.StashKey[dict[str, Subject]]()
+
+
+def subject_of(config: pytest.Config, target: Target) -> Subject:
+    """The one subject of this run for `target`, made when it is first asked for."""
+    subjects = config.stash.setdefault(SUBJECTS, {})
+    if target.name not in subjects:
+        subjects[target.name] = Subject(target)
+    return subjects[target.name]
+
+
+def close_subjects(config: pytest.Config) -> None:
+    """End what the subjects of this run still hold."""
+    subjects = config.stash.get(SUBJECTS, {})
+    while subjects:
+        subjects.popitem()[1].close()
+
+
+@pytest.fixture(scope="session")
+def asyncexec_subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
+    """The executor under judgement; parametrised over the targets of the run."""
+    yield subject_of(request.config, request.param)

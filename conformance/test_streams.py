@@ -1,0 +1,1178 @@
+"""STR: what `write_streams_to_file` leaves on the disk, and what it does to the event loop."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import contextlib
+import inspect
+import os
+import subprocess
+import sys
+import sysconfig
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+from unittest import mock
+
+from hypothesis import strategies as st
+
+from .audit import audited, path_in
+from .check import check
+from .host import Seen, call_method
+from .strategies import for_all
+from .subject import Subject
+from .wording import short, short_error, short_text
+
+# ---- writing, and looking at what was written --------------------------------------------------
+
+
+def _writer(subject: Subject, **attributes: Any) -> Any:
+    """An executor whose `write_streams_to_file` can be called."""
+    executor = subject.build(**attributes)
+    if not callable(getattr(executor, "write_streams_to_file", None)):
+        subject.could_not_run("blocked: the executor has no write_streams_to_file, see CON-04")
+    return executor
+
+
+async def _written(executor: Any, *task: Any) -> BaseException | None:
+    """Call `write_streams_to_file` as hosts do; the error in which it ended, or None."""
+    try:
+        await call_method(executor.write_streams_to_file, *task)
+    # A SystemExit, or a CancelledError of its own, must not end the suite's event loop.
+    except BaseException as error:
+        current = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and current and current.cancelling():
+            raise
+        return error
+    return None
+
+
+def _write(
+    subject: Subject,
+    executor: Any,
+    streams: Iterable[Any],
+    paths: Iterable[Any],
+    results_dir: Path | str,
+    dispatch_id: str = "dispatch",
+) -> BaseException | None:
+    return subject.drive(
+        lambda: _written(executor, streams, paths, dispatch_id, str(results_dir))
+    )
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    """Every file below `folder`, by its path from there."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def _told(error: BaseException | None, folder: Path) -> str:
+    """How a call ended, without the names of temporary folders: the same words in every run."""
+    if error is None:
+        return "it returned"
+    return f"it raised {short_error(error)}".replace(str(folder), "...")
+
+
+def _inventory(files: Mapping[str, bytes]) -> str:
+    """The files that are there, in words."""
+    if not files:
+        return "there is no file"
+    return "there is " + ", ".join(f"{name} with {_content(data)}" for name, data in files.items())
+
+
+def _content(data: bytes) -> str:
+    try:
+        return short_text(data.decode("utf-8"))
+    except UnicodeDecodeError:
+        return short(data)
+
+
+def _expect(
+    subject: Subject,
+    given: str,
+    error: BaseException | None,
+    files: Mapping[str, bytes],
+    expected: Mapping[str, bytes],
+    folder: Path,
+    *,
+    cause: str,
+    reproduce: str,
+) -> None:
+    """Fail unless the call returned and exactly the `expected` files are there."""
+    if error is None and files == expected:
+        return
+    subject.fail(
+        seen=f"{given}: {_told(error, folder)}; {_inventory(files)}",
+        required=_inventory(expected),
+        cause=cause,
+        reproduce=reproduce,
+    )
+
+
+_PRELUDE = """\
+import asyncio, os, tempfile
+from pathlib import Path
+from pytest_asyncexec.conformance.host import call_method
+
+folder = Path(tempfile.mkdtemp())
+def write(streams, paths, dispatch_id="dispatch", results_dir=folder / "results"):
+    call = call_method(
+        executor.write_streams_to_file, streams, paths, dispatch_id, str(results_dir)
+    )
+    try:
+        asyncio.run(call)
+    except Exception as error:
+        print("raised", repr(error))
+    for path in filter(Path.is_file, folder.rglob("*")):
+        print(path, path.read_bytes())
+"""
+
+
+def _reproduce(*lines: str) -> str:
+    """A script that defines `write` and `folder`, and goes on with these lines."""
+    return "\n".join((_PRELUDE, *lines))
+
+
+# ---- where a stream lands ----------------------------------------------------------------------
+
+
+@check("STR-01")
+def test_STR_01_must_write_a_relative_path_below_the_dispatch(subject: Subject) -> None:
+    executor = _writer(subject)
+    for name in ("out.txt", "two words.log", "logs/out", "50%.{0}.log", "größe-数据.log"):
+        folder = subject.new_folder()
+        target = folder / "results" / "dispatch" / name
+        # Its folder is there already: making it is a rule of its own.
+        target.parent.mkdir(parents=True)
+
+        error = _write(subject, executor, ["text\n"], [name], folder / "results")
+
+        _expect(
+            subject,
+            f"filepaths [{name!r}], dispatch_id 'dispatch', results_dir '.../results'",
+            error,
+            _files(folder),
+            {f"results/dispatch/{name}": b"text\n"},
+            folder,
+            cause="the path is joined to something else than results_dir and dispatch_id",
+            reproduce=_reproduce(
+                f'(folder / "results" / "dispatch" / {name!r}).parent.mkdir(parents=True)',
+                f'write(["text\\n"], [{name!r}])',
+            ),
+        )
+
+
+@check("STR-02")
+def test_STR_02_must_write_an_absolute_path_as_it_is(subject: Subject) -> None:
+    executor = _writer(subject)
+    folder = subject.new_folder()
+    (folder / "elsewhere").mkdir()
+
+    error = _write(
+        subject,
+        executor,
+        ["text\n"],
+        [str(folder / "elsewhere" / "out.txt")],
+        folder / "results",
+    )
+
+    _expect(
+        subject,
+        "filepaths ['.../elsewhere/out.txt'], results_dir '.../results'",
+        error,
+        _files(folder),
+        {"elsewhere/out.txt": b"text\n"},
+        folder,
+        cause="results_dir is put in front of every path, absolute ones too",
+        reproduce=_reproduce(
+            '(folder / "elsewhere").mkdir()',
+            'write(["text\\n"], [str(folder / "elsewhere" / "out.txt")])',
+        ),
+    )
+
+
+@check("STR-03")
+def test_STR_03_must_expand_the_home_folder(subject: Subject) -> None:
+    executor = _writer(subject)
+    for name, results_dir, expected in (
+        ("~/logs/out.txt", "", "home/logs/out.txt"),
+        ("out.txt", "~/results", "home/results/dispatch/out.txt"),
+        ("~/out.txt", "~/results", "home/out.txt"),
+    ):
+        folder = subject.new_folder()
+        for part in ("home", "cwd"):
+            (folder / part).mkdir()
+        # Whoever takes `~` for a name makes a folder of that name where the process stands.
+        home = str(folder / "home")
+        with (
+            mock.patch.dict(os.environ, {"HOME": home, "USERPROFILE": home}),
+            contextlib.chdir(folder / "cwd"),
+        ):
+            error = _write(
+                subject, executor, ["text\n"], [name], results_dir or folder / "results"
+            )
+
+        # A folder by the unexpanded name is litter as well, even where the file is right.
+        litter = sorted(
+            path.relative_to(folder).as_posix()
+            for path in folder.rglob("*")
+            if path.name.startswith("~")
+        )
+        files = _files(folder)
+        if error is None and files == {expected: b"text\n"} and not litter:
+            continue
+        left = f"; left under the unexpanded name: {', '.join(litter)}" if litter else ""
+        subject.fail(
+            seen=f"filepaths [{name!r}], results_dir {results_dir or '.../results'!r}, with '~' "
+            f"for '.../home' and '.../cwd' the working directory: {_told(error, folder)}; "
+            f"{_inventory(files)}{left}",
+            required=f"{_inventory({expected: b'text' + os.linesep.encode()[-1:]})}, and nothing "
+            "under a name with '~'",
+            cause="the expanded path is used for making folders and the unexpanded one for "
+            "opening the file; or only one of filepaths and results_dir is expanded",
+            reproduce=_reproduce(
+                'for part in ("home", "cwd"):',
+                "    (folder / part).mkdir()",
+                'os.environ["HOME"] = os.environ["USERPROFILE"] = str(folder / "home")',
+                'os.chdir(folder / "cwd")',
+                f'write(["text\\n"], [{name!r}]'
+                + (f", results_dir={results_dir!r})" if results_dir else ")"),
+            ),
+        )
+
+
+@check("STR-04")
+def test_STR_04_must_make_missing_folders(subject: Subject) -> None:
+    executor = _writer(subject)
+    folder = subject.new_folder()
+
+    error = _write(
+        subject,
+        executor,
+        ["one\n", "two\n"],
+        ["deep/deeper/out.txt", str(folder / "elsewhere" / "deep" / "err.txt")],
+        folder / "not" / "yet" / "results",
+    )
+
+    _expect(
+        subject,
+        "filepaths ['deep/deeper/out.txt', '.../elsewhere/deep/err.txt'], results_dir "
+        "'.../not/yet/results', none of whose folders exists",
+        error,
+        _files(folder),
+        {
+            "elsewhere/deep/err.txt": b"two\n",
+            "not/yet/results/dispatch/deep/deeper/out.txt": b"one\n",
+        },
+        folder,
+        cause="nobody has made the folders of a dispatch yet when its first stream is written",
+        reproduce=_reproduce(
+            'write(["one\\n", "two\\n"],',
+            '      ["deep/deeper/out.txt", str(folder / "elsewhere" / "deep" / "err.txt")],',
+            '      results_dir=folder / "not" / "yet" / "results")',
+        ),
+    )
+
+
+@check("STR-05")
+def test_STR_05_must_append(subject: Subject) -> None:
+    executor = _writer(subject)
+    folder = subject.new_folder()
+    target = folder / "out.txt"
+    # What stands in the file is bytes of somebody else's: no line ending, no encoding.
+    target.write_bytes(b"was there\r\n\xff")
+
+    # One file for both streams, as log_stdout == log_stderr asks for, and twice.
+    errors = [
+        _write(subject, executor, [f"out {n}\n", f"err {n}\n"], [str(target)] * 2, folder)
+        for n in (1, 2)
+    ]
+
+    expected = b"was there\r\n\xffout 1\nerr 1\nout 2\nerr 2\n"
+    there = target.read_bytes() if target.is_file() else None
+    if any(errors) or there != expected:
+        error = next((error for error in errors if error is not None), None)
+        subject.fail(
+            seen=f"two streams to one file, which held {b'was there' + expected[9:12]!r}, and "
+            f"again: {_told(error, folder)}; the file holds {there!r}",
+            required=f"it holds {expected!r}",
+            cause='the file is opened with "w" in place of "a", or read and written anew',
+            reproduce=_reproduce(
+                'target = folder / "out.txt"',
+                'target.write_bytes(b"was there\\r\\n\\xff")',
+                "for n in (1, 2):",
+                '    write([f"out {n}\\n", f"err {n}\\n"], [str(target)] * 2)',
+            ),
+        )
+
+
+@check("STR-06")
+def test_STR_06_must_skip_an_empty_path(subject: Subject) -> None:
+    executor = _writer(subject)
+    streams = ["one\n", "two\n", "three\n"]
+    for names in (["", "b.txt", ""], ["a.txt", "", "c.txt"], ["", "", ""]):
+        folder = subject.new_folder()
+
+        error = _write(subject, executor, streams, names, folder / "results")
+
+        _expect(
+            subject,
+            f"filepaths {names!r}",
+            error,
+            _files(folder),
+            {
+                f"results/dispatch/{name}": text.encode()
+                for name, text in zip(names, streams, strict=True)
+                if name
+            },
+            folder,
+            cause='an empty path is what log_stdout="" means: no file for this stream, while the '
+            "others have theirs",
+            reproduce=_reproduce(f"write({streams!r}, {names!r})"),
+        )
+
+
+# ---- what is in the file -----------------------------------------------------------------------
+
+#: Every newline there is, controls, a byte order mark, both ends of the planes, half a surrogate
+#: pair. No pair of surrogates beside each other: how those travel is nobody's promise.
+_NASTY = "\n\r\0\v\f\x1a\x1c\x85\xa0ÿ\u2028\u2029\ufeff\ufffd\uffff\U0001f600\U0010ffff\udc80\ud800"
+_NASTY_TEXTS = (
+    "unix\nlines\n",
+    "windows\r\nlines\r\n",
+    "old\rlines\rno end",
+    "\ufeffmarked",
+    "größe 数据 \U0001f600\n",
+    f"separators \0 \v \f \x1c \x85 \u2028 \u2029 end{chr(26)}",
+    "a lone surrogate \udc80, another \ud800.\n",
+    "long line " * 30_000,
+)
+
+
+def _as_promised(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _judge_texts(
+    subject: Subject,
+    texts: Sequence[str],
+    error: BaseException | str | None,
+    folder: Path,
+    where: str,
+) -> None:
+    """Fail unless the file of each text, named by its number, holds it exactly."""
+    told = error if isinstance(error, str) else _told(error, folder)
+    for number, text in enumerate(texts):
+        path = folder / str(number)
+        there = path.read_bytes() if path.is_file() else None
+        if there == _as_promised(text) or (there is None and not text and error is None):
+            continue
+        # Enough of the text to see what became of it; the whole may be long.
+        shown = ascii(text) if len(text) <= 120 else f"{ascii(text[:60])} * (1 + ...)"
+        subject.fail(
+            seen=f"the text {shown}{where}: {told}; the file holds "
+            + ("nothing, it is not there" if there is None else short(there)),
+            required=f"it holds {short(_as_promised(text))}",
+            cause="the file is opened without encoding='utf-8', newline='' and "
+            "errors='backslashreplace'",
+            reproduce=_reproduce(f'write([{ascii(text[:200])}], ["out.txt"])')
+            if not where
+            else _reproduce(
+                "# as a script of its own, run with LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0",
+                f'write([{ascii(text[:200])}], ["out.txt"])',
+            ),
+        )
+
+
+@check("STR-07")
+def test_STR_07_must_write_exactly_the_text_in_utf_8(subject: Subject) -> None:
+    executor = _writer(subject)
+
+    def judge(texts: list[str]) -> None:
+        folder = subject.new_folder()
+        paths = [str(folder / str(number)) for number in range(len(texts))]
+        error = _write(subject, executor, texts, paths, folder)
+        _judge_texts(subject, texts, error, folder, "")
+
+    for text in _NASTY_TEXTS:
+        judge([text])
+    characters = st.one_of(st.sampled_from(_NASTY), st.characters())
+    for_all(st.lists(st.text(characters, max_size=30), min_size=1, max_size=4), judge, examples=60)
+
+    # No locale of this process can be changed for the length of a call: Python reads it at its
+    # start. So a process of another locale writes the same texts.
+    folder = subject.new_folder()
+    encoding, error = _write_in_the_c_locale(subject, _NASTY_TEXTS, folder)
+    _judge_texts(
+        subject, _NASTY_TEXTS, error, folder, f", in a process whose locale says {encoding}"
+    )
+
+
+_OTHER_PROCESS = """
+import ast, asyncio, locale, os, sys, traceback
+from pathlib import Path
+from pytest_asyncexec.conformance.host import call_method
+from pytest_asyncexec.targets import load_target
+
+folder, spec = sys.argv[1:]
+texts = ast.literal_eval(sys.stdin.buffer.read().decode("ascii"))
+executor = load_target(spec).build()
+error = "it returned"
+for number, text in enumerate(texts):
+    path = os.path.join(folder, str(number))
+    try:
+        asyncio.run(call_method(executor.write_streams_to_file, [text], [path], "d", folder))
+    except Exception as raised:
+        error = f"it raised {type(raised).__name__}: {raised}"
+Path(folder, "report").write_text(ascii((locale.getencoding(), error)), encoding="ascii")
+"""
+
+
+def _write_in_the_c_locale(
+    subject: Subject, texts: Sequence[str], folder: Path
+) -> tuple[str, str]:
+    """Write each text to the file of its number, in a process whose locale is not UTF-8.
+
+    Returns that locale's encoding, and how the last call that did not return ended.
+    """
+    environment = {k: v for k, v in os.environ.items() if k != "LANG" and not k.startswith("LC_")}
+    environment |= {
+        "LC_ALL": "C",
+        "PYTHONUTF8": "0",
+        "PYTHONCOERCECLOCALE": "0",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    try:
+        ended = subprocess.run(
+            # -P: what lies in the working directory is found where this process finds it.
+            [sys.executable, "-P", "-c", _OTHER_PROCESS, str(folder), subject.target.spec],
+            input=ascii(list(texts)).encode("ascii"),
+            env=environment,
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        subject.could_not_run(f"no process with another locale: {short_error(error)}")
+    report = folder / "report"
+    if not report.is_file():
+        said = ended.stderr.decode("utf-8", "replace").strip().splitlines() or ["nothing"]
+        subject.could_not_run(
+            f"the executor could not be built in a process of the locale C: {said[-1]}"
+        )
+    encoding, error = ast.literal_eval(report.read_text(encoding="ascii"))
+    if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
+        subject.could_not_run("even the locale C means UTF-8 on this system")
+    return encoding, error.replace(str(folder), "...")
+
+
+@check("STR-08")
+def test_STR_08_must_refuse_what_does_not_fit_together(subject: Subject) -> None:
+    executor = _writer(subject)
+    required = "an error, ValueError or TypeError for instance, before any file is there"
+    for streams, names in (
+        (["one", "two"], ["a.txt"]),
+        (["one"], ["a.txt", "b.txt"]),
+        ([], ["a.txt"]),
+        (["one"], []),
+        (["one", "two"], [""]),
+        # A text is an iterable of texts: its characters even fit in number.
+        ("abc", ["a.txt", "b.txt", "c.txt"]),
+        (["one", "two"], "ab"),
+        ("ab", "cd"),
+    ):
+        folder = subject.new_folder()
+
+        error = _write(subject, executor, streams, names, folder / "results")
+
+        files = _files(folder)
+        if error is None or files:
+            bare = isinstance(streams, str) or isinstance(names, str)
+            subject.fail(
+                seen=f"streams {streams!r} for filepaths {names!r}: {_told(error, folder)}; "
+                f"{_inventory(files)}",
+                required=required,
+                cause="a str is an iterable of its characters"
+                if bare
+                else "zip() ends with the shorter one and drops the rest without a word; "
+                "zip(strict=True) raises after everything that fits has been written",
+                reproduce=_reproduce(f"write({streams!r}, {names!r})"),
+            )
+
+
+# ---- the event loop ----------------------------------------------------------------------------
+
+#: Seconds for which the event loop stands still before it counts as blocked. A guard: what it is
+#: blocked by will never come, for only the loop could bring it.
+_STILL = 10.0
+
+#: Fewer than a buffered file holds back (8,192), so that closing it is what writes them.
+_PIPED = "a line of a log\n" * 500
+_FILLER = b"\0"
+
+_STANDARD = tuple(
+    os.path.join(path, "")
+    for path in {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}
+)
+
+
+def _line_of_its_own(frame: FrameType | None) -> str:
+    """The innermost line of a stack outside of the standard library: who asked for what."""
+    if frame is None:
+        return "a thread that has ended"
+    stack = list(traceback.extract_stack(frame))
+    entry = next(
+        (
+            entry
+            for entry in reversed(stack)
+            if not entry.filename.startswith("<")
+            and (not entry.filename.startswith(_STANDARD) or "site-packages" in entry.filename)
+        ),
+        stack[-1],
+    )
+    return f'{os.path.basename(entry.filename)}:{entry.lineno}, in {entry.name}: "{entry.line}"'
+
+
+@dataclass(slots=True)
+class _Pipe:
+    """A named pipe whose reader is the event loop, and nobody else."""
+
+    path: Path
+    thread: int = 0
+    beats: int = 0
+    received: bytes = b""
+    error: BaseException | None = None
+    blocked_at: str = ""
+    over: threading.Event = field(default_factory=threading.Event)
+
+    async def write(self, executor: Any, text: str) -> None:
+        """Have the executor write `text` into the pipe, and serve it from the event loop."""
+        loop = asyncio.get_running_loop()
+        self.thread = threading.get_ident()
+        opening = asyncio.Event()
+
+        def notice(event: str, args: tuple[Any, ...]) -> None:
+            if event == "open" and path_in(args, self.path) is not None:
+                loop.call_soon_threadsafe(opening.set)
+
+        with audited(notice):
+            writing = asyncio.ensure_future(
+                _written(executor, [text], [str(self.path)], "dispatch", str(self.path.parent))
+            )
+            noticed = asyncio.ensure_future(opening.wait())
+            # The reader comes when the executor has begun to open, or a while later: a child
+            # process may be what opens the pipe, and its opening is not seen here.
+            await asyncio.wait(
+                {writing, noticed}, timeout=1, return_when=asyncio.FIRST_COMPLETED
+            )
+            noticed.cancel()
+            if not writing.done():
+                await self._serve(writing)
+            self.error = await writing
+
+    async def _serve(self, writing: asyncio.Future[Any]) -> None:
+        reader = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            self._fill()
+            while not writing.done():
+                self.beats += 1
+                self.received += _drained(reader)
+                await asyncio.wait({writing}, timeout=0.002)
+            self.received += _drained(reader)
+        finally:
+            os.close(reader)
+
+    def _fill(self) -> None:
+        """Leave no room in the pipe, so that every byte has to wait for the loop to read."""
+        filler = os.open(self.path, os.O_WRONLY | os.O_NONBLOCK)
+        try:
+            for size in (4096, 1):
+                with contextlib.suppress(BlockingIOError):
+                    while True:
+                        os.write(filler, _FILLER * size)
+        finally:
+            os.close(filler)
+
+    def watch(self) -> None:
+        """From a thread: rescue an event loop that stands still, and say where it stood."""
+        beats, since = -1, time.monotonic()
+        while not self.over.wait(0.05):
+            if self.beats != beats:
+                beats, since = self.beats, time.monotonic()
+            elif self.thread and time.monotonic() - since > _STILL:
+                self.blocked_at = _line_of_its_own(sys._current_frames().get(self.thread))
+                self._rescue()
+                return
+
+    def _rescue(self) -> None:
+        both_ends = os.open(self.path, os.O_RDWR | os.O_NONBLOCK)
+        try:
+            while not self.over.wait(0.002):
+                _drained(both_ends)
+        finally:
+            os.close(both_ends)
+
+
+def _drained(reader: int) -> bytes:
+    """What is in the pipe now."""
+    drained = b""
+    with contextlib.suppress(BlockingIOError):
+        while piece := os.read(reader, 65536):
+            drained += piece
+    return drained
+
+
+def _refuse_synchronous(subject: Subject, executor: Any) -> None:
+    if not inspect.iscoroutinefunction(executor.write_streams_to_file):
+        subject.not_applicable(
+            "write_streams_to_file is a plain function: hosts call it on a thread, where it may "
+            "block as it likes"
+        )
+
+
+@check("STR-09")
+def test_STR_09_must_never_block_the_event_loop(subject: Subject) -> None:
+    executor = _writer(subject)
+    _refuse_synchronous(subject, executor)
+    if not hasattr(os, "mkfifo"):
+        subject.could_not_run("this system has no named pipes to wait on")
+    pipe = _Pipe(subject.new_folder() / "pipe")
+    os.mkfifo(pipe.path)
+
+    # Who opens the pipe waits for its reader, who writes waits for room in it, and for both it
+    # takes the event loop to move on.
+    watchdog = threading.Thread(target=pipe.watch, name="asyncexec-watchdog", daemon=True)
+    watchdog.start()
+    try:
+        subject.drive(lambda: pipe.write(executor, _PIPED))
+    finally:
+        pipe.over.set()
+        watchdog.join()
+
+    if pipe.blocked_at:
+        subject.fail(
+            seen="a named pipe, which the event loop reads from as soon as it may run: the loop "
+            f"stood still for {_STILL:g} s, until it was rescued, at\n{pipe.blocked_at}",
+            required="opening, writing and closing wait on another thread (aiofiles, "
+            "asyncio.to_thread), and the event loop goes on",
+            cause="file operations on the loop's own thread: opening blocks on it here, and so "
+            "does the write that close() makes of what was buffered",
+            reproduce=_reproduce(
+                "import faulthandler",
+                'os.mkfifo(folder / "pipe")',
+                "faulthandler.dump_traceback_later(5, exit=True)",
+                "async def main():",
+                "    writing = asyncio.ensure_future(executor.write_streams_to_file(",
+                f'        [{_PIPED[:16]!r} * 500], [str(folder / "pipe")], "d", str(folder)))',
+                "    await asyncio.sleep(1)",
+                '    reader = os.open(folder / "pipe", os.O_RDONLY | os.O_NONBLOCK)',
+                "    while not writing.done():",
+                "        await asyncio.sleep(0.01)",
+                '        print(len(os.read(reader, 65536)), "bytes read: the loop goes on")',
+                "asyncio.run(main())",
+            ),
+        )
+    if pipe.error is not None:
+        subject.could_not_run(
+            "the executor does not write into a named pipe, so nothing was there to wait for: "
+            f"{_told(pipe.error, pipe.path.parent)}"
+        )
+    if pipe.received.replace(_FILLER, b"") != _PIPED.encode():
+        subject.could_not_run(
+            "the text did not come out of the named pipe as it was given, see STR-05 and STR-07"
+        )
+
+
+@check("STR-10")
+def test_STR_10_should_keep_folders_and_files_off_the_loop_thread(subject: Subject) -> None:
+    executor = _writer(subject)
+    _refuse_synchronous(subject, executor)
+    folder = subject.new_folder()
+    # An old file, which a writer may want to touch, and a new one in a folder to be made.
+    (folder / "old.txt").touch()
+    names = {"os.mkdir": "made", "os.utime": "touched", "open": "opened", "os.truncate": "cut"}
+    evidence: list[str] = []
+
+    async def story() -> BaseException | None:
+        thread = threading.get_ident()
+
+        def notice(event: str, args: tuple[Any, ...]) -> None:
+            if threading.get_ident() != thread or event not in names:
+                return
+            path = path_in(args, folder)
+            if path is not None:
+                where = Path(path).relative_to(folder).as_posix()
+                line = _line_of_its_own(sys._getframe(2))
+                evidence.append(f"{where} was {names[event]} by {line}")
+
+        with audited(notice):
+            return await _written(
+                executor,
+                ["one\n", "two\n"],
+                [str(folder / "old.txt"), "deep/new.txt"],
+                "dispatch",
+                str(folder / "results"),
+            )
+
+    error = subject.drive(story)
+
+    if evidence:
+        subject.fail(
+            seen="on the thread of the event loop\n" + "\n".join(evidence),
+            required="file system calls happen on other threads, for on a network file system "
+            "each of them may take seconds",
+            cause="pathlib's mkdir and touch block like any other call; aiofiles.os.makedirs and "
+            "asyncio.to_thread do not",
+            reproduce=_reproduce(
+                "import sys, threading",
+                "def hook(event, args):",
+                f"    if event in {tuple(names)!r} and str(folder) in str(args[0]):",
+                "        print(event, args[0], threading.current_thread().name)",
+                "sys.addaudithook(hook)",
+                'write(["text"], ["deep/new.txt"])',
+            ),
+        )
+    if error is not None:
+        subject.could_not_run(f"nothing was written: {_told(error, folder)}, see STR-04")
+
+
+# ---- the logs of a task ------------------------------------------------------------------------
+
+
+def _print_both(out: str, err: str, error: str = "") -> str:
+    import builtins
+    import sys
+
+    print(out, flush=True)
+    print(err, file=sys.stderr, flush=True)
+    if error:
+        raise getattr(builtins, error)("on purpose")
+    return "result"
+
+
+def _unlogged(
+    seen: Seen, logged: Mapping[str, str | None], printed: Mapping[str, str]
+) -> str | None:
+    """What of a task's streams is missing in its logs, or is there and was never returned.
+
+    Args:
+        seen: how the task ended.
+        logged: the text of each log, None where there is no file.
+        printed: what of each stream must be there, whether or not it was returned.
+    """
+    for stream, text in logged.items():
+        if printed[stream] not in (text or ""):
+            held = "is not there" if text is None else f"holds {short_text(text)}"
+            return f"log_{stream} {held}, and the task had printed {printed[stream]!r}"
+        if seen.error is None and not seen.malformed and (text or "") != getattr(seen, stream):
+            held = "is not there" if text is None else f"holds {short_text(text)}"
+            return f"log_{stream} {held}, and returned was {short_text(getattr(seen, stream))}"
+    return None
+
+
+@check("STR-11")
+def test_STR_11_must_write_the_logs_of_every_task(subject: Subject) -> None:
+    captures = subject.preflight().captures_streams
+    anything = False
+    # What is printed by a real task where that is captured, and otherwise what `run` itself
+    # writes to the executor's streams of the task.
+    for ending, error in (("success", ""), ("failure", "ValueError"), ("time-out", "TimeoutError")):
+        folder = subject.new_folder()
+        logs = {stream: folder / f"{stream}.txt" for stream in ("stdout", "stderr")}
+        printed = {stream: f"{ending} to {stream}" for stream in logs}
+        executor = subject.build(
+            log_stdout=str(logs["stdout"]), log_stderr=str(logs["stderr"])
+        )
+        replaced = {} if captures else {"run": _run_that_prints(printed, error)}
+        with subject.recording(executor, **replaced) as history:
+            seen = subject.run(
+                executor, _print_both, *printed.values(), error, results_dir=folder / "results"
+            )
+
+        logged = {
+            stream: path.read_text("utf-8", "replace") if path.is_file() else None
+            for stream, path in logs.items()
+        }
+        if ending == "success":
+            # What a channel does not bring back on the way of success, it is not asked for later.
+            anything = captures or any(printed[s] in getattr(seen, s) for s in logs)
+        missing = _unlogged(seen, logged, printed if anything else dict.fromkeys(logs, ""))
+        if missing is not None:
+            subject.fail(
+                seen=f"after a {ending}: {missing}; {seen}",
+                required="after success, failure and time-out, the file log_stdout holds what the "
+                "task wrote to its standard output, and log_stderr likewise",
+                cause="the logs are written after the last line that can raise, and not in a "
+                "`finally`"
+                if error
+                else "nobody calls write_streams_to_file with log_stdout and log_stderr",
+                history=history,
+                reproduce=_LOGS.format(error=error),
+            )
+    if not anything:
+        # Nothing came back, and nothing was written: the two agree, which proves nothing.
+        if "streams" in subject.preflight().cannot:
+            subject.not_applicable("the executor declares that it captures no streams to be logged")
+        subject.could_not_run("no stream is captured, so that none can be logged, see RES-06")
+
+
+_LOGS = """
+    import asyncio, sys, tempfile
+    from pathlib import Path
+    from pytest_asyncexec.conformance.host import host_for
+
+    def task(error):
+        print("printed out", flush=True)
+        print("printed err", file=sys.stderr, flush=True)
+        if error:
+            raise __builtins__.__dict__[error]("on purpose")
+
+    folder = Path(tempfile.mkdtemp())
+    executor.log_stdout, executor.log_stderr = str(folder / "out"), str(folder / "err")
+    print(asyncio.run(host_for(executor).execute(executor, task, ["{error}"])))
+    print([path.read_text() for path in folder.iterdir()])
+"""
+
+
+def _run_that_prints(printed: Mapping[str, str], error: str) -> Callable[..., str]:
+    def run(original: Callable[..., Any], executor: Any, *args: Any, **kwargs: Any) -> str:
+        for stream, text in printed.items():
+            target = getattr(executor, f"task_{stream}", None)
+            if hasattr(target, "write"):
+                target.write(f"{text}\n")
+        if error:
+            raise {"ValueError": ValueError, "TimeoutError": TimeoutError}[error]("on purpose")
+        return "result"
+
+    return run
+
+
+@check("STR-12")
+def test_STR_12_must_survive_a_log_that_cannot_be_written(subject: Subject) -> None:
+    for error in ("", "ValueError"):
+        folder = subject.new_folder()
+        # A folder where one log should be, a file where the other's folder should be: no
+        # permission helps against either, and none is needed.
+        (folder / "out.log").mkdir()
+        (folder / "err").touch()
+        executor = subject.build(
+            log_stdout=str(folder / "out.log"), log_stderr=str(folder / "err" / "err.log")
+        )
+        with subject.recording(executor) as history:
+            seen = subject.run(
+                executor, _print_both, "out", "err", error, results_dir=folder / "results"
+            )
+
+        hidden = _hidden(seen, error, str(folder))
+        if hidden:
+            subject.fail(
+                seen=f"log_stdout is a folder, log_stderr lies below a file, and the task "
+                f"{'raises' if error else 'succeeds'}: {seen}".replace(str(folder), "..."),
+                required="the task's own error is raised (or the status is FAILED, its message in "
+                "the streams)"
+                if error
+                else "status COMPLETED and the result 'result'; what went wrong with the logs is "
+                "for `logging` to say",
+                cause="an error of write_streams_to_file leaves `execute` in place of the outcome",
+                history=history,
+                reproduce=_UNWRITABLE.format(error=error),
+            )
+
+
+_UNWRITABLE = """
+    import asyncio, tempfile
+    from pytest_asyncexec.conformance.host import host_for
+
+    def task(error):
+        if error:
+            raise __builtins__.__dict__[error]("on purpose")
+        return "result"
+
+    executor.log_stdout = executor.log_stderr = tempfile.mkdtemp()
+    print(asyncio.run(host_for(executor).execute(executor, task, ["{error}"])))
+"""
+
+
+def _hidden(seen: Seen, error: str, folder: str) -> bool:
+    """Whether the trouble with the logs, whose paths are in `folder`, hid how the task ended."""
+    if not error:
+        return not seen.completed or seen.result != "result"
+    if seen.completed or "on purpose" not in seen.everything_said:
+        return True
+    # The task's error as the mere context of an OSError is hidden from whoever catches it.
+    if seen.error is None or isinstance(seen.error, BaseExceptionGroup):
+        return False
+    own_words = [str(seen.error), *getattr(seen.error, "__notes__", ())]
+    return folder in str(seen.error) and not any("on purpose" in words for words in own_words)
+
+
+# ---- hostile and hurried callers ---------------------------------------------------------------
+
+
+@check("STR-13")
+def test_STR_13_must_never_leave_the_results_dir(subject: Subject) -> None:
+    executor = _writer(subject)
+
+    def judge(names: tuple[str, str]) -> None:
+        dispatch_id, name = names
+        folder = subject.new_folder()
+        # As deep as the way out is long, so that nothing lands outside of this folder.
+        results = folder.joinpath(*"abcdefgh", "results")
+        results.mkdir(parents=True)
+        (folder / "rooted").mkdir()
+        dispatch_id = dispatch_id.replace("ROOT", str(folder / "rooted"))
+        before = _outside(folder, results)
+
+        error = _write(subject, executor, ["text\n"], [name], results, dispatch_id)
+
+        escaped = sorted(_outside(folder, results) - before)
+        if escaped:
+            shown = dispatch_id.replace(str(folder), "...")
+            subject.fail(
+                seen=f"dispatch_id {shown!r}, filepaths [{name!r}], results_dir "
+                f"'.../a/b/c/d/e/f/g/h/results': {_told(error, folder)}; outside of it there is "
+                f"now {', '.join(escaped)}",
+                required="such names are refused (ValueError for instance), or the file lies "
+                "inside results_dir",
+                cause="paths are joined without asking where the result lies; a rooted part "
+                "throws away everything before it",
+                reproduce=_reproduce(
+                    'results = folder.joinpath("a", "b", "c", "d", "e", "f", "g", "h", "results")',
+                    f'write(["text\\n"], [{name!r}], '
+                    + (
+                        f"str(folder) + {shown.removeprefix('...')!r}"
+                        if shown.startswith("...")
+                        else repr(dispatch_id)
+                    )
+                    + ", results)",
+                ),
+            )
+
+    for names in (
+        ("dispatch", "../../escaped.txt"),
+        ("dispatch", "deep/../../../escaped.txt"),
+        # Beside results_dir, with a name that begins like it.
+        ("dispatch", "../../results-of-others/escaped.txt"),
+        ("..", "escaped.txt"),
+        ("../others", "escaped.txt"),
+        ("dispatch/../../..", "escaped.txt"),
+        ("ROOT", "escaped.txt"),
+        ("ROOT/../rooted", "escaped.txt"),
+    ):
+        judge(names)
+    parts = st.lists(st.sampled_from(["..", "..", ".", "deep", ""]), max_size=4).map("/".join)
+    # A name that begins with "/" is absolute, and as a path the caller's own choice.
+    names = st.tuples(parts, parts.map(lambda part: f"{part.lstrip('/')}/x.txt".lstrip("/")))
+    for_all(names.filter(lambda pair: not pair[0].startswith("/")), judge, examples=40)
+
+
+def _outside(folder: Path, results: Path) -> set[str]:
+    """Everything below `folder` that is not below `results`."""
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if results not in path.parents and path != results
+    }
+
+
+@check("STR-14")
+def test_STR_14_should_keep_streams_whole_among_writers(subject: Subject) -> None:
+    # Two instances, as two nodes of a workflow may have: a lock of an instance is not enough.
+    executors = _writer(subject), _writer(subject)
+    folder = subject.new_folder()
+    target = folder / "shared.log"
+    streams = [f"<{letter}>" + letter * 300_000 + f"</{letter}>\n" for letter in "abcdefgh"]
+
+    async def story() -> list[BaseException | None]:
+        return await asyncio.gather(
+            *(
+                _written(executors[n % 2], [stream], [str(target)], "dispatch", str(folder))
+                for n, stream in enumerate(streams)
+            )
+        )
+
+    errors = subject.drive(story)
+
+    error = next((error for error in errors if error is not None), None)
+    torn = _torn(target.read_text("utf-8", "replace") if target.is_file() else "", streams)
+    if error is not None or torn:
+        subject.fail(
+            seen=f"{len(streams)} writers at once, of {len(streams[0]):,} characters each: "
+            f"{_told(error, folder)}; {torn}",
+            required="the file holds every stream whole, in any order",
+            cause="a stream is written piece by piece, and other writers come between; or the "
+            "file is opened in another mode than append",
+            reproduce=_reproduce(
+                "async def main():",
+                '    path = str(folder / "shared.log")',
+                "    await asyncio.gather(*(",
+                "        call_method(executor.write_streams_to_file,",
+                '                    [letter * 300_000], [path], "d", str(folder))',
+                '        for letter in "abcdefgh"',
+                "    ))",
+                "asyncio.run(main())",
+                "import itertools",
+                'text = (folder / "shared.log").read_text()',
+                "print([(letter, len(list(run))) for letter, run in itertools.groupby(text)])",
+            ),
+        )
+
+
+def _torn(text: str, streams: Sequence[str]) -> str:
+    """What is wrong with a file that should be all of `streams`, one after the other."""
+    left, position = list(streams), 0
+    while left:
+        whole = next((stream for stream in left if text.startswith(stream, position)), None)
+        if whole is None:
+            lost = len("".join(streams)) - len(text)
+            return (
+                f"after {len(streams) - len(left)} whole streams there follows "
+                f"{text[position : position + 20]!r}, and then something else than the rest of "
+                f"that stream" + (f"; {lost:,} characters are lost" if lost > 0 else "")
+            )
+        left.remove(whole)
+        position += len(whole)
+    rest = text[position:]
+    return f"behind all the streams there is {short_text(rest)}" if rest else ""
+
+
+class _Once:
+    """An iterable with nothing else to it, which counts how often it is read."""
+
+    def __init__(self, values: Sequence[str]) -> None:
+        self._values = values
+        self.reads = 0
+
+    def __iter__(self) -> Iterator[str]:
+        self.reads += 1
+        return iter(self._values)
+
+
+@check("STR-15")
+def test_STR_15_must_take_any_iterables_and_read_them_once(subject: Subject) -> None:
+    executor = _writer(subject)
+    streams, names = ["one\n", "two\n"], ["a.txt", "b.txt"]
+    counted: list[_Once] = []
+
+    def once(values: Sequence[str]) -> _Once:
+        counted.append(_Once(values))
+        return counted[-1]
+
+    kinds: tuple[tuple[str, Callable[[list[str]], Iterable[str]], str], ...] = (
+        ("tuples", tuple, "tuple({})"),
+        ("generators", lambda values: (value for value in values), "(item for item in {})"),
+        ("views of dictionaries", lambda values: dict.fromkeys(values).keys(), "dict.fromkeys({})"),
+        ("iterables with nothing but __iter__", once, "iter({})"),
+    )
+    for kind, make, script in kinds:
+        folder = subject.new_folder()
+
+        error = _write(subject, executor, make(streams), make(names), folder)
+
+        _expect(
+            subject,
+            f"streams {streams!r} and filepaths {names!r} as {kind}",
+            error,
+            _files(folder),
+            {"dispatch/a.txt": b"one\n", "dispatch/b.txt": b"two\n"},
+            folder,
+            cause="len() or an index is asked of what is promised to be iterable, or it is read "
+            "twice: a generator is empty by then",
+            reproduce=_reproduce(
+                f"write({script.format(streams)}, {script.format(names)})",
+            ),
+        )
+    for name, iterable in zip(("stream_strings", "filepaths"), counted, strict=True):
+        if iterable.reads != 1:
+            subject.fail(
+                seen=f"{name} was read {iterable.reads} times",
+                required="each is read once: what comes out of it may differ the next time",
+                cause="it is counted or checked first, and read again for writing",
+                reproduce=_reproduce(
+                    "class Once(list):",
+                    "    def __iter__(self):",
+                    '        print("read")',
+                    "        return super().__iter__()",
+                    f"write(Once({streams!r}), Once({names!r}))",
+                ),
+            )
+
+
+@check("STR-16")
+def test_STR_16_must_have_written_when_it_returns(subject: Subject) -> None:
+    executor = _writer(subject)
+    folder = subject.new_folder()
+    streams = ["short\n", "long " * 100_000]
+    paths = [folder / "short.txt", folder / "long.txt"]
+
+    async def story() -> tuple[BaseException | None, list[str | None]]:
+        error = await _written(
+            executor, streams, [str(path) for path in paths], "dispatch", str(folder)
+        )
+        # In the same step of the loop: nothing that was only begun can go on meanwhile.
+        there = [path.read_text("utf-8", "replace") if path.is_file() else None for path in paths]
+        return error, there
+
+    error, there = subject.drive(story)
+
+    for path, text, held in zip(paths, streams, there, strict=True):
+        if error is not None or held != text:
+            subject.fail(
+                seen=f"when write_streams_to_file was over ({_told(error, folder)}), {path.name} "
+                + ("was not there" if held is None else f"held {len(held):,} characters")
+                + f" of {len(text):,}",
+                required="when the coroutine returns, the text is in the file",
+                cause="writing is handed to a task or a thread that nobody waits for, or the "
+                "file is not closed yet",
+                reproduce=_reproduce(
+                    "async def main():",
+                    '    path = folder / "out.txt"',
+                    "    await call_method(executor.write_streams_to_file,",
+                    '                      ["text"], [str(path)], "d", str(folder))',
+                    '    print(path.read_text() if path.exists() else "nothing there")',
+                    "asyncio.run(main())",
+                ),
+            )
+
+
+@check("STR-17")
+def test_STR_17_must_raise_for_one_file_and_write_the_others(subject: Subject) -> None:
+    executor = _writer(subject)
+    names = ["a.txt", "b.txt", "c.txt"]
+    streams = ["one\n", "two\n", "three\n"]
+    for bad in names:
+        folder = subject.new_folder()
+        # A folder in the file's place stops everybody, whatever their permissions.
+        (folder / "dispatch" / bad).mkdir(parents=True)
+
+        error = _write(subject, executor, streams, names, folder)
+
+        files = _files(folder)
+        expected = {
+            f"dispatch/{name}": text.encode()
+            for name, text in zip(names, streams, strict=True)
+            if name != bad
+        }
+        if error is None or files != expected:
+            subject.fail(
+                seen=f"filepaths {names!r}, where {bad!r} is a folder: {_told(error, folder)}; "
+                f"{_inventory(files)}",
+                required=f"an OSError or another error is raised, and {_inventory(expected)}",
+                cause="the error is swallowed"
+                if error is None
+                else "the first error ends the loop over the streams: keep it, write the "
+                "others, and raise it then",
+                reproduce=_reproduce(
+                    f'(folder / "results" / "dispatch" / {bad!r}).mkdir(parents=True)',
+                    f"write({streams!r}, {names!r})",
+                ),
+            )

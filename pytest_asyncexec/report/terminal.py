@@ -1,0 +1,117 @@
+"""The verdict in the terminal: a header before the checks and a section after them."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from ..collection import is_check
+from ..conformance.fixtures import subject_of
+from ..conformance.rules import CONTRACT_VERSION, RULES, UNCHECKED
+from ..recording import Recorder
+from ..selection import Plan
+from .text import first_line, table, verdict_line, what_next, wrapped
+
+_COLOURS = {"conformant": "green", "incomplete": "yellow", "nonconformant": "red"}
+
+
+class TerminalReport:
+    """Writes what is known of every target."""
+
+    def __init__(self, config: pytest.Config, plan: Plan, recorder: Recorder) -> None:
+        self.config = config
+        self.plan = plan
+        self.recorder = recorder
+
+    def pytest_report_header(self) -> str | None:
+        """Say why the suite is absent, if it is."""
+        if self.plan.collected:
+            return None
+        names = ", ".join(target.name for target in self.plan.targets)
+        return f"asyncexec: only the paths given; add the argument asyncexec to judge {names}"
+
+    def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
+        """Say what is going to be judged, and what the executors can do."""
+        selected = [item for item in items if is_check(item)]
+        quiet = self.config.get_verbosity() < 0 or self.config.getoption("collectonly")
+        if quiet or not selected:
+            return []
+        checked = len(RULES) - len(UNCHECKED)
+        lines = [f"executor contract {CONTRACT_VERSION}: {checked} of {len(RULES)} rules checked"]
+        for target in self.plan.targets:
+            if any(target.name == name for name, _ in self.recorder.selected):
+                with _undisturbed(self.config):
+                    summary = subject_of(self.config, target).preflight().summary
+                self.recorder.summaries[target.name] = summary
+                lines += wrapped(f"{target.name}: {summary}", self._width, "  ")
+        return lines
+
+    @property
+    def _width(self) -> int:
+        return self.config.get_terminal_writer().fullwidth
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """The verdict on every target, and the rules that did not pass."""
+        if not self.plan.collected or self.config.getoption("collectonly"):
+            return
+        if not self.recorder.collected:
+            return
+        terminal = terminalreporter
+        narrowed = self.plan.narrowed(self.config)
+        if self.config.get_verbosity() >= 0:
+            self._warnings_in_full(terminal)
+            terminal.section(f"executor contract {CONTRACT_VERSION}", bold=True)
+        for target in self.plan.targets:
+            verdict = self.recorder.verdict(target.name)
+            selected = {rule for name, rule in self.recorder.selected if name == target.name}
+            line = verdict_line(target.name, verdict, narrowed=narrowed)
+            colour: dict[str, Any] = {_COLOURS[verdict.verdict]: True, "bold": True}
+            for part in wrapped(line, self._width):
+                terminal.write_line(part, **colour)
+            if self.config.get_verbosity() < 0:
+                continue
+            if target.name in self.recorder.summaries:
+                for part in wrapped(self.recorder.summaries[target.name], self._width, "  "):
+                    terminal.write_line(part)
+            for part in table(verdict, selected, self._width, narrowed=narrowed):
+                terminal.write_line(part)
+            option = "" if not self.config.getoption("asyncexec_plugin") else target.spec
+            for part in what_next(verdict, selected, option, narrowed=narrowed):
+                terminal.write_line(part)
+
+    def _warnings_in_full(self, terminal: pytest.TerminalReporter) -> None:
+        """What a broken SHOULD has to say; pytest itself shows only what fails the run."""
+        if self.config.getoption("tbstyle") == "no":
+            return
+        broken = [
+            (target.name, outcome)
+            for target in self.plan.targets
+            for outcome in self.recorder.verdict(target.name).of("failed")
+            if outcome.rule.obligation == "SHOULD"
+        ]
+        if not broken:
+            return
+        terminal.section("broken SHOULD rules")
+        for name, outcome in broken:
+            terminal.section(f"{outcome.rule_id} {name}", sep="_", yellow=True)
+            terminal.write_line(outcome.message)
+
+
+@contextlib.contextmanager
+def _undisturbed(config: pytest.Config) -> Iterator[None]:
+    """What an executor prints or warns of here is no part of the report."""
+    capture: Any = config.pluginmanager.get_plugin("capturemanager")
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        if capture is not None:
+            capture.resume_global_capture()
+        try:
+            yield
+        finally:
+            if capture is not None:
+                capture.suspend_global_capture(in_=True)
+                capture.read_global_capture()

@@ -1,0 +1,128 @@
+"""The words of a report on one verdict, as plain lines."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Collection, Iterable, Sequence
+from itertools import groupby
+
+from ..conformance.rules import LEVELS, RULES, UNCHECKED
+from ..verdict import Outcome, RuleOutcome, Verdict
+
+_TITLES: dict[Outcome, str] = {
+    "failed": "failed",
+    "waived": "waived",
+    "could_not_run": "could not run",
+    "not_run": "not run",
+    "not_applicable": "not applicable",
+}
+
+#: So many rules with the same reason are told in one sentence.
+_MANY = 4
+
+
+def wrapped(text: str, width: int, indent: str = "") -> list[str]:
+    """The text in lines of at most `width`; continued lines are indented further."""
+    return textwrap.wrap(
+        text,
+        max(width - 1, 40),
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+
+
+def first_line(message: str) -> str:
+    """The line of a message that says what happened."""
+    for line in message.splitlines():
+        text = line.strip()
+        if text and not any(text.startswith(f"{rule_id} (") for rule_id in RULES):
+            return " ".join(text.removeprefix("seen:").split())
+    return ""
+
+
+def verdict_line(name: str, verdict: Verdict, *, narrowed: bool) -> str:
+    """One line: verdict, level reached, counts."""
+    word: str = verdict.verdict
+    if word == "incomplete" and narrowed:
+        word = "incomplete (selection)"
+    failed = verdict.of("failed")
+    must = sum(outcome.rule.obligation == "MUST" for outcome in failed)
+    counts = verdict.counts
+    parts = [f"{counts['passed']} passed", f"{counts['failed']} failed"]
+    if failed:
+        parts[1] += f" ({must} MUST, {len(failed) - must} SHOULD)"
+    parts += [f"{counts[o]} {_TITLES[o]}" for o in ("waived", "not_applicable") if counts[o]]
+    parts += [f"{counts['could_not_run']} could not run", f"{counts['not_run']} not run"]
+    return f"{name}: {word}, level {verdict.level or 'none'}: {', '.join(parts)}"
+
+
+def table(
+    verdict: Verdict, selected: Collection[str], width: int, *, narrowed: bool
+) -> list[str]:
+    """The rules that did not pass, by outcome, each with one line of reason."""
+    lines: list[str] = []
+    for outcome, title in _TITLES.items():
+        rows = verdict.of(outcome)
+        if narrowed:
+            rows = [row for row in rows if row.rule_id in selected or row.outcome != "not_run"]
+        if not rows:
+            continue
+        lines += ["", f"  {title}"]
+        for reason, same in _by_reason(rows):
+            if len(same) < _MANY or outcome == "failed":
+                lines += [_row(row, width) for row in same]
+            else:
+                lines += wrapped(f"{len(same)} rules: {reason}", width, "    ")
+                lines += wrapped(f"({', '.join(_spans(r.rule_id for r in same))})", width, "      ")
+    return lines
+
+
+def _by_reason(rows: Sequence[RuleOutcome]) -> Iterable[tuple[str, list[RuleOutcome]]]:
+    order: dict[str, list[RuleOutcome]] = {}
+    for row in rows:
+        order.setdefault(first_line(row.message), []).append(row)
+    return order.items()
+
+
+def _row(row: RuleOutcome, width: int) -> str:
+    reason = first_line(row.message) or "no reason given"
+    if row.inherited:
+        reason = f"(inherited) {reason}"
+    head = f"    {row.rule_id}  {row.rule.obligation:6}  "
+    return head + textwrap.shorten(reason, max(width - 1 - len(head), 24), placeholder=" ...")
+
+
+def _spans(rule_ids: Iterable[str]) -> list[str]:
+    """Ids in the order of the catalogue, neighbours drawn together: `LIF-01 to LIF-04`."""
+    places = {rule_id: place for place, rule_id in enumerate(r for r in RULES if r not in UNCHECKED)}
+    spans = []
+    numbered = enumerate(sorted(rule_ids, key=lambda rule_id: places.get(rule_id, -1)))
+    for _, group in groupby(numbered, lambda pair: (pair[1][:3], places.get(pair[1], -1) - pair[0])):
+        ids = [rule_id for _, rule_id in group]
+        spans.append(ids[0] if len(ids) == 1 else f"{ids[0]} to {ids[-1]}")
+    return spans
+
+
+def what_next(
+    verdict: Verdict, selected: Collection[str], option: str, *, narrowed: bool
+) -> list[str]:
+    """What caps the level, and what to do about what is open."""
+    lines = []
+    capped = [level for level in LEVELS if any(RULES[rule].level == level for rule in UNCHECKED)]
+    if capped:
+        count = len(UNCHECKED)
+        lines.append(f"  {' and '.join(capped)}: {count} rules of the contract have no check yet")
+    failed, blocked = verdict.of("failed"), verdict.of("could_not_run")
+    skipped = [row for row in verdict.of("not_run") if row.rule_id in selected or not narrowed]
+    if skipped:
+        lines.append("  Rules that did not run have not passed: look for hooks, fixtures or crashes.")
+    first = next(iter(failed or blocked or skipped), None)
+    if first is not None:
+        target = f"--asyncexec-plugin={option} " if option else ""
+        rule = f"-m \"asyncexec(rule='{first.rule_id}')\""
+        lines += ["  To see one rule again:", f"    pytest {target}{rule}"]
+    elif narrowed and verdict.verdict == "incomplete":
+        lines.append("  For a verdict run the whole suite: without -k, -m, ids and the like.")
+    return ["", *lines] if lines else []

@@ -1,0 +1,107 @@
+"""From the outcomes of rules to a verdict and a level. Knows nothing of pytest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from .conformance.rules import LEVELS, RULES, UNCHECKED, Level, Rule
+
+Outcome = Literal["passed", "failed", "waived", "not_applicable", "could_not_run", "not_run"]
+
+#: From the best to the worst; of several outcomes of one rule the worst counts.
+OUTCOMES: tuple[Outcome, ...] = (
+    "passed",
+    "not_applicable",
+    "waived",
+    "could_not_run",
+    "not_run",
+    "failed",
+)
+
+_NEVER_REPORTED = "no check of this rule reported anything"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleOutcome:
+    """How one rule ended for one executor."""
+
+    rule_id: str
+    outcome: Outcome
+    message: str = ""
+    inherited: bool = False
+    seconds: float = 0.0
+
+    @property
+    def rule(self) -> Rule:
+        """The rule's entry in the catalogue."""
+        return RULES[self.rule_id]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What may be said of an executor, from every rule of the catalogue that has a check."""
+
+    verdict: Literal["conformant", "nonconformant", "incomplete"]
+    level: Level | None
+    counts: Mapping[Outcome, int]
+    outcomes: tuple[RuleOutcome, ...]
+
+    def of(self, *wanted: Outcome) -> list[RuleOutcome]:
+        """The rules that ended in one of these outcomes, in the order of the catalogue."""
+        return [outcome for outcome in self.outcomes if outcome.outcome in wanted]
+
+
+def worst(outcomes: Iterable[RuleOutcome]) -> RuleOutcome:
+    """The outcome that counts when a rule was judged more than once."""
+    return max(outcomes, key=lambda outcome: OUTCOMES.index(outcome.outcome))
+
+
+def judge(
+    outcomes: Iterable[RuleOutcome],
+    *,
+    rules: Mapping[str, Rule] = RULES,
+    unchecked: Collection[str] = UNCHECKED,
+) -> Verdict:
+    """Judge an executor by the outcomes of its rules.
+
+    A rule of the catalogue that is not among `outcomes` was not run, and what was not run did not
+    pass. Rules that nothing checks yet make no verdict incomplete, but nobody reaches a level that
+    obliges to one of them.
+    """
+    seen: dict[str, list[RuleOutcome]] = {}
+    for outcome in outcomes:
+        seen.setdefault(outcome.rule_id, []).append(outcome)
+    complete = tuple(
+        worst(seen[rule_id]) if rule_id in seen else RuleOutcome(rule_id, "not_run", _NEVER_REPORTED)
+        for rule_id in rules
+        if rule_id in seen or rule_id not in unchecked
+    )
+    counts = Counter(outcome.outcome for outcome in complete)
+    verdict: Literal["conformant", "nonconformant", "incomplete"] = "conformant"
+    if any(o.outcome == "failed" and rules[o.rule_id].obligation == "MUST" for o in complete):
+        verdict = "nonconformant"
+    elif counts["not_run"] or counts["could_not_run"]:
+        verdict = "incomplete"
+    level = _level({outcome.rule_id: outcome for outcome in complete}, rules)
+    return Verdict(verdict, level, {o: counts[o] for o in OUTCOMES}, complete)
+
+
+def _level(outcomes: Mapping[str, RuleOutcome], rules: Mapping[str, Rule]) -> Level | None:
+    reached: Level | None = None
+    for level in LEVELS:
+        duties = [r for r in rules.values() if r.level == level and r.obligation == "MUST"]
+        if not all(rule.id in outcomes and _counts(rule, outcomes[rule.id]) for rule in duties):
+            break
+        reached = level
+    return reached
+
+
+def _counts(rule: Rule, outcome: RuleOutcome) -> bool:
+    """Whether this outcome of a MUST rule lets its level be reached."""
+    if outcome.outcome == "not_applicable":
+        # Who says "I cannot stop a task" is honest, and still lacks what the level promises.
+        return "stop" not in rule.needs
+    return outcome.outcome == "passed"

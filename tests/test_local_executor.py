@@ -1,0 +1,636 @@
+"""The executor that runs every attempt in a fresh interpreter.
+
+Functions of this module are sent by reference and would make each worker import pytest: the tasks
+below are nested functions and lambdas, which travel by value.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from pytest_asyncexec.reference_executor import LocalExecutor, local
+from pytest_asyncexec.reference_executor._process import Worker
+
+from pytest_asyncexec import (
+    TaskCancelledError,
+    TaskRuntimeError,
+    TaskStatus,
+    TaskTimeoutError,
+    run_task,
+)
+
+COMPLETED, FAILED, CANCELLED = TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED
+
+
+@pytest.fixture
+def cache(tmp_path):
+    """Hand out a cache_dir in which no task may leave anything."""
+    cache = tmp_path / "cache"
+    yield cache
+    assert not cache.exists() or os.listdir(cache) == []
+    assert local._workers == {}
+
+
+@pytest.fixture
+def executor(cache) -> LocalExecutor:
+    return LocalExecutor(cache_dir=str(cache))
+
+
+async def execute(executor, function, /, *args, **kwargs):
+    return await executor.execute(function, list(args), kwargs, "d", "unused")
+
+
+def is_alive(pid: int) -> bool:
+    """Say whether a process exists that is more than a zombie waiting for its parent."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+async def until(condition) -> None:
+    """Wait for what another process does, which sets no event here."""
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+
+
+async def appearing(path: Path, executing: asyncio.Task) -> str:
+    """Wait for a file that the task writes, unless the task ends first."""
+    await until(lambda: path.exists() or executing.done())
+    assert not executing.done(), executing.result()
+    return path.read_text()
+
+
+# -- results
+
+
+async def test_a_task_runs_in_another_process(executor) -> None:
+    outcome = await execute(executor, os.getpid)
+
+    assert outcome.status == COMPLETED
+    assert outcome.result != os.getpid()
+
+
+async def test_arguments_and_results_arrive_unchanged(executor) -> None:
+    values = [1, "é\udc80", b"\0", {"x": (None, 2.5)}, {3}, 1j, range(4), Path("a")]
+
+    outcome = await execute(executor, lambda *args, **kwargs: (args, kwargs), *values, self=1)
+
+    assert outcome.result == (tuple(values), {"self": 1})
+
+
+async def test_a_large_payload_arrives_unchanged(executor) -> None:
+    payload = os.urandom(8 << 20)
+
+    outcome = await execute(executor, lambda data: data[::-1], payload)
+
+    assert outcome.result == payload[::-1]
+
+
+async def test_classes_made_on_the_spot_come_back_as_themselves(executor) -> None:
+    class Point:
+        x = 0
+
+    def moved(point: Point) -> Point:
+        point.x += 1
+        return point
+
+    outcome = await execute(executor, moved, Point())
+
+    assert type(outcome.result) is Point
+    assert outcome.result.x == 1
+
+
+async def test_what_can_be_imported_here_can_be_imported_there(
+    executor, tmp_path, monkeypatch
+) -> None:
+    (tmp_path / "module_of_mine.py").write_text("def answer():\n    return 42\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    import module_of_mine
+
+    assert (await execute(executor, module_of_mine.answer)).result == 42
+
+
+async def test_the_working_directory_is_that_of_the_host(executor, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert (await execute(executor, os.getcwd)).result == str(tmp_path)
+
+
+async def test_the_workers_own_folder_shadows_no_module(executor) -> None:
+    outcome = await execute(executor, lambda: __import__("sys").path)
+
+    assert outcome.result == sys.path
+
+
+def test_functions_of_main_run(tmp_path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import asyncio
+            from pytest_asyncexec.reference_executor import LocalExecutor
+
+            class Answer(Exception):
+                pass
+
+            def helper():
+                return 41
+
+            def main(one):
+                raise Answer(helper() + one)
+
+            if __name__ == "__main__":
+                try:
+                    asyncio.run(LocalExecutor().execute(main, [1], {}, "d", "unused"))
+                except Answer as answer:
+                    print("answer", *answer.args)
+            """
+        )
+    )
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", script], capture_output=True, text=True, check=False
+    )
+
+    assert (ran.stdout, ran.stderr) == ("answer 42\n", "")
+
+
+# -- errors
+
+
+async def test_an_error_of_the_task_is_raised_with_the_failing_line(executor) -> None:
+    def function() -> None:
+        numbers = {}
+        numbers["the missing one"]  # the failing line
+
+    with pytest.raises(KeyError) as caught:
+        await execute(executor, function)
+
+    assert caught.value.args == ("the missing one",)
+    [note] = caught.value.__notes__
+    assert note.startswith("Traceback in the worker process:\nTraceback (most recent call last):")
+    assert "# the failing line" in note
+    assert "_worker.py" not in note
+
+
+async def test_a_task_runtime_error_is_the_status_failed_and_names_the_line(executor) -> None:
+    def function() -> None:
+        raise TaskRuntimeError("out of paper")
+
+    outcome = await execute(executor, function)
+
+    assert outcome.status == FAILED
+    assert 'raise TaskRuntimeError("out of paper")' in outcome.stderr
+
+
+async def test_a_task_cancelled_error_is_the_status_cancelled(executor) -> None:
+    def function() -> None:
+        raise TaskCancelledError
+
+    assert (await execute(executor, function)).status == CANCELLED
+
+
+async def test_a_cancelled_error_is_the_status_cancelled(executor) -> None:
+    def function() -> None:
+        raise asyncio.CancelledError
+
+    assert (await execute(executor, function)).status == CANCELLED
+
+
+def odd_exceptions() -> dict[str, object]:
+    def two_arguments() -> None:
+        class TwoArguments(Exception):
+            def __init__(self, one: int, two: int) -> None:
+                super().__init__(f"{one} and {two}")
+
+        raise TwoArguments(1, 2)
+
+    def other_message() -> None:
+        class OtherMessage(Exception):
+            def __init__(self, what: str) -> None:
+                super().__init__(f"about {what}")
+
+        raise OtherMessage("something")
+
+    def unpicklable() -> None:
+        error = OSError("with a lock")
+        error.lock = threading.Lock()
+        raise error
+
+    def unprintable() -> None:
+        class Unprintable(Exception):
+            def __str__(self) -> str:
+                raise RuntimeError
+
+        raise Unprintable
+
+    def stop_iteration() -> None:
+        raise StopIteration("no more")
+
+    def keyboard_interrupt() -> None:
+        raise KeyboardInterrupt("pressed")
+
+    def system_exit() -> None:
+        sys.exit(3)
+
+    return {
+        "TwoArguments: 1 and 2": two_arguments,
+        "OtherMessage: about something": other_message,
+        "OSError: with a lock": unpicklable,
+        "Unprintable: <its message cannot be shown: RuntimeError>": unprintable,
+        "StopIteration: no more": stop_iteration,
+        "KeyboardInterrupt: pressed": keyboard_interrupt,
+        "SystemExit: 3": system_exit,
+    }
+
+
+@pytest.mark.parametrize(("description", "function"), odd_exceptions().items())
+async def test_an_exception_that_cannot_be_sent_is_described(
+    executor, description, function
+) -> None:
+    outcome = await execute(executor, function)
+
+    assert outcome.status == FAILED
+    assert description.split(": ", 1)[1] in outcome.stderr
+    assert outcome.stderr.startswith(description)
+    assert function.__name__ in outcome.stderr
+
+
+async def test_groups_chains_and_notes_arrive(executor) -> None:
+    def function() -> None:
+        try:
+            raise KeyError("the cause")
+        except KeyError as cause:
+            group = ExceptionGroup("several", [ValueError("one"), TypeError("two")])
+            group.add_note("a note")
+            raise group from cause
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await execute(executor, function)
+
+    assert [str(error) for error in caught.value.exceptions] == ["one", "two"]
+    note, traceback = caught.value.__notes__
+    assert note == "a note"
+    assert "KeyError: 'the cause'" in traceback
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda: os._exit(3), "died without a result (exit code 3)"),
+        (
+            lambda: os.kill(os.getpid(), signal.SIGKILL),
+            "died without a result (signal SIGKILL). Did the system run out of memory?",
+        ),
+        (
+            lambda: (os.write(2, b"about to fall"), os.abort()),
+            "(signal SIGABRT)\nIts standard error ends with:\nabout to fall",
+        ),
+    ],
+)
+async def test_a_worker_that_dies_is_a_failed_task(executor, function, message) -> None:
+    outcome = await execute(executor, function)
+
+    assert outcome.status == FAILED
+    assert message in outcome.stderr
+    assert (await execute(executor, lambda: "next")).result == "next"
+
+
+async def test_what_cannot_be_serialised_is_named(executor) -> None:
+    lock = threading.Lock()
+
+    for function, args, kwargs, message in [
+        (lambda: lock, [], {}, "The function, of type function, cannot be sent to a worker"),
+        (print, [1, lock], {}, "Argument 1, of type lock, cannot be sent to a worker process"),
+        (print, [], {"file": lock}, "Keyword argument 'file', of type lock, cannot be sent"),
+        (threading.Lock, [], {}, "The result, of type lock, cannot be sent back"),
+    ]:
+        outcome = await execute(executor, function, *args, **kwargs)
+        assert outcome.status == FAILED
+        assert message in outcome.stderr
+        assert "cannot pickle" in outcome.stderr
+
+
+async def test_what_cannot_be_loaded_in_the_worker_is_a_failed_task(executor) -> None:
+    class OnlyHere:
+        def __reduce__(self) -> tuple:
+            return __import__, ("no_such_module_there",)
+
+    outcome = await execute(executor, print, OnlyHere())
+
+    assert outcome.status == FAILED
+    assert "could not be loaded in the worker process: ModuleNotFoundError" in outcome.stderr
+
+
+async def test_what_cannot_be_loaded_in_the_host_is_a_failed_task(executor) -> None:
+    def function() -> object:
+        class OnlyThere:
+            def __reduce__(self) -> tuple:
+                return eval, ("[].pop()",)
+
+        return OnlyThere()
+
+    outcome = await execute(executor, function)
+
+    assert outcome.status == FAILED
+    assert "cannot be loaded in the host: IndexError" in outcome.stderr
+
+
+# -- output
+
+
+async def test_output_is_captured_at_the_level_of_file_descriptors(executor, capfd) -> None:
+    def function() -> None:
+        print("printed é\r\n\udc80")
+        os.write(1, b"written \xff\n")
+        subprocess.run([sys.executable, "-c", "print('by a child')"], check=True)
+        print("warned", file=sys.stderr)
+
+    outcome = await execute(executor, function)
+
+    assert outcome.stdout == "printed é\r\n\\udc80\nwritten \\xff\nby a child\n"
+    assert outcome.stderr == "warned\n"
+    assert capfd.readouterr() == ("", "")
+
+
+async def test_the_locale_does_not_decide(executor, monkeypatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    monkeypatch.setenv("PYTHONCOERCECLOCALE", "0")
+    monkeypatch.setenv("LC_ALL", "C")
+
+    assert (await execute(executor, lambda: print("é"))).stdout == "é\n"
+
+
+async def test_standard_input_is_empty(executor) -> None:
+    assert (await execute(executor, lambda: sys.stdin.read())).result == ""
+
+
+async def test_the_output_of_failed_and_successful_attempts_is_kept(cache, tmp_path) -> None:
+    marks = tmp_path / "marks"
+
+    def function() -> str:
+        with open(marks, "a") as file:
+            file.write("x")
+        attempt = os.path.getsize(marks)
+        print("attempt", attempt)
+        if attempt < 3:
+            os._exit(1)
+        return "done"
+
+    outcome = await execute(LocalExecutor(cache_dir=str(cache), retries=5), function)
+
+    assert outcome == ("done", "attempt 1\nattempt 2\nattempt 3\n", "", COMPLETED)
+
+
+async def test_concurrent_tasks_keep_to_themselves(executor) -> None:
+    def function(number: int) -> int:
+        print("task", number)
+        return number
+
+    outcomes = await asyncio.gather(*(execute(executor, function, number) for number in range(4)))
+
+    assert [outcome.result for outcome in outcomes] == [0, 1, 2, 3]
+    assert [outcome.stdout for outcome in outcomes] == [f"task {number}\n" for number in range(4)]
+
+
+# -- stopping
+
+
+def with_a_child(pids: Path):
+    """Return a task that ignores SIGTERM, has a child that does too, and never ends."""
+
+    def function() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        child = subprocess.Popen([sys.executable, "-c", "import time\nwhile True: time.sleep(9)"])
+        print("started")
+        unfinished = f"{pids}.unfinished"
+        with open(unfinished, "w") as file:
+            json.dump([os.getpid(), child.pid], file)
+        os.replace(unfinished, pids)
+        while True:
+            pass
+
+    return function
+
+
+async def gone(pid: int) -> None:
+    # The kernel has been told to kill it; a child of a dead worker vanishes when it gets to it.
+    await until(lambda: not is_alive(pid))
+
+
+async def test_a_task_over_its_limit_is_killed_with_its_children(cache, tmp_path) -> None:
+    limit = 1.0
+    while True:
+        pids = tmp_path / f"pids-{limit}"
+        with pytest.raises(TaskTimeoutError):
+            await execute(LocalExecutor("", "", str(cache), limit), with_a_child(pids))
+        if pids.exists():
+            break
+        limit *= 2  # too slow a machine to have started the task in time
+
+    worker, child = json.loads(pids.read_text())
+    assert not is_alive(worker)
+    await gone(child)
+
+
+async def test_a_cancelled_task_is_dead_before_the_host_knows(executor, tmp_path) -> None:
+    executing = asyncio.create_task(execute(executor, with_a_child(tmp_path / "pids")))
+    worker, child = json.loads(await appearing(tmp_path / "pids", executing))
+
+    executing.cancel()
+    await asyncio.sleep(0)
+    executing.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await executing
+    assert not is_alive(worker)
+    await gone(child)
+
+
+async def test_what_a_killed_attempt_had_printed_is_kept(cache, tmp_path) -> None:
+    executor = LocalExecutor(str(tmp_path / "out.log"), cache_dir=str(cache))
+    executing = asyncio.create_task(execute(executor, with_a_child(tmp_path / "pids")))
+    await appearing(tmp_path / "pids", executing)
+
+    executing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await executing
+
+    assert (tmp_path / "out.log").read_text() == "started\n"
+
+
+async def test_what_a_task_leaves_running_ends_with_it(executor) -> None:
+    def function() -> int:
+        return subprocess.Popen([sys.executable, "-c", "while True: pass"]).pid
+
+    outcome = await execute(executor, function)
+
+    await gone(outcome.result)
+
+
+async def test_cancelled_at_any_moment_nothing_is_left(cache) -> None:
+    # The n-th trial cancels at the n-th turn of the loop, until a trial gets through uncancelled.
+    executor = LocalExecutor(cache_dir=str(cache))
+    turns, cancelled = 0, 0
+    while True:
+        executing = asyncio.create_task(execute(executor, lambda: "done"))
+        for _ in range(turns):
+            await asyncio.sleep(0.001)
+        executing.cancel()
+        try:
+            assert (await executing).result == "done"
+        except asyncio.CancelledError:
+            cancelled += 1
+        else:
+            break
+        finally:
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+            assert os.listdir(cache) == [] if cache.exists() else True
+            assert local._workers == {}
+        turns = turns * 3 // 2 + 1
+    assert cancelled
+
+
+async def test_cancelled_while_its_files_are_made_nothing_is_left(executor, monkeypatch) -> None:
+    reached, go_on = threading.Event(), threading.Event()
+    real = Worker.prepare
+
+    def prepare(self: Worker, *args) -> None:
+        reached.set()
+        go_on.wait()
+        real(self, *args)
+
+    monkeypatch.setattr(Worker, "prepare", prepare)
+    executing = asyncio.create_task(execute(executor, lambda: None))
+    await asyncio.to_thread(reached.wait)
+
+    executing.cancel()
+    await asyncio.wait([executing], timeout=0.2)
+    # The files are still to come, and only this task knows of them.
+    assert not executing.done()
+    go_on.set()
+
+    with pytest.raises(asyncio.CancelledError):
+        await executing
+
+
+async def test_cancelled_while_the_worker_starts_it_is_killed(executor, monkeypatch) -> None:
+    started, go_on = asyncio.Event(), asyncio.Event()
+    processes = []
+    real = asyncio.create_subprocess_exec
+
+    async def create_subprocess_exec(*args, **kwargs):
+        process = await real(*args, **kwargs)
+        processes.append(process)
+        started.set()
+        await go_on.wait()
+        return process
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", create_subprocess_exec)
+    executing = asyncio.create_task(execute(executor, signal.pause))
+    await started.wait()
+
+    executing.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+
+    with pytest.raises(asyncio.CancelledError):
+        await executing
+    [process] = processes
+    assert process.returncode == -signal.SIGKILL
+
+
+async def test_the_host_can_stop_a_task_by_its_handle(cache, tmp_path) -> None:
+    executor, handles = LocalExecutor(cache_dir=str(cache), retries=3), []
+    executing = asyncio.create_task(
+        run_task(
+            executor,
+            with_a_child(tmp_path / "pids"),
+            [],
+            {},
+            "d",
+            "unused",
+            on_job_handle=handles.append,
+        )
+    )
+    await appearing(tmp_path / "pids", executing)
+    [handle] = json.loads(json.dumps(handles))
+
+    # Another instance, in another thread with a loop of its own, can do it too.
+    stopped = await asyncio.to_thread(lambda: asyncio.run(LocalExecutor().cancel({}, handle)))
+    late = await executor.cancel({}, handle)
+
+    assert stopped is True
+    assert not is_alive(handle["pid"])
+    outcome = await executing
+    assert (outcome.status, outcome.stdout) == (CANCELLED, "started\n")
+    assert late is False
+
+
+@pytest.mark.parametrize("handle", [None, {}, {"token": "unknown"}, {"token": []}, "x", [1]])
+async def test_a_handle_of_no_running_task_stops_nothing(handle) -> None:
+    assert await LocalExecutor().cancel({}, handle) is False
+
+
+# -- what is left behind
+
+
+async def test_the_files_of_an_attempt_are_private(tmp_path) -> None:
+    go_on = tmp_path / "go_on"
+
+    def function() -> None:
+        while not go_on.exists():
+            time.sleep(0.01)
+
+    cache = tmp_path / "made" / "when missing"
+    executing = asyncio.create_task(execute(LocalExecutor(cache_dir=str(cache)), function))
+    await until(lambda: list(cache.glob("*/stderr")))
+    [folder] = cache.iterdir()
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (folder, *folder.iterdir())}
+    go_on.touch()
+    await executing
+
+    assert modes.pop(folder.name) == 0o700
+    assert set(modes.values()) == {0o600}
+    assert list(cache.iterdir()) == []
+
+
+async def test_home_is_expanded_in_the_cache_dir(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    await execute(LocalExecutor(cache_dir="~/cache"), lambda: None)
+
+    assert os.listdir(tmp_path) == ["cache"]
+
+
+async def test_a_cache_dir_that_cannot_be_made_is_an_error_before_anything_runs(tmp_path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(NotADirectoryError):
+        await execute(LocalExecutor(cache_dir=str(tmp_path / "file" / "cache")), lambda: None)
+
+
+def test_a_second_loop_works_after_the_first(cache) -> None:
+    executor = LocalExecutor(cache_dir=str(cache))
+
+    for number in range(2):
+        assert asyncio.run(execute(executor, lambda x: x, number)).result == number
+
+
+async def test_to_dict_is_the_same_after_tasks(executor) -> None:
+    before = executor.to_dict()
+
+    await execute(executor, lambda: None)
+    with pytest.raises(ZeroDivisionError):
+        await execute(executor, lambda: 1 / 0)
+
+    assert executor.to_dict() == before
