@@ -1,8 +1,6 @@
-"""Fixtures of the suite: plain functions of a plugin module, so a root conftest can replace them."""
+"""Fixtures of the suite: functions of a plugin module, so that a root conftest can replace them."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import pytest
 
@@ -28,6 +26,6 @@ def close_subjects(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def asyncexec_subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
+def asyncexec_subject(request: pytest.FixtureRequest) -> Subject:
     """The executor under judgement; parametrised over the targets of the run."""
-    yield subject_of(request.config, request.param)
+    return subject_of(request.config, request.param)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 from collections.abc import Generator, Iterable
 from pathlib import Path
 from types import ModuleType
@@ -26,10 +26,16 @@ class Suite(pytest.Collector):
         plan = self.config.stash[PLAN]
         for name in CHECK_MODULES:
             if any(selection.module in (None, name) for selection in plan.selections):
+                spec = importlib.util.find_spec(f"{PACKAGE}.{name}")
+                if spec is None or spec.origin is None:
+                    raise self.CollectError(
+                        f"{SUITE}: the module {name} of the suite is missing; reinstall "
+                        "pytest-asyncexec"
+                    )
                 yield SuiteModule.from_parent(
                     self,
                     name=f"{name}.py",
-                    path=_FOLDER / f"{name}.py",
+                    path=Path(spec.origin),
                     nodeid=f"{SUITE}/{name}.py",
                 )
 
@@ -38,10 +44,7 @@ class SuiteModule(pytest.Module):
     """A module of checks, imported by its full name and collected by the suite's own rules."""
 
     def _getobj(self) -> ModuleType:
-        try:
-            return importlib.import_module(f"{PACKAGE}.{self.path.stem}")
-        except ModuleNotFoundError as error:
-            raise self.CollectError(f"{SUITE}: {error}; the installation is broken") from error
+        return importlib.import_module(f"{PACKAGE}.{self.path.stem}")
 
     # The user's python_functions and python_classes are about the user's files.
 
@@ -59,7 +62,7 @@ class SuiteModule(pytest.Module):
             target = target_of(item)
             for selection in selections:
                 name = item.originalname or item.name
-                if selection.covers(self.path.stem, name, target and target.name):
+                if selection.covers(self.path.stem, name, target.name if target else None):
                     yield item
                     break
 

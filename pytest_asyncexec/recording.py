@@ -15,6 +15,7 @@ import pytest
 
 from .collection import is_check, target_of
 from .conformance.rules import RULES
+from .conformance.subject import Finding
 from .selection import SUITE
 from .verdict import OUTCOMES, Outcome, RuleOutcome, Verdict, judge, worst
 
@@ -72,7 +73,7 @@ class Recorder:
         if not isinstance(item, pytest.Function) or not is_check(item):
             return (yield)
         rule_id = str(dict(item.user_properties).get("asyncexec_rule"))
-        subject = item.funcargs.get("asyncexec_subject")
+        subject: Any = item.funcargs.get("asyncexec_subject")
         if call.when == "setup":
             # What an earlier attempt of the same check found says nothing about this one.
             del item.user_properties[2:]
@@ -87,7 +88,7 @@ class Recorder:
             ]
         report = yield
         if call.when == "call" and finding is not None:
-            _colour(report, item, finding.outcome, finding.message)
+            _colour(report, item, finding)
         return report
 
     # ---- where the run is summed up: from reports to outcomes ----------------------------
@@ -129,7 +130,7 @@ class Recorder:
         if outcome == "failed" and report.skipped:
             return "warned", "w", ("WARNED", {"yellow": True})
         if outcome in _NAMES and report.skipped:
-            category, letter, word = _NAMES[outcome]  # type: ignore[index]
+            category, letter, word = _NAMES[outcome]
             return category, letter, (word, {"yellow": True})
         return None
 
@@ -177,14 +178,15 @@ def _why_not(report: pytest.TestReport) -> str:
     return f"{report.outcome} in {report.when}: {lines[-1] if lines else 'without a reason'}"
 
 
-def _colour(report: pytest.TestReport, item: pytest.Item, outcome: str, message: str) -> None:
+def _colour(report: pytest.TestReport, item: pytest.Item, finding: Finding) -> None:
     """Make pytest's report of a check say what was found."""
+    outcome, message = finding.outcome, finding.message
     if outcome == "failed":
         if hasattr(report, "wasxfail"):
             del report.wasxfail
         report.longrepr = message
         report.outcome = "failed"
-        if RULES[dict(item.user_properties)["asyncexec_rule"]].obligation == "SHOULD":  # type: ignore[index]
+        if RULES[finding.rule_id].obligation == "SHOULD":
             # pytest's way to say that a failure is no failure of the run.
             report.outcome = "skipped"
             report.wasxfail = message

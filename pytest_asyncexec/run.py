@@ -104,9 +104,9 @@ class Ending:
         result = yield
         worker = hasattr(session.config, "workerinput")
         green = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
-        if self.plan.collected and not worker and session.exitstatus in green:
-            if self._red(session.config):
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        ours = self.plan.collected and not worker
+        if ours and session.exitstatus in green and self._red(session.config):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
         return result
 
     def _red(self, config: pytest.Config) -> bool:

@@ -65,7 +65,6 @@ _NARROWING = (
     "stepwise",
     "stepwise_skip",
     "collectonly",
-    "maxfail",
 )
 
 

@@ -122,7 +122,7 @@ def _looks_like_executor(value: Any) -> bool:
 
 def _refuse_class(spec: str, cls: type) -> None:
     if inspect.isabstract(cls):
-        missing = ", ".join(sorted(cls.__abstractmethods__))
+        missing = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
         raise TargetError(
             f"{spec!r} is an abstract class: it does not define {missing}.\n"
             "  Expected is a class that can be built. Define the missing methods, or name a "

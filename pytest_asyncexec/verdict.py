@@ -75,7 +75,9 @@ def judge(
     for outcome in outcomes:
         seen.setdefault(outcome.rule_id, []).append(outcome)
     complete = tuple(
-        worst(seen[rule_id]) if rule_id in seen else RuleOutcome(rule_id, "not_run", _NEVER_REPORTED)
+        worst(seen[rule_id])
+        if rule_id in seen
+        else RuleOutcome(rule_id, "not_run", _NEVER_REPORTED)
         for rule_id in rules
         if rule_id in seen or rule_id not in unchecked
     )

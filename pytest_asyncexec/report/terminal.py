@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from ..collection import is_check
 from ..conformance.fixtures import subject_of
 from ..conformance.rules import CONTRACT_VERSION, RULES, UNCHECKED
 from ..recording import Recorder
 from ..selection import Plan
-from .text import first_line, table, verdict_line, what_next, wrapped
+from .text import table, verdict_line, what_next, wrapped
 
 _COLOURS = {"conformant": "green", "incomplete": "yellow", "nonconformant": "red"}
 
@@ -36,14 +35,14 @@ class TerminalReport:
 
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
         """Say what is going to be judged, and what the executors can do."""
-        selected = [item for item in items if is_check(item)]
+        selected = {dict(item.user_properties).get("asyncexec_target") for item in items}
         quiet = self.config.get_verbosity() < 0 or self.config.getoption("collectonly")
-        if quiet or not selected:
+        if quiet or selected <= {None}:
             return []
         checked = len(RULES) - len(UNCHECKED)
         lines = [f"executor contract {CONTRACT_VERSION}: {checked} of {len(RULES)} rules checked"]
         for target in self.plan.targets:
-            if any(target.name == name for name, _ in self.recorder.selected):
+            if target.name in selected:
                 with _undisturbed(self.config):
                     summary = subject_of(self.config, target).preflight().summary
                 self.recorder.summaries[target.name] = summary

@@ -58,9 +58,7 @@ def verdict_line(name: str, verdict: Verdict, *, narrowed: bool) -> str:
     return f"{name}: {word}, level {verdict.level or 'none'}: {', '.join(parts)}"
 
 
-def table(
-    verdict: Verdict, selected: Collection[str], width: int, *, narrowed: bool
-) -> list[str]:
+def table(verdict: Verdict, selected: Collection[str], width: int, *, narrowed: bool) -> list[str]:
     """The rules that did not pass, by outcome, each with one line of reason."""
     lines: list[str] = []
     for outcome, title in _TITLES.items():
@@ -96,11 +94,13 @@ def _row(row: RuleOutcome, width: int) -> str:
 
 def _spans(rule_ids: Iterable[str]) -> list[str]:
     """Ids in the order of the catalogue, neighbours drawn together: `LIF-01 to LIF-04`."""
-    places = {rule_id: place for place, rule_id in enumerate(r for r in RULES if r not in UNCHECKED)}
+    checked = [rule_id for rule_id in RULES if rule_id not in UNCHECKED]
+    places = sorted(checked.index(rule_id) for rule_id in rule_ids)
     spans = []
-    numbered = enumerate(sorted(rule_ids, key=lambda rule_id: places.get(rule_id, -1)))
-    for _, group in groupby(numbered, lambda pair: (pair[1][:3], places.get(pair[1], -1) - pair[0])):
-        ids = [rule_id for _, rule_id in group]
+    for _, run in groupby(
+        enumerate(places), lambda pair: (checked[pair[1]][:3], pair[1] - pair[0])
+    ):
+        ids = [checked[place] for _, place in run]
         spans.append(ids[0] if len(ids) == 1 else f"{ids[0]} to {ids[-1]}")
     return spans
 
@@ -117,7 +117,7 @@ def what_next(
     failed, blocked = verdict.of("failed"), verdict.of("could_not_run")
     skipped = [row for row in verdict.of("not_run") if row.rule_id in selected or not narrowed]
     if skipped:
-        lines.append("  Rules that did not run have not passed: look for hooks, fixtures or crashes.")
+        lines.append("  What did not run has not passed: look for hooks, fixtures, crashes or -x.")
     first = next(iter(failed or blocked or skipped), None)
     if first is not None:
         target = f"--asyncexec-plugin={option} " if option else ""
