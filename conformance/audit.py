@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import sysconfig
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 Listener = Callable[[str, tuple[Any, ...]], None]
@@ -55,3 +58,23 @@ def path_in(args: tuple[Any, ...], folder: Path) -> str | None:
         return None
     inside = path == str(folder) or path.startswith(os.path.join(str(folder), ""))
     return path if inside else None
+
+
+_LIBRARY = tuple(os.path.join(sysconfig.get_path(name), "") for name in ("stdlib", "platstdlib"))
+
+
+def line_outside_the_library(frame: FrameType | None) -> str:
+    """The innermost line of a stack that is not the standard library's: who asked for it."""
+    if frame is None:
+        return "a thread that has ended"
+    stack = traceback.extract_stack(frame)
+    entry = next(
+        (
+            entry
+            for entry in reversed(stack)
+            if not entry.filename.startswith("<")
+            and (not entry.filename.startswith(_LIBRARY) or "site-packages" in entry.filename)
+        ),
+        stack[-1],
+    )
+    return f'{os.path.basename(entry.filename)}:{entry.lineno}, in {entry.name}: "{entry.line}"'

@@ -78,6 +78,50 @@ class History:
 Replacement = Callable[..., Any]
 
 
+def afterwards(action: Callable[[], object]) -> Replacement:
+    """A replacement that calls the method itself, to its end, and then `action`.
+
+    It serves coroutine methods and synchronous ones. `action` may raise and may block.
+    """
+
+    def replacement(original: Callable[..., Any], _executor: Any, *args: Any, **kwargs: Any) -> Any:
+        value = original(*args, **kwargs)
+        if not inspect.isawaitable(value):
+            action()
+            return value
+
+        async def awaited() -> Any:
+            result = await value
+            await asyncio.to_thread(action)
+            return result
+
+        return awaited()
+
+    return replacement
+
+
+def then_raise(error: Exception) -> Replacement:
+    """A replacement that calls the method itself, and then raises `error`."""
+
+    def action() -> None:
+        raise error
+
+    return afterwards(action)
+
+
+def twice(original: Callable[..., Any], _executor: Any, *args: Any, **kwargs: Any) -> Any:
+    """A replacement that calls the method itself, and again as soon as it has ended."""
+    value = original(*args, **kwargs)
+    if not inspect.isawaitable(value):
+        return original(*args, **kwargs)
+
+    async def awaited() -> Any:
+        await value
+        return await original(*args, **kwargs)
+
+    return awaited()
+
+
 @contextlib.contextmanager
 def recorded(cls: type, **replacements: Replacement) -> Iterator[History]:
     """Record what happens to the instances of `cls`, and change what its methods do.
@@ -160,7 +204,16 @@ def _wrapper(
     return asynchronous
 
 
-def _metadata(method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def given_metadata(method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The very `task_metadata` among the arguments of a call of `method`."""
     position = 3 if method == "run" else 0
-    given = kwargs.get("task_metadata", args[position] if len(args) > position else None)
-    return copy.deepcopy(given)
+    return kwargs.get("task_metadata", args[position] if len(args) > position else None)
+
+
+def _metadata(method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    given = given_metadata(method, args, kwargs)
+    try:
+        return copy.deepcopy(given)
+    except Exception:
+        # An executor may add keys whose values cannot be copied.
+        return dict(given) if isinstance(given, dict) else given

@@ -30,7 +30,7 @@ class ByValue:
         self.__doc__ = getattr(function, "__doc__", None)
         self.python_version = platform.python_version()
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self._function(*args, **kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
@@ -109,6 +110,11 @@ def same(left: Any, right: Any) -> bool:
         )
     if isinstance(left, complex):
         return same(left.real, right.real) and same(left.imag, right.imag)
+    if isinstance(left, Decimal):
+        # A signalling NaN cannot be compared; and 1.0 is not 1.00.
+        return left.as_tuple() == right.as_tuple()
+    if isinstance(left, BaseException):
+        return same(left.args, right.args) and same(vars(left), vars(right))
     if isinstance(left, dict):
         return len(left) == len(right) and all(
             same(k1, k2) and same(v1, v2)
@@ -119,7 +125,14 @@ def same(left: Any, right: Any) -> bool:
     if isinstance(left, set | frozenset):
         # NaN is equal to nothing, so that membership cannot tell.
         return sorted(map(_key, left)) == sorted(map(_key, right))
-    return bool(left == right) or repr(left) == repr(right)
+    return bool(left == right) or _repr(left) == _repr(right)
+
+
+def _repr(value: Any) -> object:
+    try:
+        return repr(value)
+    except Exception:
+        return object()
 
 
 def _key(value: Any) -> tuple[str, str]:

@@ -21,6 +21,7 @@ from ..executor import AsyncBaseExecutor
 from ..targets import Target
 from .beacon import Beacon
 from .check import CouldNotRun, NotApplicable, RuleViolation
+from .effects import Effects, effects
 from .history import History, Replacement, recorded
 from .host import NativeHost, Seen, TemplateHost, host_for
 from .loop import Hang, WatchedLoop
@@ -88,6 +89,8 @@ class Subject:
         self._loop: WatchedLoop | None = None
         self._dispatches = itertools.count(1)
         self._preflight: Preflight | None = None
+        #: What building the first executor did: it may do more than any later one does.
+        self.first_build = Effects()
         self._template_host = False
 
     # ---- building ------------------------------------------------------------------------
@@ -214,7 +217,8 @@ class Subject:
 
     def _look(self) -> Preflight:
         try:
-            executor = self.build()
+            with effects() as self.first_build:
+                executor = self.build()
         except Exception as error:
             return Preflight(build_error=_explain(error))
         except BaseException as error:

@@ -9,22 +9,18 @@ import inspect
 import os
 import subprocess
 import sys
-import sysconfig
 import threading
-import time
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 from unittest import mock
 
 from hypothesis import strategies as st
 
-from .audit import audited, path_in
+from .audit import audited, line_outside_the_library, path_in
 from .check import check
 from .host import Seen, call_method
+from .pipe import STILL, Pipe
 from .strategies import for_all
 from .subject import Subject
 from .wording import short, short_error, short_text
@@ -61,9 +57,7 @@ def _write(
     results_dir: Path | str,
     dispatch_id: str = "dispatch",
 ) -> BaseException | None:
-    return subject.drive(
-        lambda: _written(executor, streams, paths, dispatch_id, str(results_dir))
-    )
+    return subject.drive(lambda: _written(executor, streams, paths, dispatch_id, str(results_dir)))
 
 
 def _files(folder: Path) -> dict[str, bytes]:
@@ -86,7 +80,8 @@ def _inventory(files: Mapping[str, bytes]) -> str:
     """The files that are there, in words."""
     if not files:
         return "there is no file"
-    return "there is the file " + ", ".join(f"{name} with {_content(data)}" for name, data in files.items())
+    held = (f"{name} with {_content(data)}" for name, data in files.items())
+    return f"there is the file {', '.join(held)}"
 
 
 def _content(data: bytes) -> str:
@@ -118,12 +113,7 @@ def _expect(
     )
 
 
-_PRELUDE = """\
-import asyncio, os, tempfile
-from pathlib import Path
-from pytest_asyncexec.conformance.host import call_method
-
-folder = Path(tempfile.mkdtemp())
+_WRITE = """\
 def write(streams, paths, dispatch_id="dispatch", results_dir=folder / "results"):
     call = call_method(
         executor.write_streams_to_file, streams, paths, dispatch_id, str(results_dir)
@@ -137,9 +127,22 @@ def write(streams, paths, dispatch_id="dispatch", results_dir=folder / "results"
 """
 
 
+def _script(*lines: str) -> str:
+    """A script that has a `folder`, and goes on with these lines."""
+    return "\n".join(
+        (
+            "import asyncio, os, tempfile",
+            "from pathlib import Path",
+            "from pytest_asyncexec.conformance.host import call_method",
+            "folder = Path(tempfile.mkdtemp())",
+            *lines,
+        )
+    )
+
+
 def _reproduce(*lines: str) -> str:
-    """A script that defines `write` and `folder`, and goes on with these lines."""
-    return "\n".join((_PRELUDE, *lines))
+    """A script that has a `folder` and a function `write`, and goes on with these lines."""
+    return _script(_WRITE, *lines)
 
 
 # ---- where a stream lands ----------------------------------------------------------------------
@@ -217,9 +220,7 @@ def test_STR_03_must_expand_the_home_folder(subject: Subject) -> None:
             mock.patch.dict(os.environ, {"HOME": home, "USERPROFILE": home}),
             contextlib.chdir(folder / "cwd"),
         ):
-            error = _write(
-                subject, executor, ["text\n"], [name], results_dir or folder / "results"
-            )
+            error = _write(subject, executor, ["text\n"], [name], results_dir or folder / "results")
 
         # A folder by the unexpanded name is litter as well, even where the file is right.
         litter = sorted(
@@ -375,7 +376,7 @@ def _judge_texts(
         there = path.read_bytes() if path.is_file() else b""
         if there == _as_promised(text):
             continue
-        shown = ascii(text) if len(text) <= 120 else f"{ascii(text[:60])}... ({len(text):,})"
+        shown = ascii(text) if len(text) <= 120 else f"{text[:60]!a}... ({len(text):,})"
         subject.fail(
             seen=f"the text {shown}{where}: {ending}; the file holds {short(there)}",
             required=f"it holds {short(_as_promised(text))}",
@@ -383,7 +384,7 @@ def _judge_texts(
             "errors='backslashreplace'",
             reproduce=_reproduce(
                 *["# Run with LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0."] * bool(where),
-                f'write([{ascii(text[:200])}], ["out.txt"])',
+                f'write([{text[:200]!a}], [str(folder / "out.txt")])',
             ),
         )
 
@@ -508,130 +509,9 @@ def test_STR_08_must_refuse_what_does_not_fit_together(subject: Subject) -> None
 
 # ---- the event loop ----------------------------------------------------------------------------
 
-#: Seconds for which the event loop stands still before it counts as blocked. A guard: what it is
-#: blocked by will never come, for only the loop could bring it.
-_STILL = 10.0
-
 #: The first is shorter than what a text file holds back (8,192), so that closing is what writes
 #: it, and longer than a narrow pipe (4,096); the second is longer than any pipe.
 _PIPED = ("a line of a log\n" * 500, "and another one\n" * 5_000)
-
-_STANDARD = tuple(
-    os.path.join(path, "")
-    for path in {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}
-)
-
-
-def _line_of_its_own(frame: FrameType | None) -> str:
-    """The innermost line of a stack outside of the standard library: who asked for what."""
-    if frame is None:
-        return "a thread that has ended"
-    stack = list(traceback.extract_stack(frame))
-    entry = next(
-        (
-            entry
-            for entry in reversed(stack)
-            if not entry.filename.startswith("<")
-            and (not entry.filename.startswith(_STANDARD) or "site-packages" in entry.filename)
-        ),
-        stack[-1],
-    )
-    return f'{os.path.basename(entry.filename)}:{entry.lineno}, in {entry.name}: "{entry.line}"'
-
-
-@dataclass(slots=True)
-class _Pipe:
-    """A named pipe whose reader is the event loop, and nobody else."""
-
-    path: Path
-    thread: int = 0
-    beats: int = 0
-    received: bytes = b""
-    error: BaseException | None = None
-    blocked_at: str = ""
-    over: threading.Event = field(default_factory=threading.Event)
-
-    async def write(self, executor: Any, streams: Sequence[str]) -> None:
-        """Have the executor write into the pipe, and serve it from the event loop."""
-        loop = asyncio.get_running_loop()
-        self.thread = threading.get_ident()
-        opening = asyncio.Event()
-
-        def notice(event: str, args: tuple[Any, ...]) -> None:
-            if event == "open" and path_in(args, self.path) is not None:
-                loop.call_soon_threadsafe(opening.set)
-
-        with audited(notice):
-            writing = asyncio.ensure_future(
-                _written(
-                    executor,
-                    list(streams),
-                    [str(self.path)] * len(streams),
-                    "dispatch",
-                    str(self.path.parent),
-                )
-            )
-            noticed = asyncio.ensure_future(opening.wait())
-            # The reader comes when the executor has begun to open, or a while later: a child
-            # process may be what opens the pipe, and its opening is not seen here.
-            await asyncio.wait(
-                {writing, noticed}, timeout=1, return_when=asyncio.FIRST_COMPLETED
-            )
-            noticed.cancel()
-            if not writing.done():
-                await self._serve(writing)
-            self.error = await writing
-
-    async def _serve(self, writing: asyncio.Future[Any]) -> None:
-        reader = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
-        try:
-            _narrow(reader)
-            while not writing.done():
-                self.beats += 1
-                self.received += _drained(reader)
-                await asyncio.wait({writing}, timeout=0.001)
-            self.received += _drained(reader)
-        finally:
-            os.close(reader)
-
-    def watch(self) -> None:
-        """From a thread: rescue an event loop that stands still, and say where it stood."""
-        beats, since = -1, time.monotonic()
-        while not self.over.wait(0.05):
-            if self.beats != beats:
-                beats, since = self.beats, time.monotonic()
-            elif self.thread and time.monotonic() - since > _STILL:
-                self.blocked_at = _line_of_its_own(sys._current_frames().get(self.thread))
-                self._rescue()
-                return
-
-    def _rescue(self) -> None:
-        both_ends = os.open(self.path, os.O_RDWR | os.O_NONBLOCK)
-        try:
-            while not self.over.wait(0.002):
-                _drained(both_ends)
-        finally:
-            os.close(both_ends)
-
-
-def _narrow(pipe: int) -> None:
-    """Leave as little room in a pipe as the system allows, where it can be asked."""
-    import fcntl
-
-    narrow = getattr(fcntl, "F_SETPIPE_SZ", None)
-    if narrow is not None:
-        # A quick writer of another thread may have filled it already.
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(pipe, narrow, 4096)
-
-
-def _drained(reader: int) -> bytes:
-    """What is in the pipe now."""
-    drained = b""
-    with contextlib.suppress(BlockingIOError):
-        while piece := os.read(reader, 65536):
-            drained += piece
-    return drained
 
 
 def _refuse_synchronous(subject: Subject, executor: Any) -> None:
@@ -648,28 +528,25 @@ def test_STR_09_must_never_block_the_event_loop(subject: Subject) -> None:
     _refuse_synchronous(subject, executor)
     if not hasattr(os, "mkfifo"):
         subject.could_not_run("this system has no named pipes to wait on")
-    pipe = _Pipe(subject.new_folder() / "pipe")
-    os.mkfifo(pipe.path)
+    folder = subject.new_folder()
 
     # Who opens the pipe waits for its reader, who writes waits for room in it, and for both it
     # takes the event loop to move on.
-    watchdog = threading.Thread(target=pipe.watch, name="asyncexec-watchdog", daemon=True)
-    watchdog.start()
-    try:
-        subject.drive(lambda: pipe.write(executor, _PIPED))
-    finally:
-        pipe.over.set()
-        watchdog.join()
+    with Pipe(folder / "pipe") as pipe:
+        paths = [str(pipe.path)] * len(_PIPED)
+        error = subject.drive(
+            lambda: pipe.serve(lambda: _written(executor, _PIPED, paths, "dispatch", str(folder)))
+        )
 
     if pipe.blocked_at:
         subject.fail(
             seen="a named pipe, which the event loop reads from as soon as it may run: the loop "
-            f"stood still for {_STILL:g} s, until it was rescued, at\n{pipe.blocked_at}",
+            f"stood still for {STILL:g} s, until it was rescued, at\n{pipe.blocked_at}",
             required="opening, writing and closing wait on another thread (aiofiles, "
             "asyncio.to_thread), and the event loop goes on",
             cause="file operations on the loop's own thread: opening blocks on it here, and so "
             "does the write that close() makes of what was buffered",
-            reproduce=_reproduce(
+            reproduce=_script(
                 "import contextlib, faulthandler, fcntl",
                 'pipe = str(folder / "pipe")',
                 "os.mkfifo(pipe)",
@@ -687,10 +564,10 @@ def test_STR_09_must_never_block_the_event_loop(subject: Subject) -> None:
                 "asyncio.run(main())",
             ),
         )
-    if pipe.error is not None:
+    if error is not None:
         subject.could_not_run(
             "the executor does not write into a named pipe, so nothing was there to wait for: "
-            f"{_told(pipe.error, pipe.path.parent)}"
+            f"{_told(error, folder)}"
         )
     if pipe.received != "".join(_PIPED).encode():
         subject.could_not_run(
@@ -705,20 +582,19 @@ def test_STR_10_should_keep_folders_and_files_off_the_loop_thread(subject: Subje
     folder = subject.new_folder()
     # An old file, which a writer may want to touch, and a new one in a folder to be made.
     (folder / "old.txt").touch()
-    names = {"os.mkdir": "made", "os.utime": "touched", "open": "opened", "os.truncate": "cut"}
+    calls = ("os.mkdir", "os.utime", "open", "os.truncate")
     evidence: list[str] = []
 
     async def story() -> BaseException | None:
         thread = threading.get_ident()
 
         def notice(event: str, args: tuple[Any, ...]) -> None:
-            if threading.get_ident() != thread or event not in names:
+            if threading.get_ident() != thread or event not in calls:
                 return
             path = path_in(args, folder)
             if path is not None:
-                where = Path(path).relative_to(folder).as_posix()
-                line = _line_of_its_own(sys._getframe(2))
-                evidence.append(f"{where} was {names[event]} by {line}")
+                line = line_outside_the_library(sys._getframe(2))
+                evidence.append(f"{event} of {path.replace(str(folder), '...')} at {line}")
 
         with audited(notice):
             return await _written(
@@ -733,18 +609,19 @@ def test_STR_10_should_keep_folders_and_files_off_the_loop_thread(subject: Subje
 
     if evidence:
         subject.fail(
-            seen="on the thread of the event loop\n" + "\n".join(evidence),
+            seen="on the thread of the event loop\n" + "\n".join(dict.fromkeys(evidence)),
             required="file system calls happen on other threads, for on a network file system "
             "each of them may take seconds",
             cause="pathlib's mkdir and touch block like any other call; aiofiles.os.makedirs and "
             "asyncio.to_thread do not",
-            reproduce=_reproduce(
+            reproduce=_script(
                 "import sys, threading",
                 "def hook(event, args):",
-                f"    if event in {tuple(names)!r} and str(folder) in str(args[0]):",
+                f"    if event in {calls!r} and str(folder) in str(args[0]):",
                 "        print(event, args[0], threading.current_thread().name)",
                 "sys.addaudithook(hook)",
-                'write(["text"], ["deep/new.txt"])',
+                "asyncio.run(call_method(executor.write_streams_to_file,",
+                '                        ["text"], ["deep/new.txt"], "dispatch", str(folder)))',
             ),
         )
     if error is not None:
@@ -765,94 +642,130 @@ def _print_both(out: str, err: str, error: str = "") -> str:
     return "result"
 
 
-def _unlogged(
-    seen: Seen, logged: Mapping[str, str | None], printed: Mapping[str, str]
-) -> str | None:
-    """What of a task's streams is missing in its logs.
-
-    Args:
-        seen: how the task ended.
-        logged: the text of each log, None where there is no file.
-        printed: what must be there of each stream, whether or not it was returned.
-    """
-    for stream, text in logged.items():
-        held = "is not there" if text is None else f"holds {short_text(text)}"
-        if printed.get(stream, "") not in (text or ""):
-            return f"log_{stream} {held}, and the task had printed {printed[stream]!r}"
-        if getattr(seen, stream) not in (text or ""):
-            return f"log_{stream} {held}, and returned was {short_text(getattr(seen, stream))}"
-    return None
-
-
 @check("STR-11")
 def test_STR_11_must_write_the_logs_of_every_task(subject: Subject) -> None:
     captures = subject.preflight().captures_streams
-    proven: set[str] = set()
-    # What is printed by a real task where that is captured, and otherwise what `run` itself
-    # writes to the executor's streams of the task.
-    for ending, error in (("success", ""), ("failure", "ValueError"), ("time-out", "TimeoutError")):
-        folder = subject.new_folder()
-        logs = {stream: folder / f"{stream}.txt" for stream in ("stdout", "stderr")}
-        printed = {stream: f"{ending} to {stream}\n" for stream in logs}
-        executor = subject.build(
-            log_stdout=str(logs["stdout"]), log_stderr=str(logs["stderr"])
-        )
-        replaced = {} if captures else {"run": _run_that_prints(printed, error)}
-        with subject.recording(executor, **replaced) as history:
-            seen = subject.run(
-                executor, _print_both, *printed.values(), error, results_dir=folder / "results"
-            )
-
-        logged = {
-            stream: path.read_text("utf-8", "replace") if path.is_file() else None
-            for stream, path in logs.items()
-        }
-        if ending == "success":
-            # What a channel does not bring back on the way of success, it is not asked for later.
-            proven = {s for s in logs if captures or printed[s] in getattr(seen, s)}
-        missing = _unlogged(seen, logged, {s: printed[s] for s in proven})
-        if missing is not None:
-            subject.fail(
-                seen=f"after a {ending}: {missing}; {seen}",
-                required="after success, failure and time-out, the file log_stdout holds what the "
-                "task wrote to its standard output, and log_stderr likewise",
-                cause="the logs are written after the last line that can raise, and not in a "
-                "`finally`"
-                if error
-                else "nobody calls write_streams_to_file with log_stdout and log_stderr",
-                history=history,
-                reproduce=_LOGS.format(error=error),
-            )
-    if not proven:
+    logs_tasks = captures and _judge_logs(subject)
+    # And what `run` itself writes, whose error nobody has turned into another one yet.
+    if not _judge_logs(subject, of_run=True, may_log_in_run=logs_tasks) and not logs_tasks:
         # Nothing came back, and nothing was written: the two agree, which proves nothing.
         if "streams" in subject.preflight().cannot:
             subject.not_applicable("the executor declares that it captures no streams to be logged")
         subject.could_not_run("no stream is captured, so that none can be logged, see RES-06")
 
 
-_LOGS = """
-    import asyncio, sys, tempfile
-    from pathlib import Path
-    from pytest_asyncexec.conformance.host import host_for
+def _judge_logs(subject: Subject, *, of_run: bool = False, may_log_in_run: bool = False) -> bool:
+    """Run three tasks with logs, and fail if one of them lacks something.
 
-    def task(error):
-        print("printed out", flush=True)
-        print("printed err", file=sys.stderr, flush=True)
-        if error:
-            raise __builtins__.__dict__[error]("on purpose")
+    Args:
+        of_run: the streams are written to by a function in place of `run`, not by a task.
+        may_log_in_run: logs are known to be written, be it by the `run` that was replaced.
 
-    folder = Path(tempfile.mkdtemp())
-    executor.log_stdout, executor.log_stderr = str(folder / "out"), str(folder / "err")
-    print(asyncio.run(host_for(executor).execute(executor, task, ["{error}"])))
-    print([path.read_text() for path in folder.iterdir()])
+    Returns whether anything was captured, and so could be judged.
+    """
+    proven: set[str] = set()
+    for ending, error in (("success", ""), ("failure", "ValueError"), ("time-out", "TimeoutError")):
+        folder = subject.new_folder()
+        logs = {stream: folder / f"{stream}.txt" for stream in ("stdout", "stderr")}
+        wrote = {stream: f"{ending} to {stream}\n" for stream in logs}
+        executor = subject.build(log_stdout=str(logs["stdout"]), log_stderr=str(logs["stderr"]))
+        replaced = {"run": _run_that_writes(wrote, error)} if of_run else {}
+        with subject.recording(executor, **replaced) as history:
+            seen = subject.run(
+                executor, _print_both, *wrote.values(), error, results_dir=folder / "results"
+            )
+
+        if ending == "success":
+            # What a stream does not bring back from a success is not asked for later either.
+            proven = {s for s in logs if wrote[s] in getattr(seen, s)}
+            if not proven:
+                return False
+        missing = _unlogged(
+            seen,
+            {
+                stream: path.read_text("utf-8", "replace") if path.is_file() else None
+                for stream, path in logs.items()
+            },
+            {stream: wrote[stream] for stream in proven},
+        )
+        if missing is not None and ending == "success" and may_log_in_run:
+            return False
+        if missing is not None:
+            whose = (
+                "`run` that wrote to self.task_stdout and self.task_stderr"
+                if of_run
+                else "task that printed"
+            )
+            subject.fail(
+                seen=f"after the {ending} of a {whose}, {missing}; {seen}",
+                required="after success, failure and time-out, the file log_stdout holds what the "
+                "task wrote to its standard output, and log_stderr likewise",
+                cause="the logs are written behind the last line that can raise, and not in a "
+                "`finally`"
+                if error
+                else "nobody calls write_streams_to_file with log_stdout and log_stderr",
+                history=history,
+                reproduce=_LOGS.format(error=error, task=_WRITES_TO_STREAMS if of_run else _PRINTS),
+            )
+    return True
+
+
+def _unlogged(seen: Seen, logged: Mapping[str, str | None], wrote: Mapping[str, str]) -> str | None:
+    """What of a task's streams is missing in its logs.
+
+    Args:
+        seen: how the task ended.
+        logged: the text of each log, None where there is no file.
+        wrote: what must be there of each stream, whether or not it was returned.
+    """
+    for stream, text in logged.items():
+        held = "is not there" if text is None else f"holds {short_text(text)}"
+        for expected, whence in (
+            (wrote.get(stream, ""), "written to that stream was"),
+            (getattr(seen, stream), "returned was"),
+        ):
+            if expected not in (text or ""):
+                return f"log_{stream} {held}, and {whence} {short_text(expected)}"
+    return None
+
+
+_LOGS = """\
+import asyncio, builtins, sys, tempfile
+from pathlib import Path
+from pytest_asyncexec.conformance.host import host_for
+
+{task}
+folder = Path(tempfile.mkdtemp())
+executor.log_stdout, executor.log_stderr = str(folder / "out"), str(folder / "err")
+print(asyncio.run(host_for(executor).execute(executor, task, ["{error}"])))
+print({{path.name: path.read_text() for path in folder.iterdir()}})
+"""
+_PRINTS = """\
+def task(error):
+    import builtins
+    print("printed out", flush=True)
+    print("printed err", file=sys.stderr, flush=True)
+    if error:
+        raise getattr(builtins, error)("on purpose")
+"""
+_WRITES_TO_STREAMS = """\
+def run(self, function, args, kwargs, task_metadata):
+    self.task_stdout.write("printed out")
+    self.task_stderr.write("printed err")
+    if args[0]:
+        raise getattr(builtins, args[0])("on purpose")
+async def run_async(self, *args, **kwargs):
+    return run(self, *args, **kwargs)
+task = print  # not called: what the executor itself writes to its streams is logged
+type(executor).run = run_async if asyncio.iscoroutinefunction(executor.run) else run
 """
 
 
-def _run_that_prints(printed: Mapping[str, str], error: str) -> Callable[..., str]:
+def _run_that_writes(wrote: Mapping[str, str], error: str) -> Callable[..., str]:
     def run(original: Callable[..., Any], executor: Any, *args: Any, **kwargs: Any) -> str:
-        for stream, text in printed.items():
+        for stream, text in wrote.items():
             target = getattr(executor, f"task_{stream}", None)
-            if hasattr(target, "write"):
+            if target is not None and hasattr(target, "write"):
                 target.write(text)
         if error:
             raise {"ValueError": ValueError, "TimeoutError": TimeoutError}[error]("on purpose")
@@ -875,9 +788,7 @@ def test_STR_12_must_survive_a_log_that_cannot_be_written(subject: Subject) -> N
             log_stdout=str(folder / "out.log"), log_stderr=str(folder / "err" / "err.log")
         )
         with subject.recording(executor) as history:
-            seen = subject.run(
-                executor, _print_both, *words, error, results_dir=folder / "results"
-            )
+            seen = subject.run(executor, _print_both, *words, error, results_dir=folder / "results")
 
         hidden = _hidden(seen, error, str(folder))
         if hidden:
@@ -900,8 +811,9 @@ _UNWRITABLE = """
     from pytest_asyncexec.conformance.host import host_for
 
     def task(error):
+        import builtins
         if error:
-            raise __builtins__.__dict__[error]("on purpose")
+            raise getattr(builtins, error)("on purpose")
         return "result"
 
     executor.log_stdout = executor.log_stderr = tempfile.mkdtemp()
@@ -977,9 +889,11 @@ def test_STR_13_must_never_leave_the_results_dir(subject: Subject) -> None:
     ):
         judge(names)
     parts = st.lists(st.sampled_from(["..", "..", ".", "deep", ""]), max_size=4).map("/".join)
-    # A name that begins with "/" is absolute, and as a path the caller's own choice.
-    names = st.tuples(parts, parts.map(lambda part: f"{part.lstrip('/')}/x.txt".lstrip("/")))
-    for_all(names.filter(lambda pair: not pair[0].startswith("/")), judge, examples=40)
+    # A path that begins with "/" is absolute and the caller's own choice; so is no dispatch id, but
+    # one of those leads out of the folder that can be looked at here.
+    relative = parts.map(lambda part: part.lstrip("/"))
+    pairs = st.tuples(relative, relative.map(lambda part: f"{part}/x.txt".lstrip("/")))
+    for_all(pairs, judge, examples=40)
 
 
 def _outside(folder: Path, results: Path) -> set[str]:
@@ -1018,7 +932,7 @@ def test_STR_14_should_keep_streams_whole_among_writers(subject: Subject) -> Non
             required="the file holds every stream whole, in any order",
             cause="a stream is written piece by piece, and other writers come between; or the "
             "file is opened in another mode than append",
-            reproduce=_reproduce(
+            reproduce=_script(
                 "async def main():",
                 '    path = str(folder / "shared.log")',
                 "    await asyncio.gather(*(",
@@ -1122,11 +1036,16 @@ def test_STR_16_must_have_written_when_it_returns(subject: Subject) -> None:
     paths = [folder / "short.txt", folder / "long.txt"]
 
     async def story() -> tuple[BaseException | None, list[str | None]]:
+        before = asyncio.all_tasks()
         error = await _written(
             executor, streams, [str(path) for path in paths], "dispatch", str(folder)
         )
         # In the same step of the loop: nothing that was only begun can go on meanwhile.
         there = [path.read_text("utf-8", "replace") if path.is_file() else None for path in paths]
+        # What is still at it would otherwise be cut off with its file open.
+        later = asyncio.all_tasks() - before
+        if later:
+            await asyncio.wait(later, timeout=5)
         return error, there
 
     error, there = subject.drive(story)
@@ -1140,7 +1059,7 @@ def test_STR_16_must_have_written_when_it_returns(subject: Subject) -> None:
                 required="when the coroutine returns, the text is in the file",
                 cause="writing is handed to a task or a thread that nobody waits for, or the "
                 "file is not closed yet",
-                reproduce=_reproduce(
+                reproduce=_script(
                     "async def main():",
                     '    path = folder / "out.txt"',
                     "    await call_method(executor.write_streams_to_file,",

@@ -24,6 +24,8 @@ _NAMES: dict[Outcome, tuple[str, str, str]] = {
     "could_not_run": ("could not run", "?", "COULD NOT RUN"),
 }
 
+_PHASES = ("setup", "call")
+
 
 class Recorder:
     """Keeps what became of every rule, by target."""
@@ -170,12 +172,10 @@ def _read(report: pytest.TestReport, said: dict[str, Any], rule_id: str) -> Rule
 def _why_not(report: pytest.TestReport) -> str:
     if report.passed:
         return "something else was run in the place of the check"
-    lines = report.longreprtext.strip().splitlines()
-    if isinstance(report.longrepr, tuple):
-        lines = [str(report.longrepr[2])]
-    if report.when not in ("setup", "call"):
-        return lines[0] if lines else "the process that ran it ended"
-    return f"{report.outcome} in {report.when}: {lines[-1] if lines else 'without a reason'}"
+    crash = getattr(report.longrepr, "reprcrash", None)
+    why = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+    first = (str(crash.message if crash else why or "").strip().splitlines() or ["no reason"])[0]
+    return f"{report.outcome} in {report.when}: {first}" if report.when in _PHASES else first
 
 
 def _colour(report: pytest.TestReport, item: pytest.Item, finding: Finding) -> None:

@@ -50,8 +50,9 @@ class Verdict:
     outcomes: tuple[RuleOutcome, ...]
 
     def of(self, *wanted: Outcome) -> list[RuleOutcome]:
-        """The rules that ended in one of these outcomes, in the order of the catalogue."""
-        return [outcome for outcome in self.outcomes if outcome.outcome in wanted]
+        """The rules that ended in one of these outcomes: what MUST hold first, then by id."""
+        found = [outcome for outcome in self.outcomes if outcome.outcome in wanted]
+        return sorted(found, key=lambda outcome: outcome.rule.obligation)
 
 
 def worst(outcomes: Iterable[RuleOutcome]) -> RuleOutcome:

@@ -53,18 +53,23 @@ class TerminalReport:
     def _width(self) -> int:
         return self.config.get_terminal_writer().fullwidth
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(
+        self, terminalreporter: pytest.TerminalReporter, exitstatus: int
+    ) -> None:
         """The verdict on every target, and the rules that did not pass."""
-        if not self.plan.collected or self.config.getoption("collectonly"):
+        if exitstatus == pytest.ExitCode.USAGE_ERROR or self.config.getoption("collectonly"):
             return
-        if not self.recorder.collected:
+        if not self.plan.collected or not self.recorder.collected:
             return
         terminal = terminalreporter
+        terminal.ensure_newline()
         narrowed = self.plan.narrowed(self.config)
         if self.config.get_verbosity() >= 0:
             self._warnings_in_full(terminal)
             terminal.section(f"executor contract {CONTRACT_VERSION}", bold=True)
-        for target in self.plan.targets:
+        for number, target in enumerate(self.plan.targets):
+            if number and self.config.get_verbosity() >= 0:
+                terminal.write_line("")
             verdict = self.recorder.verdict(target.name)
             selected = {rule for name, rule in self.recorder.selected if name == target.name}
             line = verdict_line(target.name, verdict, narrowed=narrowed)

@@ -17,13 +17,15 @@ _TITLES: dict[Outcome, str] = {
     "not_applicable": "not applicable",
 }
 
+_NO_BREAK = "\N{NO-BREAK SPACE}"
+
 #: So many rules with the same reason are told in one sentence.
 _MANY = 4
 
 
 def wrapped(text: str, width: int, indent: str = "") -> list[str]:
     """The text in lines of at most `width`; continued lines are indented further."""
-    return textwrap.wrap(
+    lines = textwrap.wrap(
         text,
         max(width - 1, 40),
         initial_indent=indent,
@@ -31,6 +33,7 @@ def wrapped(text: str, width: int, indent: str = "") -> list[str]:
         break_on_hyphens=False,
         break_long_words=False,
     )
+    return [line.replace(_NO_BREAK, " ") for line in lines]
 
 
 def first_line(message: str) -> str:
@@ -43,7 +46,7 @@ def first_line(message: str) -> str:
 
 
 def verdict_line(name: str, verdict: Verdict, *, narrowed: bool) -> str:
-    """One line: verdict, level reached, counts."""
+    """One line: verdict, level reached, counts; to be broken between counts only."""
     word: str = verdict.verdict
     if word == "incomplete" and narrowed:
         word = "incomplete (selection)"
@@ -55,6 +58,7 @@ def verdict_line(name: str, verdict: Verdict, *, narrowed: bool) -> str:
         parts[1] += f" ({must} MUST, {len(failed) - must} SHOULD)"
     parts += [f"{counts[o]} {_TITLES[o]}" for o in ("waived", "not_applicable") if counts[o]]
     parts += [f"{counts['could_not_run']} could not run", f"{counts['not_run']} not run"]
+    parts = [part.replace(" ", _NO_BREAK) for part in parts]
     return f"{name}: {word}, level {verdict.level or 'none'}: {', '.join(parts)}"
 
 
@@ -112,8 +116,9 @@ def what_next(
     lines = []
     capped = [level for level in LEVELS if any(RULES[rule].level == level for rule in UNCHECKED)]
     if capped:
-        count = len(UNCHECKED)
-        lines.append(f"  {' and '.join(capped)}: {count} rules of the contract have no check yet")
+        many = f"{len(UNCHECKED)} rules of the contract have"
+        many = many if len(UNCHECKED) > 1 else "one rule of the contract has"
+        lines.append(f"  {' and '.join(capped)}: {many} no check yet")
     failed, blocked = verdict.of("failed"), verdict.of("could_not_run")
     skipped = [row for row in verdict.of("not_run") if row.rule_id in selected or not narrowed]
     if skipped:

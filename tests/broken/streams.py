@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import os
 from pathlib import Path
@@ -169,12 +170,12 @@ class TakesATextForTexts(Writer):
         await super().write_streams_to_file(stream_strings, filepaths, dispatch_id, results_dir)
 
 
-@breaks("STR-09", 'in append: "with open(target, "a", encoding="utf-8") as file:"')
+@breaks("STR-09", 'in append: "with open(target, "a", encoding="utf-8") as file:')
 class OpensOnTheLoop(Writer):
     """Is a coroutine function, and never awaits anything."""
 
     async def append(self, text, target):
-        with open(target, "a", encoding="utf-8") as file:
+        with open(target, "a", encoding="utf-8") as file:  # noqa: ASYNC230
             file.write(text)
 
 
@@ -188,7 +189,7 @@ class ClosesOnTheLoop(Writer):
         file.close()
 
 
-@breaks("STR-10", "results/dispatch/deep was made by")
+@breaks("STR-10", "os.mkdir of .../results/dispatch/deep at streams.py")
 class MakesFoldersOnTheLoop(Writer):
     """Uses aiofiles for the file, and pathlib for everything before it."""
 
@@ -197,7 +198,7 @@ class MakesFoldersOnTheLoop(Writer):
         await super().append(text, target)
 
 
-@breaks("STR-10", "old.txt was touched by streams.py")
+@breaks("STR-10", "os.utime of .../old.txt at streams.py")
 class TouchesOnTheLoop(Writer):
     """Makes sure that the file is there, in passing."""
 
@@ -216,14 +217,12 @@ class LogsByItself(LocalExecutor):
         return await run_task(quiet, *task)
 
 
-@breaks("STR-11", "after a failure: log_stdout is not there")
+@breaks("STR-11", "after the failure of a task that printed, log_stdout is not there")
 class LogsWhatItReturns(LogsByItself):
     """Writes the logs after the task, which an error never reaches."""
 
     async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
-        outcome = await self._run_quietly(
-            function, args, kwargs, dispatch_id, results_dir, node_id
-        )
+        outcome = await self._run_quietly(function, args, kwargs, dispatch_id, results_dir, node_id)
         await self.write_streams_to_file(
             (outcome.stdout, outcome.stderr),
             (self.log_stdout, self.log_stderr),
@@ -233,21 +232,47 @@ class LogsWhatItReturns(LogsByItself):
         return outcome
 
 
-@breaks("STR-11", "after a success: log_stderr is not there, and the task had printed")
+@breaks("STR-11", "after the success of a task that printed, log_stderr is not there")
 class LogsOneStream(LogsByItself):
     """Writes everything into one file, for there it is read."""
 
     async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
-        outcome = await self._run_quietly(
-            function, args, kwargs, dispatch_id, results_dir, node_id
-        )
+        outcome = await self._run_quietly(function, args, kwargs, dispatch_id, results_dir, node_id)
         await self.write_streams_to_file(
             [outcome.stdout + outcome.stderr], [self.log_stdout], dispatch_id, results_dir
         )
         return outcome
 
 
-@breaks("STR-11", "after a success: log_stdout is not there, and the task had printed 'success to")
+@breaks("STR-11", "after the time-out of a task that printed, log_stdout is not there")
+class LogsUnlessOutOfTime(LogsByItself):
+    """Has thought of errors, and hurries when time is up."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        try:
+            result = await super().run(function, args, kwargs, task_metadata)
+        except TimeoutError:
+            raise
+        except Exception:
+            await self._log(task_metadata)
+            raise
+        await self._log(task_metadata)
+        return result
+
+    async def _log(self, task_metadata):
+        await self.write_streams_to_file(
+            (self.task_stdout.getvalue(), self.task_stderr.getvalue()),
+            self._logs,
+            task_metadata["dispatch_id"],
+            task_metadata["results_dir"],
+        )
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        self._logs = self.log_stdout, self.log_stderr
+        return await self._run_quietly(function, args, kwargs, dispatch_id, results_dir, node_id)
+
+
+@breaks("STR-11", "the success of a `run` that wrote to self.task_stdout")
 class NeverLogs(ThreadExecutor):
     """Keeps its paths, and leaves the writing to somebody else."""
 
@@ -340,9 +365,7 @@ class LooksBeforeItWrites(Writer):
 
     async def write_streams_to_file(self, stream_strings, filepaths, dispatch_id, results_dir):
         if any(filepaths):
-            await super().write_streams_to_file(
-                stream_strings, filepaths, dispatch_id, results_dir
-            )
+            await super().write_streams_to_file(stream_strings, filepaths, dispatch_id, results_dir)
 
 
 @breaks("STR-15", "filepaths was read 3 times")
@@ -368,12 +391,10 @@ class SwallowsItsErrors(Writer):
     """Logs are not worth an error."""
 
     async def append(self, text, target):
-        try:
+        with contextlib.suppress(OSError):
             await super().append(text, target)
-        except OSError:
-            pass
 
 
-@breaks("STR-17", "it raised IsADirectoryError: [Errno 21] Is a directory: '.../dispatch/a.txt'; there is no")
+@breaks("STR-17", "where 'a.txt' is a folder: it raised")
 class StopsAtTheFirstError(Writer):
     """Lets the first error end it all."""

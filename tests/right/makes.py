@@ -61,6 +61,12 @@ class DataclassExecutor(AsyncBaseExecutor):
 
     cannot = IN_PROCESS
 
+    def __post_init__(self):
+        super().__init__(
+            self.log_stdout, self.log_stderr, self.cache_dir, self.time_limit, self.retries
+        )
+        self.options = copy.deepcopy(self.options)
+
     async def run(self, function, args, kwargs, task_metadata):
         return await asyncio.to_thread(function, *args, **kwargs)
 
@@ -309,7 +315,7 @@ class ClusterExecutor(LocalExecutor):
             raise ValueError(f"address is a host's name, not {address!r}")
         self.address = address
         self.user = user
-        self.options = dict(options or {})
+        self.options = copy.deepcopy(options or {})
 
 
 def make_cluster_executor():

@@ -1,0 +1,54 @@
+"""Rehydrate an executor in this fresh process, run one task on it, and write down what came of it.
+
+Run with the path of a request as its only argument; the answer is written beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..targets import load_target
+from .host import TemplateHost, host_for
+from .probes import ByValue, echo
+
+
+def main(path: Path) -> None:
+    """Answer the request in the file `path`: how far it came, and what was seen there."""
+    request = json.loads(path.read_text(encoding="utf-8"))
+    answer: dict[str, Any] = {}
+    try:
+        for stage in stages(request, answer):
+            answer["stage"] = stage
+    except BaseException as error:
+        answer["error"] = f"{type(error).__name__}: {error}"
+    path.with_suffix(".answer").write_text(json.dumps(answer), encoding="utf-8")
+
+
+def stages(request: dict[str, Any], answer: dict[str, Any]) -> Any:
+    """Do what is asked; each stage is named before it begins."""
+    yield "importing the target"
+    target = load_target(request["spec"])
+    yield "building an executor"
+    executor = target.build()
+    yield "from_dict"
+    executor = executor.from_dict(json.loads(request["text"])) or executor
+    yield "to_dict"
+    answer["described"] = json.loads(json.dumps(executor.to_dict(), allow_nan=False))
+    yield "running a task"
+    host = host_for(executor)
+    if request["template"]:
+        host = TemplateHost(host)
+    seen = asyncio.run(
+        host.execute(executor, ByValue(echo), ["hello"], results_dir=request["results_dir"])
+    )
+    answer["completed"] = seen.completed and seen.result == "hello"
+    answer["seen"] = str(seen)
+    yield "done"
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,145 @@
+"""A small suite in the place of the real one, for tests of the plugin around it.
+
+Five rules of the catalogue are left, four of them with a check, and what the checks find is said
+by the executor: `behaviour = {"LIF-03": "fail"}`.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+
+import pytest
+
+#: Loaded with `-p small_suite`, before anything of the plugin but its options is imported.
+PLUGIN = """
+import pathlib
+import pytest_asyncexec.conformance as suite
+import pytest_asyncexec.conformance.rules as rules
+
+suite.CHECK_MODULES = ("test_alpha", "test_beta")
+suite.__path__.append(str(pathlib.Path(__file__).parent / ".checks"))
+kept = ("CON-01", "CON-06", "LIF-03", "RET-01", "SEC-01")
+rules.RULES = {rule_id: rules.RULES[rule_id] for rule_id in kept}
+rules.UNCHECKED = frozenset({"SEC-01"})
+"""
+
+_ALPHA = """
+import os
+import warnings
+from pytest_asyncexec.conformance.check import check
+
+def act(subject):
+    behaviour = getattr(subject.build(), "behaviour", {}).get(subject.rule.id)
+    if behaviour == "fail":
+        subject.fail(seen=f"{subject.rule.id} was broken", required="that it is kept")
+    if behaviour == "not applicable":
+        subject.not_applicable("the executor lacks that")
+    if behaviour == "could not run":
+        subject.could_not_run("there is no backend")
+    if behaviour == "crash":
+        raise KeyError("a mistake in the check")
+    if behaviour == "die":
+        os._exit(3)
+    if behaviour == "warn":
+        warnings.warn("old-fashioned", DeprecationWarning)
+
+@check("CON-01")
+def test_CON_01_must_build(subject):
+    act(subject)
+
+@check("CON-06")
+def test_CON_06_should_refuse(subject):
+    act(subject)
+"""
+
+_BETA = """
+from .check import check
+from .test_alpha import act
+
+@check("LIF-03")
+def test_LIF_03_must_tear_down(subject):
+    act(subject)
+
+@check("RET-01")
+def test_RET_01_must_attempt_once(subject):
+    act(subject)
+"""
+
+EXECUTORS = """
+from pytest_asyncexec import AsyncBaseExecutor
+
+class Good(AsyncBaseExecutor):
+    behaviour = {}
+
+    async def run(self, function, args, kwargs, task_metadata):
+        return function(*args, **kwargs)
+
+class Other(Good):
+    pass
+"""
+
+GOOD = "--asyncexec-plugin=executors:Good"
+
+#: Every check of the small suite on `Good`, by id.
+IDS = (
+    "asyncexec/test_alpha.py::test_CON_01_must_build[Good]",
+    "asyncexec/test_alpha.py::test_CON_06_should_refuse[Good]",
+    "asyncexec/test_beta.py::test_LIF_03_must_tear_down[Good]",
+    "asyncexec/test_beta.py::test_RET_01_must_attempt_once[Good]",
+)
+
+
+def install(pytester: pytest.Pytester) -> None:
+    """Write the small suite and its executors into the folder of a test."""
+    pytester.makepyfile(
+        **{
+            "small_suite": PLUGIN,
+            ".checks/test_alpha": _ALPHA,
+            ".checks/test_beta": _BETA,
+            "executors": EXECUTORS,
+        }
+    )
+    pytester.makeini("[pytest]")
+
+
+def executor(pytester: pytest.Pytester, **behaviour: str) -> str:
+    """Write an executor `Odd` that behaves so, rule by rule; the option that names it."""
+    said = {rule.replace("_", "-"): how for rule, how in behaviour.items()}
+    pytester.makepyfile(
+        odd=f"from executors import Good\nclass Odd(Good):\n    behaviour = {said!r}\n"
+    )
+    return "--asyncexec-plugin=odd:Odd"
+
+
+def run(
+    pytester: pytest.Pytester, *arguments: str, plugins: Sequence[str] | None = ()
+) -> pytest.RunResult:
+    """Run pytest with the small suite in a process of its own.
+
+    Of the plugins installed here it has those named, which saves half of the time; with None it
+    has all of them, as users do.
+    """
+    loaded = ["-p", "small_suite"]
+    if plugins is not None:
+        loaded.append("--disable-plugin-autoload")
+        for name in ("pytest_asyncexec.plugin", *plugins):
+            loaded += ["-p", name]
+    return pytester.runpytest_subprocess(*loaded, *arguments)
+
+
+def verdict(result: pytest.RunResult, name: str = "Good") -> str:
+    """The verdict line on a target, in one piece."""
+    text = result.stdout.str()
+    found = re.search(
+        rf"^{re.escape(name)}: (?=\w+(?: \(\w+\))?, level)(.*(?:\n  \S.*)?)", text, re.M
+    )
+    assert found, f"no verdict on {name} in {shlex.quote(text)}"
+    return " ".join(found[1].split())
+
+
+def checks_shown(result: pytest.RunResult) -> list[str]:
+    """The ids of the suite's checks in the output, each once, in order."""
+    found = re.findall(r"asyncexec/\w+\.py::\w+\[[^]]+\]", result.stdout.str())
+    return list(dict.fromkeys(found))

@@ -1,0 +1,235 @@
+"""The subject: preflight, needs, and the ways in which the judging of a rule can end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from pytest_asyncexec.conformance.check import CouldNotRun, NotApplicable, RuleViolation
+from pytest_asyncexec.conformance.loop import Hang
+from pytest_asyncexec.conformance.rules import RULES
+from pytest_asyncexec.conformance.subject import Finding, Subject
+from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
+from pytest_asyncexec.targets import Target
+
+STATIC, RUN = RULES["CON-02"], RULES["LIF-08"]
+
+
+class NoBackend(ThreadExecutor):
+    async def run(self, function, args, kwargs, task_metadata):
+        raise ConnectionRefusedError("nobody listens at login.example:22")
+
+
+class CannotBeBuilt(ThreadExecutor):
+    def __init__(self):
+        raise KeyError("QUEUE is not set")
+
+
+class Foreign:
+    """Somebody's base class, whose template forgets to run the task."""
+
+    cannot = ThreadExecutor.cannot
+    __module__ = "somebody.base"
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        metadata = {"dispatch_id": dispatch_id, "node_id": node_id, "results_dir": results_dir}
+        await self.setup(metadata)
+        return await self.run(function, args, kwargs, metadata), "", "", "COMPLETED"
+
+
+class Derived(Foreign):
+    async def setup(self, task_metadata):
+        pass
+
+    async def run(self, function, args, kwargs, task_metadata):
+        return function(*args, **kwargs)
+
+    async def teardown(self, task_metadata):
+        pass
+
+
+@pytest.fixture
+def subject_of() -> Iterator[Callable[[Callable[[], Any]], Subject]]:
+    subjects: list[Subject] = []
+
+    def make(build: Callable[[], Any]) -> Subject:
+        name = build.__qualname__
+        target = Target(f"{build.__module__}:{name}", name, build, isinstance(build, type))
+        subjects.append(Subject(target))
+        return subjects[-1]
+
+    yield make
+    for subject in subjects:
+        subject.close()
+
+
+def test_preflight_of_an_executor_in_this_process(subject_of) -> None:
+    facts = subject_of(ThreadExecutor).preflight()
+
+    assert facts.place == "this process"
+    assert facts.shared_files
+    assert facts.reaches_beacon
+    assert not facts.captures_streams
+    assert not facts.cancels
+    assert "declares that it cannot: stop, streams" in facts.summary
+
+
+def test_preflight_of_an_executor_in_other_processes(subject_of) -> None:
+    facts = subject_of(LocalExecutor).preflight()
+
+    assert facts.place == "another process of this machine"
+    assert facts.shared_files
+    assert facts.reaches_beacon
+    assert facts.captures_streams
+    assert facts.cancels
+
+
+def test_preflight_prints_nothing(subject_of, capfd) -> None:
+    subject_of(ThreadExecutor).preflight()
+
+    assert capfd.readouterr() == ("", "")
+
+
+def test_without_a_backend_static_rules_are_judged_and_the_others_could_not_run(subject_of) -> None:
+    subject = subject_of(NoBackend)
+
+    subject.judge(STATIC, lambda subject: None)
+    with pytest.raises(CouldNotRun, match="nobody listens at login.example:22"):
+        subject.judge(RUN, lambda subject: None)
+
+    assert subject.findings["CON-02"].outcome == "passed"
+    assert subject.findings["LIF-08"].outcome == "could_not_run"
+
+
+def test_what_cannot_be_built_blocks_every_rule(subject_of) -> None:
+    subject = subject_of(CannotBeBuilt)
+
+    for rule in (STATIC, RUN):
+        with pytest.raises(CouldNotRun, match="blocked: no executor could be built"):
+            subject.judge(rule, lambda subject: None)
+    assert "QUEUE is not set" in subject.preflight().summary
+
+
+def test_a_factory_that_returns_something_else_cannot_be_judged(subject_of) -> None:
+    assert "has no method `run`" in subject_of(dict).preflight().summary
+
+
+@pytest.mark.parametrize(
+    ("rule_id", "reason"),
+    [
+        ("TIM-02", "declares that it cannot: stop"),
+        ("RES-06", "declares that it cannot: streams"),
+        ("CAN-04", "no cancel of its own"),
+    ],
+)
+def test_what_is_honestly_absent_is_not_applicable(subject_of, rule_id, reason) -> None:
+    subject = subject_of(ThreadExecutor)
+
+    with pytest.raises(NotApplicable, match=reason):
+        subject.judge(RULES[rule_id], lambda subject: None)
+    assert subject.findings[rule_id].outcome == "not_applicable"
+
+
+def test_a_violation_explains_itself(subject_of) -> None:
+    subject = subject_of(ThreadExecutor)
+
+    def check(subject: Subject) -> None:
+        subject.fail(seen="this\nand that", required="something else", reproduce="print(executor)")
+
+    with pytest.raises(RuleViolation) as violation:
+        subject.judge(STATIC, check)
+
+    message = str(violation.value)
+    assert message.startswith(str(STATIC))
+    assert "  seen:      this\n             and that\n" in message
+    assert "  required:  something else" in message
+    assert "ThreadExecutor()\n      print(executor)" in message
+    assert subject.findings["CON-02"] == Finding("CON-02", "failed", message)
+
+
+def test_a_crash_of_the_check_is_no_verdict(subject_of) -> None:
+    subject = subject_of(ThreadExecutor)
+
+    def check(subject: Subject) -> None:
+        raise ZeroDivisionError("a mistake of ours")
+
+    with pytest.raises(ZeroDivisionError):
+        subject.judge(STATIC, check)
+
+    finding = subject.findings["CON-02"]
+    assert finding.outcome == "not_run"
+    assert "a mistake of ours" in finding.message
+
+
+def test_a_hang_is_a_violation(subject_of) -> None:
+    def check(subject: Subject) -> None:
+        raise Hang("the event loop was blocked at somewhere")
+
+    subject = subject_of(ThreadExecutor)
+    with pytest.raises(RuleViolation, match="blocked at somewhere"):
+        subject.judge(STATIC, check)
+
+
+def test_a_fault_of_an_inherited_execute_is_marked(subject_of) -> None:
+    # The base's template never awaits teardown; the executor's own methods are right.
+    subject = subject_of(Derived)
+
+    def check(subject: Subject) -> None:
+        executor = subject.build()
+        with subject.recording(executor) as history:
+            subject.run(executor, abs, -1)
+        if history.count("teardown") != 1:
+            subject.fail(seen="no teardown", required="teardown")
+
+    with pytest.raises(RuleViolation, match="inherited: the same check passes"):
+        subject.judge(RUN, check)
+    assert subject.findings["LIF-08"].inherited
+
+
+def test_a_fault_of_its_own_is_not_marked(subject_of) -> None:
+    class Faulty(Derived):
+        pass
+
+    subject = subject_of(Faulty)
+
+    def check(subject: Subject) -> None:
+        subject.fail(seen="wrong under every host", required="right")
+
+    with pytest.raises(RuleViolation) as violation:
+        subject.judge(RUN, check)
+    assert "inherited" not in str(violation.value)
+
+
+def test_a_constructor_is_given_what_a_built_executor_has(subject_of) -> None:
+    class Demanding(ThreadExecutor):
+        def __init__(self, address, port=22, **kwargs):
+            super().__init__(**kwargs)
+            self.address = address
+            self.port = port
+
+    def make() -> Demanding:
+        return Demanding("login.example")
+
+    executor = subject_of(make).construct(port=2222)
+
+    assert (executor.address, executor.port) == ("login.example", 2222)
+
+
+def test_a_demand_that_is_no_attribute_could_not_run(subject_of) -> None:
+    class Secretive(ThreadExecutor):
+        def __init__(self, password):
+            super().__init__()
+
+    def make() -> Secretive:
+        return Secretive("known to the factory alone")
+
+    with pytest.raises(CouldNotRun, match="demands 'password'"):
+        subject_of(make).construct()
+
+
+def test_attributes_are_set_on_what_is_built(subject_of) -> None:
+    assert subject_of(ThreadExecutor).build(retries=2).retries == 2
+
+

@@ -1,0 +1,99 @@
+"""From outcomes to a verdict and a level: every way a rule can end, and what it costs."""
+
+from __future__ import annotations
+
+import pytest
+from pytest_asyncexec.conformance.rules import RULES, UNCHECKED, Rule
+
+from pytest_asyncexec.verdict import Outcome, RuleOutcome, Verdict, judge, worst
+
+CATALOGUE = {
+    rule.id: rule
+    for rule in (
+        Rule("CON-01", "MUST", "core", ("static",), "builds"),
+        Rule("CON-06", "SHOULD", "core", ("static",), "refuses"),
+        Rule("TIM-02", "MUST", "resilient", ("run", "stop"), "stops"),
+        Rule("SEC-01", "MUST", "hardened", ("static",), "imports nothing"),
+    )
+}
+
+
+def verdict(unchecked: tuple[str, ...] = (), **outcomes: Outcome) -> Verdict:
+    """The verdict when every rule passed but these."""
+    every: dict[str, Outcome] = dict.fromkeys(CATALOGUE, "passed")
+    every |= {name.replace("_", "-"): outcome for name, outcome in outcomes.items()}
+    given = [RuleOutcome(*pair) for pair in every.items() if pair[0] not in unchecked]
+    return judge(given, rules=CATALOGUE, unchecked=unchecked)
+
+
+def test_all_passed_is_conformant_at_the_highest_level() -> None:
+    said = verdict()
+
+    assert (said.verdict, said.level) == ("conformant", "hardened")
+    assert said.counts["passed"] == 4
+    assert sum(said.counts.values()) == 4
+
+
+@pytest.mark.parametrize(
+    ("rule", "outcome", "expected", "level"),
+    [
+        ("CON_01", "failed", "nonconformant", None),
+        ("CON_01", "not_applicable", "conformant", "hardened"),
+        ("CON_01", "could_not_run", "incomplete", None),
+        ("CON_01", "not_run", "incomplete", None),
+        ("CON_06", "failed", "conformant", "hardened"),
+        ("CON_06", "could_not_run", "incomplete", "hardened"),
+        ("CON_06", "not_run", "incomplete", "hardened"),
+        ("TIM_02", "failed", "nonconformant", "core"),
+        ("TIM_02", "not_applicable", "conformant", "core"),
+        ("SEC_01", "not_run", "incomplete", "resilient"),
+    ],
+)
+def test_one_rule_that_did_not_pass(
+    rule: str, outcome: Outcome, expected: str, level: str | None
+) -> None:
+    said = verdict(**{rule: outcome})
+
+    assert (said.verdict, said.level) == (expected, level)
+    assert said.counts[outcome] == 1
+
+
+def test_a_failed_must_outweighs_what_was_not_run() -> None:
+    assert verdict(CON_01="not_run", SEC_01="failed").verdict == "nonconformant"
+
+
+def test_a_rule_that_nobody_reported_was_not_run() -> None:
+    said = judge([RuleOutcome("CON-01", "passed")], rules=CATALOGUE, unchecked=())
+
+    assert said.verdict == "incomplete"
+    assert [row.rule_id for row in said.of("not_run")] == ["TIM-02", "SEC-01", "CON-06"]
+
+
+def test_nothing_at_all_is_incomplete() -> None:
+    said = judge([])
+
+    assert (said.verdict, said.level) == ("incomplete", None)
+    assert said.counts["not_run"] == len(RULES) - len(UNCHECKED)
+
+
+def test_an_unchecked_must_caps_the_level_and_not_the_verdict() -> None:
+    said = verdict(unchecked=("TIM-02",))
+
+    assert (said.verdict, said.level) == ("conformant", "core")
+    assert "TIM-02" not in [row.rule_id for row in said.outcomes]
+
+
+def test_outcomes_come_in_the_order_of_the_catalogue() -> None:
+    given = [RuleOutcome(rule_id, "passed") for rule_id in reversed(CATALOGUE)]
+
+    said = judge(given, rules=CATALOGUE, unchecked=())
+
+    assert [row.rule_id for row in said.outcomes] == list(CATALOGUE)
+
+
+@pytest.mark.parametrize("other", ["failed", "not_run", "could_not_run"])
+def test_a_rule_that_passes_now_and_then_has_not_passed(other: Outcome) -> None:
+    twice = [RuleOutcome("CON-01", other), RuleOutcome("CON-01", "passed")]
+
+    assert worst(twice).outcome == other
+    assert judge(twice, rules=CATALOGUE, unchecked=()).counts["passed"] == 0
