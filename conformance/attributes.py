@@ -145,6 +145,12 @@ def path_or_text(name: str, folder: Path) -> str:
     return str(folder.resolve() / NEUTRAL) if _PATHS.search(name) else NEUTRAL
 
 
+def without_folder(subject: Subject, text: str) -> str:
+    """`text` with the suite's temporary folder, which soon is no more, replaced by its parent."""
+    folder = subject.folder.resolve()
+    return text.replace(str(folder), str(folder.parent))
+
+
 def speaks_of_files(name: str) -> bool:
     """Whether an attribute of this name is likely to hold a path."""
     return _PATHS.search(name) is not None

@@ -1,13 +1,10 @@
-"""Rehydrate an executor in this fresh process, run one task on it, and write down what came of it.
-
-Run with the path of a request as its only argument; the answer is written beside it.
-"""
+"""The other end of a rehydration: what a fresh process does with an executor as JSON text."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +14,21 @@ from .probes import ByValue, echo
 
 
 def main(path: Path) -> None:
-    """Answer the request in the file `path`: how far it came, and what was seen there."""
+    """Answer the request in the file `path`, beside it: how far it came, and what was seen.
+
+    Not by standard output, to which whoever likes may print.
+    """
     request = json.loads(path.read_text(encoding="utf-8"))
     answer: dict[str, Any] = {}
     try:
-        for stage in stages(request, answer):
+        for stage in _stages(request, answer):
             answer["stage"] = stage
     except BaseException as error:
         answer["error"] = f"{type(error).__name__}: {error}"
     path.with_suffix(".answer").write_text(json.dumps(answer), encoding="utf-8")
 
 
-def stages(request: dict[str, Any], answer: dict[str, Any]) -> Any:
-    """Do what is asked; each stage is named before it begins."""
+def _stages(request: dict[str, Any], answer: dict[str, Any]) -> Iterator[str]:
     yield "importing the target"
     target = load_target(request["spec"])
     yield "building an executor"
@@ -48,7 +47,3 @@ def stages(request: dict[str, Any], answer: dict[str, Any]) -> Any:
     answer["completed"] = seen.completed and seen.result == "hello"
     answer["seen"] = str(seen)
     yield "done"
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

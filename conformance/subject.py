@@ -217,8 +217,11 @@ class Subject:
 
     def _look(self) -> Preflight:
         try:
-            with effects() as self.first_build:
+            with effects() as first:
                 executor = self.build()
+            # The first call of a factory may start the backend that its executors need.
+            if self.target.is_class:
+                self.first_build = first
         except Exception as error:
             return Preflight(build_error=_explain(error))
         except BaseException as error:

@@ -31,6 +31,7 @@ from .attributes import (
     speaks_of_files,
     takes,
     values_like,
+    without_folder,
 )
 from .check import check
 from .effects import Effect, Effects, effects
@@ -176,29 +177,23 @@ def _wrong_type(name: str, value: Any) -> str:
 @check("CON-03")
 def test_CON_03_must_keep_what_the_constructor_is_given(subject: Subject) -> None:
     constructed(subject)
-    folder = subject.new_folder()
 
     # One argument at a time: a falsy value of its kind, and another.
-    changed: list[str] = []
-    calls: list[str] = []
+    changed, calls = [], []
     for name, model in models(subject, subject.build()).items():
-        for value in values_like(name, model, folder):
+        for value in values_like(name, model, subject.folder):
             if problem := _not_kept(subject, name, value):
                 changed.append(problem)
-                calls.append(
-                    f"print(repr({constructing(subject, **{name: value})}.{name}))".replace(
-                        str(folder.resolve()), tempfile.gettempdir()
-                    )
-                )
+                calls.append(f"print(repr({constructing(subject, **{name: value})}.{name}))")
 
     if changed:
         subject.fail(
-            seen=";\n".join(line.replace(str(folder.resolve()), "/...") for line in changed),
+            seen=without_folder(subject, ";\n".join(changed)),
             required="the attribute holds what the argument of its name was; a value that cannot "
             "be used is refused with ValueError or TypeError",
             cause='`value or default`, which takes 0, False and "" for no value: write `default '
             "if value is None else value`; or an argument that is not handed to the base class",
-            reproduce="\n".join(calls),
+            reproduce=without_folder(subject, "\n".join(calls)),
         )
 
 

@@ -200,13 +200,18 @@ def test_workers_judge_the_same(suite: pytest.Pytester) -> None:
     assert verdict(pasted).startswith("incomplete (selection)")
 
 
-ASYNC = "async def test_own(): pass"
+#: One word for every strictness since pytest 9.
+STRICT = (
+    "strict = true"
+    if pytest.version_tuple >= (9,)
+    else "addopts = --strict-markers --strict-config"
+)
 
 
 @pytest.mark.parametrize(
     ("ini", "arguments"),
     [
-        ("strict = true\nfilterwarnings = error\nxfail_strict = true", []),
+        (f"{STRICT}\nfilterwarnings = error\nxfail_strict = true", []),
         ("addopts = --strict-markers --strict-config --import-mode=importlib", []),
         ("asyncio_mode = auto", []),
         ("anyio_mode = auto", ["-p", "no:asyncio"]),

@@ -1,0 +1,994 @@
+"""SER: an executor is written down as JSON, and comes back from it."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import importlib
+import inspect
+import json
+import math
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+import cloudpickle
+from hypothesis import strategies as st
+
+from ..reference_executor import LocalExecutor, ThreadExecutor
+from .attributes import (
+    DOCUMENTED,
+    MISSING,
+    difference,
+    furnished,
+    may_be_secret,
+    mutable_parts,
+    mutable_state,
+    path_or_text,
+    speaks_of_files,
+    spoil,
+    state,
+    without_folder,
+)
+from .beacon import Beacon
+from .check import check
+from .host import TemplateHost
+from .loop import WATCHDOG
+from .probes import echo, report_home
+from .strategies import for_all, json_values, texts
+from .subject import Subject, finish
+from .wording import short, short_error
+
+# ---- writing down and coming back --------------------------------------------------------------
+
+
+def _described(subject: Subject, executor: Any, whose: str = "a fresh executor") -> dict[str, Any]:
+    """What `to_dict` of `executor` returns, at the least a dictionary with its attributes."""
+    try:
+        described = executor.to_dict()
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        _fail_to_describe(subject, f"to_dict() of {whose} raised {short_error(error)}")
+    if inspect.iscoroutine(described):
+        described.close()
+    if not isinstance(described, dict):
+        _fail_to_describe(subject, f"to_dict() of {whose} returned {short(described)}")
+    if not isinstance(described.get("attributes"), dict):
+        got = short(described["attributes"]) if "attributes" in described else "missing"
+        _fail_to_describe(subject, f"to_dict()['attributes'] of {whose} is {got}")
+    return described
+
+
+def _fail_to_describe(subject: Subject, seen: str) -> NoReturn:
+    subject.fail(
+        seen=seen,
+        required='a dictionary {"type": ..., "short_name": ..., "attributes": {name: value, ...}}',
+        cause="an attribute whose value cannot be written down, or a to_dict of another shape",
+        reproduce="print(executor.to_dict())",
+    )
+
+
+def _text(subject: Subject, described: dict[str, Any]) -> str:
+    """The JSON text of a dictionary; a finding if it has none."""
+    if problems := _not_json(described, "to_dict()"):
+        _fail_as_json(subject, "a fresh executor", problems)
+    return json.dumps(described, allow_nan=False)
+
+
+def _not_json(value: Any, path: str, above: tuple[int, ...] = ()) -> list[str]:
+    """Every place in `value` that is none of JSON's own values, and why."""
+    if value is None or isinstance(value, bool | int | str):
+        return []
+    if isinstance(value, float):
+        return [] if math.isfinite(value) else [f"{path} is {value!r}, which JSON does not have"]
+    if id(value) in above:
+        return [f"{path} contains itself"]
+    above = (*above, id(value))
+    if isinstance(value, list):
+        return [p for i, item in enumerate(value) for p in _not_json(item, f"{path}[{i}]", above)]
+    if isinstance(value, dict):
+        keys = [
+            f"{path} has the key {short(key)}, which is no str"
+            for key in value
+            if not isinstance(key, str)
+        ]
+        items = value.items()
+        return keys + [p for k, item in items for p in _not_json(item, f"{path}[{k!r}]", above)]
+    kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+    return [f"{path} is {short(value, 80)}, of type {kind}"]
+
+
+def _fail_as_json(
+    subject: Subject, whose: str, problems: list[str], reproduce: str = ""
+) -> NoReturn:
+    subject.fail(
+        seen=f"to_dict() of {whose} is not JSON: {_listed(problems)}",
+        required="str, int, finite float, bool, None, and lists and dictionaries of these with "
+        "str as keys, so that to_dict() == json.loads(json.dumps(to_dict(), allow_nan=False))",
+        cause=_NOT_JSON_CAUSE,
+        reproduce=reproduce
+        or """
+            import json
+
+            described = executor.to_dict()
+            print(described)
+            print(json.loads(json.dumps(described, allow_nan=False)) == described)
+        """,
+    )
+
+
+_NOT_JSON_CAUSE = (
+    "an attribute that is no setting (a queue, a client, a stream, a Path) is written down "
+    "with the settings: keep it in a variable of `run`, or leave it out in to_dict"
+)
+
+
+def _listed(lines: list[str], limit: int = 6) -> str:
+    rest = [f"and {len(lines) - limit} more"] if len(lines) > limit else []
+    return ";\n".join(lines[:limit] + rest)
+
+
+def _rehydrate(executor: Any, described: Any) -> Any:
+    """What `from_dict` returns, or the error in which it ended."""
+    try:
+        returned = executor.from_dict(described)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return _Refusal(error)
+    if inspect.iscoroutine(returned):
+        returned.close()
+    return returned
+
+
+class _Refusal:
+    """An error out of `from_dict`."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    @property
+    def is_polite(self) -> bool:
+        """Whether it is one by which an executor may refuse a value that it does not like."""
+        return isinstance(self.error, TypeError | ValueError)
+
+    def __str__(self) -> str:
+        return f"from_dict raised {short_error(self.error)}"
+
+
+def _must_rehydrate(subject: Subject, executor: Any, described: Any, what: str) -> Any:
+    """Call `from_dict` with something that nobody has a reason to refuse; what it returned."""
+    returned = _rehydrate(executor, described)
+    if isinstance(returned, _Refusal):
+        subject.fail(
+            seen=f"{returned}, for {what}",
+            required="an executor that takes what an executor of its class has written down",
+            cause="to_dict and from_dict do not speak of the same names",
+            reproduce="executor.from_dict(executor.to_dict())",
+        )
+    return returned
+
+
+# ---- to_dict -------------------------------------------------------------------------------------
+
+
+@check("SER-01")
+def test_SER_01_must_be_strict_json(subject: Subject) -> None:
+    described = _described(subject, subject.build())
+
+    if problems := _not_json(described, "to_dict()"):
+        _fail_as_json(subject, "a fresh executor", problems)
+    if missing := {"type", "short_name"} - described.keys():
+        _fail_to_describe(subject, f"to_dict() has no {' and no '.join(sorted(missing))}")
+
+
+@check("SER-02")
+def test_SER_02_must_be_the_same_after_tasks(subject: Subject) -> None:
+    executor = subject.build()
+    before = copy.deepcopy(_described(subject, executor))
+
+    # One task of each kind, and a look after each.
+    for how, run in (
+        ("succeeded", lambda: subject.run(executor, echo, "hello")),
+        ("failed", lambda: subject.run(executor, _fail)),
+        ("been cancelled", lambda: _cancel_one(subject, executor)),
+    ):
+        run()
+        whose = f"an executor on which a task has {how}"
+        after = _described(subject, executor, whose)
+        reproduce = _AFTER_TASKS[how]
+        if problems := _not_json(after, "to_dict()"):
+            _fail_as_json(subject, whose, problems, reproduce)
+        if changed := difference(before, after, "to_dict()"):
+            subject.fail(
+                seen=f"to_dict() of {whose} is not what it was before: {changed}",
+                required="the same dictionary before and after any task",
+                cause="something about one task is kept on `self`: it belongs into a variable of "
+                "`run`, for one instance runs many tasks at once",
+                reproduce=reproduce,
+            )
+
+
+def _fail() -> None:
+    raise ValueError("a task that fails on purpose")
+
+
+def _cancel_one(subject: Subject, executor: Any) -> None:
+    """Run a task and cancel its host's asyncio task while it runs; its outcome is not judged."""
+
+    async def held() -> None:
+        with Beacon() as beacon:
+            executing = asyncio.ensure_future(
+                subject.execute(executor, report_home, (beacon.address,))
+            )
+            if await beacon.reported(1, executing):
+                executing.cancel()
+                # A thread that nobody can stop ends now, before it is looked at what it left.
+                beacon.attempts[0].tell(do="return", value=None)
+            await asyncio.wait({executing}, timeout=60)
+            for attempt in beacon.attempts:
+                await asyncio.wait({asyncio.wrap_future(attempt.gone)}, timeout=60)
+
+    async def waiting(_original: Callable[..., Any], *_args: Any, **_kwargs: Any) -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    async def cancelled_in_run() -> None:
+        executing = asyncio.ensure_future(subject.execute(executor, echo, ("hello",)))
+        await asyncio.wait(
+            {executing, asyncio.ensure_future(started.wait())},
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        executing.cancel()
+        await finish(executing)
+
+    if subject.preflight().reaches_beacon:
+        subject.drive(held)
+    elif inspect.iscoroutinefunction(type(executor).run):
+        started = asyncio.Event()
+        with subject.recording(executor, run=waiting):
+            subject.drive(cancelled_in_run)
+
+
+_RUN_ONE = """
+import asyncio, json
+from pytest_asyncexec.conformance.host import host_for
+
+def task():
+    {body}
+
+async def main():
+    task_of_host = asyncio.ensure_future(host_for(executor).execute(executor, task))
+    {then}
+    print(await asyncio.gather(task_of_host, return_exceptions=True))
+
+print(executor.to_dict())
+asyncio.run(main())
+print(executor.to_dict())
+"""
+_AFTER_TASKS = {
+    "succeeded": _RUN_ONE.format(body="return 1", then="await asyncio.sleep(0)"),
+    "failed": _RUN_ONE.format(body='raise ValueError("on purpose")', then="await asyncio.sleep(0)"),
+    "been cancelled": _RUN_ONE.format(
+        body='__import__("time").sleep(10)',
+        then="await asyncio.sleep(3)\n    task_of_host.cancel()",
+    ),
+}
+
+
+@check("SER-03")
+def test_SER_03_must_share_nothing_with_its_executor(subject: Subject) -> None:
+    executor = furnished(subject)
+    described = _described(subject, executor)
+
+    # The very same list or dictionary, in the executor and in what it has written down ...
+    held = mutable_state(executor)
+    if hasattr(executor, "__dict__"):
+        held[id(vars(executor))] = ("__dict__", vars(executor))
+    for key, (path, value) in mutable_parts(described, "to_dict()").items():
+        if key in held:
+            name = re.split(r"\W", held[key][0])[0]
+            subject.fail(
+                seen=f"{path} is executor.{held[key][0]} itself, {short(value)}",
+                required="a copy, at every depth",
+                cause="`self.__dict__.copy()` and `dict(...)` copy the names only, and share the "
+                "lists and dictionaries behind them: use copy.deepcopy",
+                reproduce=f"# with any list or dictionary in executor.{name}\n"
+                f"print({path} is executor.{held[key][0]})".replace(
+                    "to_dict()", "executor.to_dict()"
+                ),
+            )
+
+    # ... or a change of one that shows in the other.
+    before = copy.deepcopy(described)
+    spoil(described)
+    if changed := difference(before, _described(subject, executor), "to_dict()"):
+        subject.fail(
+            seen="after the dictionary that to_dict() had returned was changed, the next one "
+            f"differs: {changed}",
+            required="a dictionary of its own for every caller",
+            cause="to_dict returns an object that the executor, or its class, keeps",
+            reproduce="""
+                executor.to_dict()["attributes"]["changed"] = True
+                print(executor.to_dict())
+            """,
+        )
+    described = _described(subject, executor)
+    before = copy.deepcopy(described)
+    for name in DOCUMENTED:
+        _set(executor, name, _other(subject, name, getattr(executor, name, None)))
+    if changed := difference(before, described, "to_dict()"):
+        subject.fail(
+            seen=f"an attribute of the executor was set, and a dictionary that to_dict() had "
+            f"returned before has changed with it: {changed}",
+            required="a dictionary that stays as it was",
+            cause="to_dict returns a live view of the executor instead of a copy",
+            reproduce="""
+                described = executor.to_dict()
+                executor.retries = 7
+                print(described["attributes"])
+            """,
+        )
+
+
+def _set(executor: Any, name: str, value: Any) -> bool:
+    try:
+        setattr(executor, name, value)
+    except Exception:
+        return False
+    return True
+
+
+def _other(subject: Subject, name: str, value: Any) -> Any:
+    """Another value that an attribute `name` may have, whose present one is `value`."""
+    if isinstance(value, bool):
+        return not value
+    if name == "time_limit" and isinstance(value, int | float):
+        return -2 if value == -1 else -1
+    if isinstance(value, int | float):
+        return value + 1 if math.isfinite(value) else 1
+    if isinstance(value, str):
+        return path_or_text(name, subject.folder)
+    if isinstance(value, list):
+        return [*value, "added"]
+    if isinstance(value, dict):
+        return {**value, "added": ["by the suite"]}
+    return value
+
+
+# ---- from_dict -----------------------------------------------------------------------------------
+
+
+@check("SER-04")
+def test_SER_04_must_return_the_very_instance(subject: Subject) -> None:
+    executor = subject.build()
+
+    returned = _must_rehydrate(
+        subject, executor, _described(subject, subject.build()), "what to_dict() had returned"
+    )
+
+    if returned is not executor:
+        subject.fail(
+            seen=f"from_dict returned {short(returned)}, not the instance it was called on",
+            required="`return self`",
+            cause="no return statement, or a from_dict that builds another executor",
+            reproduce="print(executor.from_dict(executor.to_dict()) is executor)",
+        )
+
+
+@check("SER-05")
+def test_SER_05_must_come_back_equal_through_json(subject: Subject) -> None:
+    # As it is; nobody may refuse that.
+    described = _described(subject, subject.build())
+    text = _text(subject, described)
+    again = subject.build()
+    _must_rehydrate(subject, again, json.loads(text), "what to_dict() had returned, as JSON")
+    _judge_round_trip(subject, described, again)
+
+    # With any value of its kind in each attribute, one at a time.
+    names = [n for n in described["attributes"] if not may_be_secret(n)]
+    drawn = [
+        st.tuples(st.just(name), _like(subject, name, described["attributes"][name]))
+        for name in names
+    ]
+
+    def judge(change: tuple[str, Any]) -> None:
+        name, value = change
+        given = {**described, "attributes": {**described["attributes"], name: value}}
+        executor = subject.build()
+        refusal = _rehydrate(executor, json.loads(json.dumps(given, allow_nan=False)))
+        if isinstance(refusal, _Refusal):
+            if refusal.is_polite:
+                return
+            subject.fail(
+                seen=f"{refusal}, for {name}={short(value)}",
+                required="the executor takes the value, or refuses it with ValueError or TypeError",
+                cause="from_dict does something with the value before it looks at it",
+                reproduce=_with_attribute(name, value),
+            )
+        _judge_round_trip(subject, given, executor, _with_attribute(name, value))
+
+    if drawn:
+        for_all(st.one_of(drawn), judge, examples=60)
+
+    # What is set on an executor is written down, too.
+    source, again = subject.build(), subject.build()
+    for name in DOCUMENTED:
+        _set(source, name, _other(subject, name, getattr(source, name, None)))
+    text = _text(subject, _described(subject, source))
+    if isinstance(_rehydrate(again, json.loads(text)), _Refusal):
+        return
+    for name in DOCUMENTED:
+        mine, theirs = getattr(source, name, MISSING), getattr(again, name, MISSING)
+        if changed := difference(mine, theirs, name):
+            subject.fail(
+                seen=without_folder(
+                    subject,
+                    f"{name} was set to {mine!r}, and after to_dict, JSON and from_dict {changed}",
+                ),
+                required="every documented attribute comes back",
+                cause=f"to_dict does not write {name} down, or from_dict does not read it",
+                reproduce=without_folder(
+                    subject,
+                    f"""
+                        import json
+
+                        again = {_preamble_build(subject)}
+                        executor.{name} = {mine!r}
+                        again.from_dict(json.loads(json.dumps(executor.to_dict())))
+                        print(again.{name})
+                    """,
+                ),
+            )
+
+
+def _preamble_build(subject: Subject) -> str:
+    return subject.target.spec.rpartition(":" if ":" in subject.target.spec else ".")[2] + "()"
+
+
+def _with_attribute(name: str, value: Any) -> str:
+    return f"""
+        import json
+
+        given = executor.to_dict()
+        given["attributes"][{name!r}] = {value!r}
+        executor.from_dict(json.loads(json.dumps(given)))
+        print(given == executor.to_dict(), given, executor.to_dict())
+    """
+
+
+def _judge_round_trip(
+    subject: Subject, given: dict[str, Any], executor: Any, reproduce: str = ""
+) -> None:
+    found = _described(subject, executor, "a rehydrated executor")
+    if changed := difference(given, found, "to_dict()"):
+        subject.fail(
+            seen=f"after a round trip through JSON {without_folder(subject, changed)}",
+            required="the dictionary that was given to from_dict",
+            cause="from_dict leaves out, replaces or converts a value; falsy ones are often taken "
+            "for none",
+            reproduce=without_folder(subject, reproduce)
+            or f"""
+                import json
+
+                given = executor.to_dict()
+                again = {_preamble_build(subject)}
+                again.from_dict(json.loads(json.dumps(given)))
+                print(given == again.to_dict(), given, again.to_dict())
+            """,
+        )
+
+
+def _like(subject: Subject, name: str, value: Any) -> st.SearchStrategy[Any]:
+    """Values of the JSON type of `value`, that an attribute `name` may reasonably have."""
+    if isinstance(value, bool):
+        return st.booleans()
+    if name == "retries" and isinstance(value, int):
+        return st.integers(0, 100)
+    if name == "time_limit" and isinstance(value, int | float):
+        return st.sampled_from([-1, 0, -2, -0.5])
+    if isinstance(value, int):
+        return st.integers()
+    if isinstance(value, float):
+        return st.floats(allow_nan=False, allow_infinity=False)
+    if isinstance(value, str):
+        if speaks_of_files(name):
+            folder = subject.folder.resolve()
+            return st.sampled_from(["", str(folder / "some file"), str(folder / "ünïcode")])
+        return texts
+    if isinstance(value, list):
+        return st.lists(json_values, max_size=3)
+    if isinstance(value, dict):
+        return st.dictionaries(texts, json_values, max_size=3)
+    return st.just(value)
+
+
+@check("SER-06")
+def test_SER_06_must_copy_its_argument(subject: Subject) -> None:
+    described = copy.deepcopy(_described(subject, furnished(subject)))
+    # A newer plugin has written down more; an executor may refuse what it does not know.
+    newer = copy.deepcopy(described)
+    newer["attributes"]["asyncexec_newer"] = {"list": [1, {"of": "dictionaries"}]}
+
+    for what, given in (("of this class", described), ("of a newer plugin", newer)):
+        executor, kept = subject.build(), copy.deepcopy(given)
+        refusal = _rehydrate(executor, given)
+        if isinstance(refusal, _Refusal):
+            if given is newer:
+                return
+            _must_rehydrate(subject, executor, given, "what to_dict() had returned")
+
+        if changed := difference(kept, given, "the dictionary"):
+            subject.fail(
+                seen=f"from_dict changed its argument: {changed}",
+                required="the argument is as it was",
+                cause="`pop`, `update` or `setdefault` on the dictionary of the caller",
+                reproduce="""
+                    import copy
+
+                    given = executor.to_dict()
+                    kept = copy.deepcopy(given)
+                    executor.from_dict(given)
+                    print(given == kept, given)
+                """,
+            )
+        before = copy.deepcopy(_described(subject, executor))
+        spoil(given)
+        if changed := difference(before, _described(subject, executor), "to_dict()"):
+            subject.fail(
+                seen=f"a dictionary {what} was changed after from_dict had read it, and the "
+                f"executor with it: {changed}",
+                required="an executor that holds copies, at every depth",
+                cause="from_dict takes the values as they are, or copies the outermost dictionary "
+                "only: use copy.deepcopy",
+                reproduce="""
+                    given = executor.to_dict()
+                    given["attributes"]["added"] = {"list": [1]}
+                    executor.from_dict(given)
+                    given["attributes"]["added"]["list"].append("changed")
+                    given["attributes"]["retries"] = "changed"
+                    print(executor.to_dict())
+                """,
+            )
+
+
+@check("SER-07")
+def test_SER_07_must_overwrite_attributes(subject: Subject) -> None:
+    described = copy.deepcopy(_described(subject, furnished(subject)))
+
+    # Each attribute in turn gets another value, a falsy one, and its first one back.
+    for name, value in described["attributes"].items():
+        if may_be_secret(name):
+            continue
+        executor = subject.build()
+        for wanted in (_other(subject, name, value), _FALSY.get(type(value), value), value):
+            given = {**described, "attributes": {**described["attributes"], name: wanted}}
+            wrong = _not_overwritten(subject, executor, given, name)
+            if wrong:
+                subject.fail(
+                    seen=without_folder(
+                        subject, f"from_dict was given {name}={short(wanted)}, and {wrong}"
+                    ),
+                    required="the value that the dictionary has, falsy ones too",
+                    cause="an attribute that from_dict forgets, or sets only `if value`",
+                    reproduce=without_folder(
+                        subject,
+                        f"""
+                            given = executor.to_dict()
+                            for value in {_other(subject, name, value)!r}, {wanted!r}:
+                                given["attributes"][{name!r}] = value
+                                executor.from_dict(given)
+                                print(executor.{name}, executor.to_dict()["attributes"])
+                        """,
+                    ),
+                )
+
+
+_FALSY: dict[type, Any] = {str: "", list: [], dict: {}, int: 0, float: 0.0}
+
+
+def _not_overwritten(subject: Subject, executor: Any, given: dict[str, Any], name: str) -> str:
+    """What is there instead of the value in `given`; empty if that is, or if it was refused."""
+    # Not every name in a dictionary is that of the attribute behind it.
+    before = _described(subject, executor)["attributes"].get(name)
+    is_attribute = not difference(before, getattr(executor, name, MISSING))
+
+    refusal = _rehydrate(executor, copy.deepcopy(given))
+
+    if isinstance(refusal, _Refusal):
+        return "" if refusal.is_polite else str(refusal)
+    wanted = given["attributes"][name]
+    places = {f"to_dict()['attributes'][{name!r}]": _described(subject, executor)["attributes"]}
+    if is_attribute:
+        places[f"executor.{name}"] = {name: getattr(executor, name, MISSING)}
+    for place, found in places.items():
+        if difference(wanted, found.get(name, MISSING)):
+            return f"{place} is {short(found[name]) if name in found else 'missing'}"
+    return ""
+
+
+@check("SER-08")
+def test_SER_08_should_keep_what_is_missing(subject: Subject) -> None:
+    described = _described(subject, subject.build())
+
+    for name, value in described["attributes"].items():
+        older = copy.deepcopy(described)
+        del older["attributes"][name]
+        executor = subject.build()
+        had = hasattr(executor, name)
+
+        refusal = _rehydrate(executor, older)
+
+        seen = ""
+        if isinstance(refusal, _Refusal):
+            seen = str(refusal)
+        elif had and not hasattr(executor, name):
+            seen = f"the executor has no attribute {name!r} any more"
+        else:
+            found = _described(subject, executor, "the executor")["attributes"]
+            if changed := difference({name: value}, {name: found.get(name, MISSING)}):
+                missing = name not in found
+                seen = "it is not in to_dict() any more" if missing else f"to_dict() has {changed}"
+        if seen:
+            subject.fail(
+                seen=f"from_dict was given a dictionary without {name!r}, as an older version of "
+                f"the plugin wrote it, and {seen}",
+                required=f"{name} keeps what the constructor gave it, {short(value)}",
+                cause="`self.__dict__ = ...` throws away what the dictionary does not name; "
+                "overwrite the attributes that are there, one by one",
+                reproduce=f"""
+                    older = executor.to_dict()
+                    del older["attributes"][{name!r}]
+                    executor.from_dict(older)
+                    print(executor.{name})
+                """,
+            )
+
+
+# ---- a fresh process -----------------------------------------------------------------------------
+
+
+@check("SER-09")
+def test_SER_09_must_come_back_in_a_fresh_process(subject: Subject) -> None:
+    executor = subject.build()
+    retries = getattr(executor, "retries", None)
+    if isinstance(retries, int):
+        _set(executor, "retries", 1)
+    described = _described(subject, executor)
+    answer = _in_fresh_process(subject, _text(subject, described))
+
+    seen = ""
+    stage = answer.get("stage", "starting")
+    if stage == "importing the target":
+        subject.could_not_run(f"a fresh process cannot import the target: {answer.get('error')}")
+    if "error" in answer:
+        seen = f"in a fresh process, {stage} ended in {answer['error']}"
+    elif changed := difference(described, answer["described"], "to_dict()"):
+        seen = f"in a fresh process {changed}"
+    elif not answer["completed"]:
+        seen = f"rehydrated in a fresh process, a trivial task came to nothing: {answer['seen']}"
+    if seen:
+        subject.fail(
+            seen=seen,
+            required="an executor that is equal to the one that was written down, and runs a task",
+            cause="something that is not in to_dict() is needed (a private attribute that the "
+            "constructor makes, a connection), or from_dict removes what the constructor made",
+            reproduce=_FRESH_PROCESS.replace("BUILD", _import_and_build(subject)),
+        )
+
+
+_FRESH_PROCESS = """
+import json, subprocess, sys
+
+CODE = '''
+import asyncio, json, sys
+BUILD
+from pytest_asyncexec.conformance.host import host_for
+
+executor = executor.from_dict(json.load(sys.stdin))
+print(executor.to_dict())
+print(asyncio.run(host_for(executor).execute(executor, abs, [-1])))
+'''
+print(executor.to_dict())
+text = json.dumps(executor.to_dict())
+subprocess.run([sys.executable, "-c", CODE], input=text, text=True)
+"""
+
+
+def _import_and_build(subject: Subject) -> str:
+    separator = ":" if ":" in subject.target.spec else "."
+    module, _, name = subject.target.spec.rpartition(separator)
+    first = "import covalent\n" if module.startswith("covalent") else ""
+    return f"{first}from {module} import {name.partition('.')[0]}\nexecutor = {name}()"
+
+
+def _in_fresh_process(subject: Subject, text: str) -> dict[str, Any]:
+    """Rehydrate in an interpreter of its own, and run a task there: see `rehydrated`."""
+    folder = subject.new_folder()
+    request = folder / "request"
+    content = {
+        "spec": subject.target.spec,
+        "text": text,
+        "sys_path": sys.path,
+        "results_dir": str(folder / "results"),
+        "template": isinstance(subject.host, TemplateHost),
+    }
+    request.write_text(json.dumps(content), encoding="utf-8")
+    code = (
+        "import json, pathlib, sys\n"
+        "path = pathlib.Path(sys.argv[1])\n"
+        "sys.path[:] = json.loads(path.read_text(encoding='utf-8'))['sys_path']\n"
+        f"from {__package__}.rehydrated import main\n"
+        "main(path)"
+    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(request)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=WATCHDOG,
+        )
+    except subprocess.TimeoutExpired:
+        return {"stage": "the whole", "error": f"nothing for {WATCHDOG:g} s"}
+    answer = request.with_suffix(".answer")
+    if not answer.exists():
+        said = done.stderr.decode(errors="replace").strip()[-300:]
+        return {
+            "stage": "the whole",
+            "error": f"the death of the process (exit code {done.returncode}) {said}",
+        }
+    found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
+    return found
+
+
+# ---- what is no dictionary of this executor ------------------------------------------------------
+
+
+@check("SER-10")
+def test_SER_10_must_refuse_what_is_malformed(subject: Subject) -> None:
+    described = _described(subject, subject.build())
+    without = {key: value for key, value in described.items() if key != "attributes"}
+    values = st.one_of(st.integers(1, 9), st.lists(st.integers(), min_size=1, max_size=2), texts)
+    present = described["attributes"]
+    changed = {name: _other(subject, name, value) for name, value in present.items()}
+
+    def judge(malformed: tuple[str, Any, str]) -> None:
+        what, given, offending = malformed
+        executor = subject.build()
+        before = copy.deepcopy(_described(subject, executor))
+        held = state(executor)
+
+        refusal = _rehydrate(executor, given)
+
+        reproduce = f"executor.from_dict({_shown(given, described)})\nprint(executor.to_dict())"
+        if not isinstance(refusal, _Refusal):
+            subject.fail(
+                seen=f"from_dict took {what} without a word",
+                required=f"a ValueError or TypeError that names what is wrong: {offending}",
+                cause="from_dict does not look at the shape of what it is given",
+                reproduce=reproduce,
+            )
+        if not _names(refusal.error, given, offending):
+            subject.fail(
+                seen=f"from_dict refused {what}, but {short_error(refusal.error)} does not say "
+                "what is wrong with it",
+                required=f"an error that names what is wrong: {offending}",
+                cause="a bare assert, or an error raised without a message",
+                reproduce=reproduce,
+            )
+        after = _described(subject, executor, "an executor that has refused a dictionary")
+        difference_seen = difference(before, after, "to_dict()") or _changed_state(
+            held, state(executor)
+        )
+        if difference_seen:
+            subject.fail(
+                seen=f"from_dict refused {what} ({short_error(refusal.error)}), and the executor "
+                f"is not what it was: {without_folder(subject, difference_seen)}",
+                required="an instance as it was before",
+                cause="the attributes are set one by one until one is refused; look at all of "
+                "them before the first is set",
+                reproduce=reproduce,
+            )
+
+    malformed = st.one_of(
+        values.filter(bool).map(
+            lambda value: (f"{short(value)} for a dictionary", value, "it is no dictionary")
+        ),
+        st.just(("a dictionary without 'attributes'", without, "'attributes' is missing")),
+        st.one_of(st.none(), values).map(
+            lambda value: (
+                f"a dictionary whose 'attributes' is {short(value)}",
+                {**without, "attributes": value},
+                "'attributes' is no dictionary",
+            )
+        ),
+        st.one_of(st.integers(), st.none(), st.booleans()).map(
+            lambda key: (
+                f"a dictionary with the attribute name {key!r}",
+                {**without, "attributes": {**changed, key: "value"}},
+                f"the name {key!r} is no str",
+            )
+        ),
+    )
+    for_all(malformed, judge, examples=40)
+
+
+def _shown(given: Any, described: dict[str, Any]) -> str:
+    """The malformed argument as an expression."""
+    if not isinstance(given, dict):
+        return repr(given)
+    if "attributes" not in given:
+        return f'{{"type": {described.get("type")!r}}}'
+    if not isinstance(given["attributes"], dict):
+        return f'{{**executor.to_dict(), "attributes": {given["attributes"]!r}}}'
+    key = list(given["attributes"])[-1]
+    return f'{{**executor.to_dict(), "attributes": {{"retries": 5, {key!r}: "value"}}}}'
+
+
+def _names(error: BaseException, given: Any, offending: str) -> bool:
+    """Whether the text of an error speaks of the part that is wrong, or of its type."""
+    try:
+        said = str(error).lower()
+    except Exception:
+        return False
+    value = given.get("attributes", given) if isinstance(given, dict) else given
+    hints = {"attribute", "dict", "mapping", type(value).__name__.lower(), repr(value).lower()}
+    if isinstance(value, dict):
+        hints |= {"str", "key", "name", *(repr(k).lower() for k in value if type(k) is not str)}
+    return bool(said.strip()) and any(hint in said for hint in hints)
+
+
+def _changed_state(before: dict[str, Any], after: dict[str, Any]) -> str:
+    for name in {**before, **after}:
+        old, new = before.get(name, MISSING), after.get(name, MISSING)
+        if old is not new and (changed := difference(old, new, f"executor.{name}")):
+            return "executor." + name + " is gone" if new is MISSING else changed
+    return ""
+
+
+@check("SER-11")
+def test_SER_11_should_refuse_another_class(subject: Subject) -> None:
+    executor = subject.build()
+    described = copy.deepcopy(_described(subject, executor))
+    stranger = ThreadExecutor if type(executor) is not ThreadExecutor else LocalExecutor
+
+    # The attributes would fit: only the name tells that somebody else wrote this.
+    theirs = stranger().to_dict()
+    own_type = str(described.get("type", ""))
+    own_name = _class_name(own_type)
+    theirs["type"] = own_type.replace(own_name, theirs["type"]) if own_name else theirs["type"]
+    theirs["attributes"] = described["attributes"]
+    refusal = _rehydrate(executor, theirs)
+
+    if not isinstance(refusal, _Refusal):
+        subject.fail(
+            seen=f"from_dict of a {type(executor).__name__} took a dictionary whose type is "
+            f"{theirs['type']!r}",
+            required="an error that says whose dictionary it is",
+            cause="from_dict does not look at `type`; a host that mixes up two executors runs "
+            "tasks with the settings of the wrong one",
+            reproduce=f"""
+                given = executor.to_dict()
+                given["type"] = {theirs["type"]!r}
+                executor.from_dict(given)
+            """,
+        )
+
+
+@check("SER-12")
+def test_SER_12_should_name_an_importable_class(subject: Subject) -> None:
+    executor = subject.build()
+
+    named = _described(subject, executor).get("type")
+    wrong = _not_importable(named, type(executor))
+
+    if wrong:
+        subject.fail(
+            seen=f"to_dict()['type'] is {short(named)}: {wrong}",
+            required="the name of the executor's class, as in 'package.module.Class', "
+            "'package.module:Class' or \"<class 'package.module.Class'>\", which another process "
+            "can import",
+            cause="a class defined in a script or inside a function, a module loaded from its "
+            "file, or a `type` that is no name of a class",
+            reproduce="print(executor.to_dict()['type'], type(executor))",
+        )
+
+
+def _class_name(named: str) -> str:
+    """The dotted or colon-separated name in a `type`, without the `<class '...'>` around it."""
+    match = re.fullmatch(r"<class '(.*)'>", named)
+    return match.group(1) if match else named
+
+
+def _not_importable(named: Any, cls: type) -> str:
+    """Why `named` is no importable name of `cls`; empty if it is one."""
+    if not isinstance(named, str):
+        return "it is no str"
+    name = _class_name(named)
+    if "/" in name or "\\" in name or name.endswith(".py"):
+        return "it holds the path of a file"
+    if "<locals>" in name:
+        return "the class is defined inside a function, where no import reaches it"
+    if name.partition(":")[0].partition(".")[0] == "__main__":
+        return "the class is defined in __main__, which is another module in every process"
+    for found in _imports_of(name):
+        if isinstance(found, type) and issubclass(cls, found) and found is not object:
+            return ""
+        return f"what is imported by that name is {short(found)}, not the class of the executor"
+    return "nothing can be imported by that name"
+
+
+def _imports_of(name: str) -> Iterator[Any]:
+    """What a name may mean, the longest module name first."""
+    if ":" in name:
+        module, _, path = name.partition(":")
+        splits = [(module, path.split("."))]
+    else:
+        parts = name.split(".")
+        splits = [
+            (".".join(parts[:count]), parts[count:]) for count in range(len(parts) - 1, 0, -1)
+        ]
+    for module_name, path in splits:
+        try:
+            found: Any = importlib.import_module(module_name)
+            for part in path:
+                found = getattr(found, part)
+        except Exception:
+            continue
+        yield found
+
+
+# ---- copies --------------------------------------------------------------------------------------
+
+
+@check("SER-13")
+def test_SER_13_should_survive_copy_and_pickle(subject: Subject) -> None:
+    _judge_copies(subject, furnished(subject), "a fresh executor", "")
+
+    if subject.preflight().run_error:
+        subject.could_not_run(f"copies of a fresh executor are equal, but {_NO_TASK}")
+    executor = subject.build()
+    subject.run(executor, echo, "hello")
+    subject.run(executor, _fail)
+    _judge_copies(
+        subject,
+        executor,
+        "an executor that has run tasks",
+        "import asyncio\n"
+        "from pytest_asyncexec.conformance.host import host_for\n\n"
+        "asyncio.run(host_for(executor).execute(executor, abs, [-1]))\n",
+    )
+
+
+_NO_TASK = "no task runs, after which they could be looked at"
+
+
+def _judge_copies(subject: Subject, executor: Any, whose: str, first: str) -> None:
+    for how, make in (
+        ("copy.deepcopy(executor)", copy.deepcopy),
+        (
+            "cloudpickle.loads(cloudpickle.dumps(executor))",
+            lambda value: cloudpickle.loads(cloudpickle.dumps(value)),
+        ),
+    ):
+        seen = ""
+        try:
+            copied = make(executor)
+        except Exception as error:
+            seen = f"{how} raised {short_error(error)}"
+        else:
+            described = _described(subject, executor, whose)
+            changed = difference(described, _described(subject, copied, "the copy"), "to_dict()")
+            seen = f"{how} is not equal to its original: {changed}" if changed else ""
+        if seen:
+            subject.fail(
+                seen=f"of {whose}, {seen}",
+                required="a copy whose to_dict() equals that of the original",
+                cause="an attribute that cannot be copied (a lock, a queue, a client, a stream): "
+                "make it when it is needed, or leave it out in __getstate__",
+                reproduce=f"import copy, cloudpickle\n\n{first}copied = {how}\n"
+                "print(copied.to_dict() == executor.to_dict())",
+            )

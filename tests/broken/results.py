@@ -1,0 +1,258 @@
+"""Wrong by RES."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import functools
+import json
+import pickle
+import traceback
+
+import cloudpickle
+from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
+
+from broken import breaks
+from pytest_asyncexec import TaskRuntimeError
+
+
+@breaks("RES-01", "execute raised TypeError: keys must be str, int, float, bool or None, not tuple")
+class KeepsResultsAsJson(ThreadExecutor):
+    """Writes results as JSON, so that other programs can read them."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        result = await super().run(function, args, kwargs, task_metadata)
+        return json.loads(json.dumps(result, default=str))
+
+
+@breaks("RES-01", "the task returned a tuple of two, and what arrived is")
+class MakesListsOfTuples(ThreadExecutor):
+    """Goes by way of a format that has one kind of sequence."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        result = await super().run(function, args, kwargs, task_metadata)
+        return list(result) if isinstance(result, tuple) else result
+
+
+@breaks("RES-01", "the task was sent the keyword arguments")
+class DropsWhatIsNotSet(ThreadExecutor):
+    """Takes a keyword argument that is None for one that was not given."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        given = {name: value for name, value in kwargs.items() if value is not None}
+        return await super().run(function, args, given, task_metadata)
+
+
+@breaks("RES-01", "args[1] was False (bool), and came back as None (NoneType)")
+class TestsTheValue(ThreadExecutor):
+    """Has written `or None` where nothing was meant to be there."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        args = [value or None if isinstance(value, int) else value for value in args]
+        return await super().run(function, args, kwargs, task_metadata)
+
+
+@breaks("RES-01", "a task with ValueError('an exception', 1) (ValueError) for its argument")
+class RaisesErrorsThatAreValues(ThreadExecutor):
+    """Takes an exception among the arguments for the failure of the task before."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        for value in (*args, *kwargs.values()):
+            if isinstance(value, Exception):
+                raise TypeError("an input of this task has failed")
+        return await super().run(function, args, kwargs, task_metadata)
+
+
+@breaks("RES-02", "a lambda: execute raised")
+class UsesPlainPickle(ThreadExecutor):
+    """Sends the task with pickle, which its own tests never minded."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        function, args, kwargs = pickle.loads(pickle.dumps((function, args, kwargs)))
+        return await super().run(function, args, kwargs, task_metadata)
+
+
+@breaks("RES-02", "a function of __main__, which uses another, a class and an import: execute")
+class ImportsByName(ThreadExecutor):
+    """Carries lambdas and closures by value, and everything with a proper name by its name."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        local = "<" in getattr(function, "__qualname__", "<")
+        dumps = cloudpickle.dumps if local else pickle.dumps
+        return await super().run(pickle.loads(dumps(function)), args, kwargs, task_metadata)
+
+
+@breaks("RES-03", "a task with an argument and a result of 8,388,608 bytes each: execute raised")
+class SendsALine(ThreadExecutor):
+    """Reads the result as one line, and a line of asyncio's has a limit."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        result = await super().run(function, args, kwargs, task_metadata)
+        reader = asyncio.StreamReader()
+        reader.feed_data(base64.b64encode(cloudpickle.dumps(result)) + b"\n")
+        return cloudpickle.loads(base64.b64decode(await reader.readline()))
+
+
+@breaks("RES-03", "on its way to the task the argument became 1,048,576 bytes instead of 8,388,608")
+class ReadsOnce(ThreadExecutor):
+    """One `read` of a megabyte was enough for all that its author ever sent."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        args = [value[: 1 << 20] if isinstance(value, bytes) else value for value in args]
+        return await super().run(function, args, kwargs, task_metadata)
+
+
+@breaks("RES-03", "on its way back the result became 4,194,304 bytes instead of 8,388,608")
+class CutsWhatComesBack(ThreadExecutor):
+    """Its database has columns of four megabytes."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        result = await super().run(function, args, kwargs, task_metadata)
+        if isinstance(result, tuple):
+            return tuple(v[: 1 << 22] if isinstance(v, bytes) else v for v in result)
+        return result
+
+
+@breaks("RES-04", "a task that raised ValueError: execute returned status COMPLETED")
+class ReturnsTheError(ThreadExecutor):
+    """Hands errors back as results, for the caller to look at."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        except Exception:
+            return traceback.format_exc()
+
+
+@breaks("RES-04", "its message is neither in the error, nor in its notes, nor in stderr")
+class SaysThatTheTaskFailed(ThreadExecutor):
+    """Knows that the task failed, and keeps the reason to itself."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        except Exception as error:
+            raise TaskRuntimeError(f"the task ended with {type(error).__name__}") from None
+
+
+@breaks("RES-05", "neither that line nor its number and function is found")
+class SendsTheMessageAlone(ThreadExecutor):
+    """Sends back what the error says, and not where it was raised."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        except Exception as error:
+            raise TaskRuntimeError(f"{type(error).__name__}: {error}") from None
+
+
+class Printing(LocalExecutor):
+    """Changes what the outcome says was printed."""
+
+    async def execute(self, *args, **kwargs):
+        outcome = await super().execute(*args, **kwargs)
+        return outcome._replace(
+            stdout=self.printed(outcome.stdout, "out"), stderr=self.printed(outcome.stderr, "err")
+        )
+
+
+@breaks("RES-06", "that it printed to stdout, only the last 65,536 arrived")
+class KeepsTheEnd(Printing):
+    """Keeps the last 64 KiB, since those hold the error."""
+
+    def printed(self, text, stream):
+        return text[-65536:]
+
+
+@breaks("RES-06", "all arrived but the white space at one end or the other")
+class Strips(Printing):
+    """Tidies up."""
+
+    def printed(self, text, stream):
+        return text.strip()
+
+
+@breaks("RES-06", "the first task: what it printed was printed by the host, too")
+class PrintsItToo(Printing):
+    """Shows the user what the task says, while it is there."""
+
+    def printed(self, text, stream):
+        print(text, end="")
+        return text
+
+
+@breaks("RES-06", "the next task on the same instance: stdout holds what another task had printed")
+class KeepsStreamsOnSelf(Printing):
+    """Collects what is printed on the instance, and never empties it."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._streams = {"out": "", "err": ""}
+
+    def printed(self, text, stream):
+        self._streams[stream] += text
+        return self._streams[stream]
+
+
+@breaks("RES-06", "the first task: stdout holds what it printed to stderr")
+class MergesStreams(Printing):
+    """Runs its tasks with `2>&1`."""
+
+    async def execute(self, *args, **kwargs):
+        outcome = await LocalExecutor.execute(self, *args, **kwargs)
+        return outcome._replace(stdout=outcome.stdout + outcome.stderr, stderr="")
+
+
+@breaks("RES-06", "grün")
+class ReadsAsAscii(Printing):
+    """Decodes in the locale of a server that has none."""
+
+    def printed(self, text, stream):
+        return text.encode("ascii", "replace").decode()
+
+
+@breaks("RES-07", "a task changed a list, an argument, and the host's own object with it: [1, 2]")
+class BindsTheArguments(ThreadExecutor):
+    """Makes one callable of function and arguments, past those who would have copied them."""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        bound = functools.partial(function, *args, **kwargs)
+        return await super().execute(bound, [], {}, dispatch_id, results_dir, node_id)
+
+
+@breaks("RES-07", "a task changed a list in a dict, an argument")
+class CopiesTheOuterOnes(ThreadExecutor):
+    """Copies every argument, one level deep."""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        def copied(value):
+            return value.copy() if hasattr(value, "copy") else value
+
+        bound = functools.partial(
+            function, *map(copied, args), **{name: copied(v) for name, v in kwargs.items()}
+        )
+        return await super().execute(bound, [], {}, dispatch_id, results_dir, node_id)
+
+
+@breaks("RES-11", "a task with a keyword argument named timeout: execute raised")
+class HasATimeoutOfItsOwn(ThreadExecutor):
+    """Its helper takes the function's arguments beside one of its own."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        return await self._submit(function, *args, **kwargs)
+
+    async def _submit(self, work, /, *args, timeout=60, **kwargs):
+        async with asyncio.timeout(timeout):
+            return await asyncio.to_thread(work, *args, **kwargs)
+
+
+@breaks("RES-11", "a task with a keyword argument named function: execute raised TypeError")
+class PassesThemOn(ThreadExecutor):
+    """Calls the function by way of another one, whose parameters have names."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        return await super().run(_call, [function, *args], kwargs, task_metadata)
+
+
+def _call(function, *args, **kwargs):
+    return function(*args, **kwargs)
