@@ -112,7 +112,7 @@ def same(left: Any, right: Any) -> bool:
         return same(left.real, right.real) and same(left.imag, right.imag)
     if isinstance(left, Decimal):
         # A signalling NaN cannot be compared; and 1.0 is not 1.00.
-        return left.as_tuple() == right.as_tuple()
+        return bool(left.as_tuple() == right.as_tuple())
     if isinstance(left, BaseException):
         return same(left.args, right.args) and same(vars(left), vars(right))
     if isinstance(left, dict):

@@ -7,7 +7,7 @@ import os
 import secrets
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .brackets import miscounted, misplaced_attempt
@@ -77,12 +77,12 @@ def _methods(subject: Subject, executor: Any) -> frozenset[Method]:
 def _dispatch(
     subject: Subject,
     executor: Any,
+    replacements: Mapping[str, Replacement],
     function: Callable[..., Any] = echo,
     args: Sequence[Any] = ("value",),
     *,
     reaches_run: bool = True,
-    named: dict[str, Any] | None = None,
-    **replacements: Replacement,
+    named: Mapping[str, Any] | None = None,
 ) -> tuple[Seen, History]:
     """Run one task; what was seen, and the history as it stood the moment `execute` ended."""
     has = _methods(subject, executor)
@@ -117,10 +117,10 @@ def _histories(subject: Subject) -> list[tuple[str, int, History]]:
     One task succeeds; one fails, and is tried again where the executor can be told to.
     """
     linger = {"setup": _lingering, "teardown": _lingering}
-    _, of_success = _dispatch(subject, subject.build(), **linger)
+    _, of_success = _dispatch(subject, subject.build(), linger)
     for retries, executor in ((1, _with_a_retry(subject)), (0, subject.build())):
         _, of_failure = _dispatch(
-            subject, executor, _fail_as_told, (_RUN_ERROR,), reaches_run=not retries, **linger
+            subject, executor, linger, _fail_as_told, (_RUN_ERROR,), reaches_run=not retries
         )
         # An executor that makes no retries may refuse the setting as late as this.
         if of_failure.count("run"):
@@ -199,7 +199,7 @@ def test_LIF_03_must_tear_down_when_run_raised(subject: Subject) -> None:
         subject.not_applicable("the executor has no teardown")
 
     for error in (ValueError(_RUN_ERROR), TimeoutError(_RUN_ERROR), _Unforeseen(_RUN_ERROR)):
-        seen, history = _dispatch(subject, subject.build(), run=_raising(error))
+        seen, history = _dispatch(subject, subject.build(), {"run": _raising(error)})
 
         if not history.count("teardown"):
             subject.fail(
@@ -233,13 +233,11 @@ def test_LIF_04_must_tear_down_and_show_the_error_when_setup_raises(subject: Sub
         subject.not_applicable("the executor has no setup")
 
     # What the executor's own setup acquired is there to be freed when it "fails".
-    seen, history = _dispatch(
-        subject,
-        executor,
-        reaches_run=False,
-        setup=then_raise(RuntimeError(_SETUP_ERROR)),
-        run=_returning("value"),
-    )
+    failing = {
+        "setup": then_raise(RuntimeError(_SETUP_ERROR)),
+        "run": _returning("value"),
+    }
+    seen, history = _dispatch(subject, executor, failing, reaches_run=False)
 
     if not history.count("setup"):
         subject.could_not_run(f"execute does not call `setup` of its class: {seen}")
@@ -296,9 +294,8 @@ def _failing_teardown(subject: Subject, run: Replacement) -> tuple[Seen, History
     executor = subject.build()
     if "teardown" not in _methods(subject, executor):
         subject.not_applicable("the executor has no teardown")
-    seen, history = _dispatch(
-        subject, executor, run=run, teardown=then_raise(RuntimeError(_TEARDOWN_ERROR))
-    )
+    failing = {"run": run, "teardown": then_raise(RuntimeError(_TEARDOWN_ERROR))}
+    seen, history = _dispatch(subject, executor, failing)
     if not history.count("teardown"):
         subject.could_not_run(f"blocked: teardown was not called, see LIF-01 and LIF-03; {seen}")
     return seen, history
@@ -355,7 +352,7 @@ def test_LIF_06_must_give_all_three_the_documented_metadata(subject: Subject) ->
         "results_dir": str(subject.new_folder()),
     }
 
-    _, history = _dispatch(subject, executor, named=told, run=_returning("value"))
+    _, history = _dispatch(subject, executor, {"run": _returning("value")}, named=told)
 
     for method in METHODS:
         for given in history.metadata(method):
@@ -430,14 +427,8 @@ def test_LIF_07_should_keep_changes_of_task_metadata_apart(subject: Subject) -> 
             given["node_id"] = node_id
         return original(*args, **kwargs)
 
-    _, history = _dispatch(
-        subject,
-        executor,
-        named={"node_id": node_id},
-        setup=setup,
-        run=run,
-        teardown=teardown,
-    )
+    changing = {"setup": setup, "run": run, "teardown": teardown}
+    _, history = _dispatch(subject, executor, changing, named={"node_id": node_id})
 
     for method in ("run", "teardown"):
         for given in history.metadata(method):
@@ -586,8 +577,8 @@ def test_LIF_11_should_tear_down_after_any_beginning(subject: Subject) -> None:
         _, history = _dispatch(
             subject,
             subject.build(),
+            {"run": _returning("value"), **replacements},
             reaches_run=False,
-            **{"run": _returning("value"), **replacements},
         )
 
         torn_down += history.count("teardown")

@@ -434,18 +434,17 @@ def test_RES_06_must_return_what_a_task_prints(subject: Subject) -> None:
             seen = subject.run(executor, _print_both, printed["stdout"], printed["stderr"])
         overheard = file.read_text(encoding="utf-8")
 
+        wrong: str | None
         if not seen.completed:
-            wrong: str | None = f"{task}, which prints {len(printed['stdout']):,} characters to "
-            wrong += f"stdout and to stderr: {seen}"
+            wrong = f"it prints {len(printed['stdout']):,} characters to stdout and stderr: {seen}"
         else:
             wrong = _wrong_streams(printed, seen, tokens)
             tokens += [f"task-{number}-to-stdout", f"task-{number}-to-stderr"]
             if wrong is None and any(token in overheard for token in tokens):
                 wrong = "what it printed was printed by the host, too"
-            wrong = wrong and f"{task}: {wrong}"
         if wrong is not None:
             subject.fail(
-                seen=wrong,
+                seen=f"{task}: {wrong}",
                 required="stdout and stderr hold all that this task has printed, each its own, "
                 "and the host prints nothing of it",
                 cause="a pipe that is read too late or not to its end, text that is stripped or "
