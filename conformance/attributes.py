@@ -250,6 +250,11 @@ def spoil(value: Any) -> None:
             part.extend(b"changed by the suite")
 
 
+def shown(value: Any, limit: int = 200) -> str:
+    """`short`, without the memory addresses that are others in every run."""
+    return re.sub(r"\b0x[0-9a-fA-F]{4,}", "0x...", short(value, limit))
+
+
 def difference(expected: Any, found: Any, path: str = "") -> str:
     """Where two values first differ, in words; empty if they are equal.
 
@@ -258,12 +263,12 @@ def difference(expected: Any, found: Any, path: str = "") -> str:
     if isinstance(expected, dict) and isinstance(found, dict):
         for key in expected:
             if key not in found:
-                return f"{path}[{key!r}] is missing, it was {short(expected[key])}"
+                return f"{path}[{key!r}] is missing, it was {shown(expected[key])}"
             if inner := difference(expected[key], found[key], f"{path}[{key!r}]"):
                 return inner
         for key in found:
             if key not in expected:
-                return f"{path}[{key!r}] is {short(found[key])}, and was not there"
+                return f"{path}[{key!r}] is {shown(found[key])}, and was not there"
         return ""
     if isinstance(expected, list | tuple) and type(expected) is type(found):
         for index, (one, other) in enumerate(zip(expected, found, strict=False)):
@@ -273,7 +278,7 @@ def difference(expected: Any, found: Any, path: str = "") -> str:
             return ""
     elif _equal(expected, found):
         return ""
-    return f"{path} is {short(found)}, it was {short(expected)}"
+    return f"{path} is {shown(found)}, it was {shown(expected)}"
 
 
 def _equal(left: Any, right: Any) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from small_suite import GOOD, IDS, checks_shown, executor, install, run, verdict
@@ -16,7 +18,7 @@ def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.
     """A folder with the small suite, its executors, and one test of the user's own."""
     install(pytester)
     pytester.makepyfile(test_own="def test_own(): pass")
-    monkeypatch.setenv("PYTHONPATH", str(pytester.path))
+    monkeypatch.setenv("PYTHONPATH", str(pytester.path), prepend=os.pathsep)
     return pytester
 
 

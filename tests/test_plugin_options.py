@@ -12,7 +12,10 @@ from small_suite import EXECUTORS, GOOD, IDS, checks_shown, install, run, verdic
 
 pytest_plugins = ["pytester"]
 
-HEAVY = ("hypothesis", "aiofiles", "cloudpickle", "pytest_asyncexec.conformance")
+HEAVY = (
+    *("hypothesis", "aiofiles", "cloudpickle"),
+    *("pytest_asyncexec.conformance", "pytest_asyncexec.run", "pytest_asyncexec.executor"),
+)
 
 OWN = "def test_own(): pass"
 
@@ -139,6 +142,15 @@ def test_a_near_rule_is_named(pytester: pytest.Pytester) -> None:
     result.stderr.fnmatch_lines(["*Did you mean LIF-03*"])
 
 
+def test_a_usage_error_of_pytest_itself_brings_no_verdict(pytester: pytest.Pytester) -> None:
+    install(pytester)
+
+    result = run(pytester, GOOD, "no_such_folder")
+
+    assert result.ret == 4
+    result.stdout.no_fnmatch_line("Good: *")
+
+
 def test_a_usage_error_also_comes_before_workers_start(pytester: pytest.Pytester) -> None:
     install(pytester)
 
@@ -169,6 +181,7 @@ def test_a_module_in_the_folder_of_the_call_is_found(pytester: pytest.Pytester) 
     (sub / "near_by.py").write_text(EXECUTORS, encoding="utf-8")
     (sub / "test_own.py").write_text(OWN, encoding="utf-8")
 
+    path = os.environ.get("PYTHONPATH", "")
     # -P: `python -m pytest` would put the folder on the path itself.
     done = subprocess.run(
         [
@@ -176,7 +189,7 @@ def test_a_module_in_the_folder_of_the_call_is_found(pytester: pytest.Pytester) 
             "--asyncexec-plugin=near_by:Good",
         ],
         cwd=sub,
-        env={**os.environ, "PYTHONPATH": str(pytester.path)},
+        env={**os.environ, "PYTHONPATH": f"{pytester.path}{os.pathsep}{path}"},
         capture_output=True,
         text=True,
         check=False,

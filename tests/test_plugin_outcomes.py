@@ -290,6 +290,29 @@ def test_of_two_runs_of_one_check_the_worse_counts(suite: pytest.Pytester) -> No
     assert verdict(result, "Odd").startswith("nonconformant")
 
 
+def test_what_a_check_found_says_nothing_of_its_next_run(suite: pytest.Pytester) -> None:
+    suite.makeconftest(
+        """
+        from _pytest.runner import runtestprotocol
+
+        again = []
+
+        def pytest_runtest_protocol(item, nextitem):
+            runtestprotocol(item, nextitem=nextitem, log=True)
+            again.append(item)
+            runtestprotocol(item, nextitem=nextitem, log=True)
+            return True
+
+        def pytest_pyfunc_call(pyfuncitem):
+            return True if pyfuncitem in again else None
+        """
+    )
+
+    result = run(suite, GOOD)
+
+    assert verdict(result).startswith("incomplete, level none: 0 passed")
+
+
 @pytest.mark.parametrize(
     ("behaviour", "arguments", "code", "word"),
     [
@@ -347,17 +370,21 @@ def test_a_run_of_nothing_is_never_green(suite: pytest.Pytester) -> None:
     assert verdict(result).startswith("incomplete, level none: 0 passed")
 
 
-def test_what_the_executor_prints_in_the_first_look_is_not_shown(suite: pytest.Pytester) -> None:
+def test_the_first_look_is_no_part_of_the_users_run(suite: pytest.Pytester) -> None:
+    suite.makeini("[pytest]\nfilterwarnings = error\n")
     suite.makepyfile(
         odd="""
+        import warnings
         from executors import Good
         class Odd(Good):
             def __init__(self):
                 super().__init__()
                 print("look at me")
+                warnings.warn("old-fashioned", DeprecationWarning)
         """
     )
 
     result = run(suite, "--asyncexec-plugin=odd:Odd")
 
     result.stdout.no_fnmatch_line("*look at me*")
+    assert verdict(result, "Odd").startswith("conformant")

@@ -201,6 +201,7 @@ def test_a_folder_is_searched_only_for_what_is_not_installed(
     with pytest.raises(TargetError):
         load_target("only_near:Executor")
     assert load_target("only_near:Executor", [near]).is_class
+    assert sys.path[-1] == str(near)
     del sys.modules["only_near"]
 
 
