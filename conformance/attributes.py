@@ -170,14 +170,26 @@ def containers_for(subject: Subject) -> dict[str, Any]:
     }
 
 
-def furnished(subject: Subject) -> Any:
-    """An executor with something mutable in it, where its constructor takes such a thing."""
+def furniture(subject: Subject) -> dict[str, Any]:
+    """Those of `containers_for` that the constructor takes, all at once."""
     accepted: dict[str, Any] = {}
     for name, value in containers_for(subject).items():
         with contextlib.suppress(Exception):
             subject.construct(**accepted, **{name: value})
             accepted[name] = value
-    return subject.construct(**copy.deepcopy(accepted)) if accepted else subject.build()
+    return accepted
+
+
+def furnished(subject: Subject) -> Any:
+    """An executor with something mutable in it, where its constructor takes such a thing."""
+    accepted = furniture(subject)
+    return subject.construct(**accepted) if accepted else subject.build()
+
+
+def furnishing(subject: Subject) -> str:
+    """The line of Python that makes `executor` what `furnished` returns."""
+    accepted = furniture(subject)
+    return f"executor = {constructing(subject, **accepted)}\n" if accepted else ""
 
 
 # ---- the instance --------------------------------------------------------------------------

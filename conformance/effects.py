@@ -93,6 +93,9 @@ def effects() -> Iterator[Effects]:
     if _working_directory() != folder:
         what = f"changes the working directory from {folder} to {_working_directory()}"
         seen.found.append(Effect("working directory", what, watch.moved))
+        # The reports of this run go to where its user is.
+        with contextlib.suppress(OSError):
+            os.chdir(folder)
 
 
 class _Watch:
@@ -138,7 +141,7 @@ class _Watch:
             # The two ends of a pipe within this process are no sockets that anybody meant.
             if code.co_name == "socketpair" and name == socket.__file__:
                 return None
-            if not where and not _of_library(name):
+            if not where and not of_library(name):
                 where = f"{name}:{frame.f_lineno}, in {code.co_name}"
             frame = frame.f_back
         return where
@@ -164,7 +167,8 @@ class _Printed(io.TextIOWrapper):
         return len(text)
 
 
-def _of_library(name: str) -> bool:
+def of_library(name: str) -> bool:
+    """Whether a file is one of the standard library's, of the interpreter or of this suite."""
     if (
         name.startswith("<")
         or name == __file__

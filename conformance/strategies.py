@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import strategies as st
+from hypothesis.configuration import set_hypothesis_home_dir, storage_directory
 
 T = TypeVar("T")
 
@@ -44,7 +47,20 @@ def for_all(
     def judge_one(value: T) -> None:
         judge(value)
 
-    judge_one()
+    with _storage_elsewhere():
+        judge_one()
+
+
+@contextlib.contextmanager
+def _storage_elsewhere() -> Iterator[None]:
+    """Keep hypothesis from leaving its tables of characters in the user's folder."""
+    users = storage_directory(intent_to_write=False).home_directory
+    with tempfile.TemporaryDirectory(prefix="asyncexec-") as folder:
+        set_hypothesis_home_dir(folder)
+        try:
+            yield
+        finally:
+            set_hypothesis_home_dir(users)
 
 
 #: Any text that can be encoded, with the line ends and the controls that tools trip over.

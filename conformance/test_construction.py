@@ -8,11 +8,9 @@ import functools
 import inspect
 import math
 import os
-import tempfile
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NoReturn
 from unittest import mock
 
@@ -20,7 +18,6 @@ from ..executor import AsyncBaseExecutor
 from .attributes import (
     DOCUMENTED,
     MISSING,
-    NEUTRAL,
     REFUSALS,
     constructed,
     constructing,
@@ -34,7 +31,7 @@ from .attributes import (
     without_folder,
 )
 from .check import check
-from .effects import Effect, Effects, effects
+from .effects import Effect, Effects, Kind, effects, of_library
 from .subject import Subject
 from .wording import short, short_error
 
@@ -59,7 +56,7 @@ def test_CON_01_must_build_without_side_effects(subject: Subject) -> None:
             reproduce=_build(subject),
         )
 
-    kinds = ("print", "socket", "environment", "working directory")
+    kinds: tuple[Kind, ...] = ("print", "socket", "environment", "working directory")
     done = _once([*subject.first_build.of(*kinds), *again.of(*kinds)])
     if done:
         subject.fail(
@@ -116,7 +113,7 @@ def _where_it_raises(subject: Subject) -> str:
         subject.build()
     except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)
-        own = [frame for frame in frames if Path(frame.filename).parent != Path(__file__).parent]
+        own = [frame for frame in frames if not of_library(frame.filename)]
         if own:
             return f'\nat {own[-1].filename}:{own[-1].lineno}: "{own[-1].line}"'
     return ""
@@ -213,7 +210,7 @@ def _not_kept(subject: Subject, name: str, value: Any) -> str:
 
 def _is_kept(given: Any, found: Any) -> bool:
     if isinstance(given, str) and given and isinstance(found, os.PathLike):
-        return os.fspath(found) == given
+        return bool(os.fspath(found) == given)
     if isinstance(given, list) and isinstance(found, list | tuple):
         return list(found) == given
     if isinstance(given, bool) != isinstance(found, bool):
@@ -536,13 +533,12 @@ def test_CON_09_should_touch_no_file(subject: Subject) -> None:
         for name, model in models(subject, subject.build()).items()
         if isinstance(model, str) and speaks_of_files(name)
     }
-    elsewhere = Effects()
+    elsewhere: dict[str, Effects] = {}
     for name, path in paths.items():
-        with effects() as one, contextlib.suppress(Exception):
+        with effects() as elsewhere[name], contextlib.suppress(Exception):
             subject.construct(**{name: path})
-        elsewhere.found += one.found
 
-    watched = (subject.first_build, again, at_home, elsewhere)
+    watched = (subject.first_build, again, at_home, *elsewhere.values())
     done = _once([effect for each in watched for effect in each.of("file")])
     if done:
         text = _listed(done).replace(str(missing.parent), "/...").replace(home, "~")
@@ -551,8 +547,15 @@ def test_CON_09_should_touch_no_file(subject: Subject) -> None:
             required="no file or folder made, changed or removed before `setup`; reading is fine",
             cause="the constructor prepares a folder or opens a log; hosts also build executors "
             "only to read them, on machines where the folder should not be",
-            reproduce=_WATCH_BUILDING
-            + "\n".join([_build(subject), *(_in_missing_folder(subject, n) for n in paths)]),
+            reproduce="import os, tempfile\n\n"
+            'home = os.environ["HOME"] = tempfile.mkdtemp(prefix="asyncexec-")'
+            + _WATCH_BUILDING
+            + _build(subject)
+            + "".join(
+                f"\n{_in_missing_folder(subject, name)}"
+                for name, seen in elsewhere.items()
+                if seen.of("file")
+            ),
         )
 
 
@@ -560,5 +563,5 @@ _HOMES = ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_
 
 
 def _in_missing_folder(subject: Subject, name: str) -> str:
-    path = os.path.join(tempfile.gettempdir(), NEUTRAL, name)
-    return constructing(subject, **{name: path})
+    call = constructing(subject, **{name: MISSING})
+    return call.replace(repr(MISSING), f'home + "/missing/{name}"')

@@ -11,7 +11,7 @@ import math
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
 import cloudpickle
@@ -24,6 +24,7 @@ from .attributes import (
     MISSING,
     difference,
     furnished,
+    furnishing,
     may_be_secret,
     mutable_parts,
     mutable_state,
@@ -256,28 +257,34 @@ def _cancel_one(subject: Subject, executor: Any) -> None:
 
 
 _RUN_ONE = """
-import asyncio, json
-from pytest_asyncexec.conformance.host import host_for
+    import asyncio
+    from pytest_asyncexec.conformance.host import host_for
 
-def task():
-    {body}
+    def task():
+        {body}
 
-async def main():
-    task_of_host = asyncio.ensure_future(host_for(executor).execute(executor, task))
-    {then}
-    print(await asyncio.gather(task_of_host, return_exceptions=True))
+    print(executor.to_dict())
+    print(asyncio.run(host_for(executor).execute(executor, task)))
+    print(executor.to_dict())
+"""
+_CANCEL_ONE = """
+    import asyncio, time
+    from pytest_asyncexec.conformance.host import host_for
 
-print(executor.to_dict())
-asyncio.run(main())
-print(executor.to_dict())
+    async def main():
+        running = asyncio.ensure_future(host_for(executor).execute(executor, time.sleep, [10]))
+        await asyncio.sleep(3)
+        running.cancel()
+        print(await asyncio.gather(running, return_exceptions=True))
+
+    print(executor.to_dict())
+    asyncio.run(main())
+    print(executor.to_dict())
 """
 _AFTER_TASKS = {
-    "succeeded": _RUN_ONE.format(body="return 1", then="await asyncio.sleep(0)"),
-    "failed": _RUN_ONE.format(body='raise ValueError("on purpose")', then="await asyncio.sleep(0)"),
-    "been cancelled": _RUN_ONE.format(
-        body='__import__("time").sleep(10)',
-        then="await asyncio.sleep(3)\n    task_of_host.cancel()",
-    ),
+    "succeeded": _RUN_ONE.format(body="return 1"),
+    "failed": _RUN_ONE.format(body='raise ValueError("on purpose")'),
+    "been cancelled": _CANCEL_ONE,
 }
 
 
@@ -292,16 +299,12 @@ def test_SER_03_must_share_nothing_with_its_executor(subject: Subject) -> None:
         held[id(vars(executor))] = ("__dict__", vars(executor))
     for key, (path, value) in mutable_parts(described, "to_dict()").items():
         if key in held:
-            name = re.split(r"\W", held[key][0])[0]
             subject.fail(
                 seen=f"{path} is executor.{held[key][0]} itself, {short(value)}",
                 required="a copy, at every depth",
                 cause="`self.__dict__.copy()` and `dict(...)` copy the names only, and share the "
                 "lists and dictionaries behind them: use copy.deepcopy",
-                reproduce=f"# with any list or dictionary in executor.{name}\n"
-                f"print({path} is executor.{held[key][0]})".replace(
-                    "to_dict()", "executor.to_dict()"
-                ),
+                reproduce=f"{furnishing(subject)}print(executor.{path} is executor.{held[key][0]})",
             )
 
     # ... or a change of one that shows in the other.
@@ -324,14 +327,14 @@ def test_SER_03_must_share_nothing_with_its_executor(subject: Subject) -> None:
         _set(executor, name, _other(subject, name, getattr(executor, name, None)))
     if changed := difference(before, described, "to_dict()"):
         subject.fail(
-            seen=f"an attribute of the executor was set, and a dictionary that to_dict() had "
-            f"returned before has changed with it: {changed}",
+            seen="an attribute of the executor was set, and a dictionary that to_dict() had "
+            f"returned before has changed with it: {without_folder(subject, changed)}",
             required="a dictionary that stays as it was",
             cause="to_dict returns a live view of the executor instead of a copy",
             reproduce="""
                 described = executor.to_dict()
                 executor.retries = 7
-                print(described["attributes"])
+                print(described["attributes"]["retries"])
             """,
         )
 
@@ -374,7 +377,7 @@ def test_SER_04_must_return_the_very_instance(subject: Subject) -> None:
 
     if returned is not executor:
         subject.fail(
-            seen=f"from_dict returned {short(returned)}, not the instance it was called on",
+            seen=f"from_dict returned {shown(returned)}, not the instance it was called on",
             required="`return self`",
             cause="no return statement, or a from_dict that builds another executor",
             reproduce="print(executor.from_dict(executor.to_dict()) is executor)",
@@ -566,8 +569,10 @@ def test_SER_07_must_overwrite_attributes(subject: Subject) -> None:
         if may_be_secret(name):
             continue
         executor = subject.build()
+        tried: list[Any] = []
         for wanted in (_other(subject, name, value), _FALSY.get(type(value), value), value):
             given = {**described, "attributes": {**described["attributes"], name: wanted}}
+            tried.append(wanted)
             wrong = _not_overwritten(subject, executor, given, name)
             if wrong:
                 subject.fail(
@@ -580,7 +585,7 @@ def test_SER_07_must_overwrite_attributes(subject: Subject) -> None:
                         subject,
                         f"""
                             given = executor.to_dict()
-                            for value in {_other(subject, name, value)!r}, {wanted!r}:
+                            for value in {tried!r}:
                                 given["attributes"][{name!r}] = value
                                 executor.from_dict(given)
                                 print(executor.{name}, executor.to_dict()["attributes"])
@@ -933,10 +938,10 @@ def _imports_of(name: str) -> Iterator[Any]:
         splits = [
             (".".join(parts[:count]), parts[count:]) for count in range(len(parts) - 1, 0, -1)
         ]
-    for module_name, path in splits:
+    for module_name, names in splits:
         try:
             found: Any = importlib.import_module(module_name)
-            for part in path:
+            for part in names:
                 found = getattr(found, part)
         except Exception:
             continue
@@ -948,7 +953,7 @@ def _imports_of(name: str) -> Iterator[Any]:
 
 @check("SER-13")
 def test_SER_13_should_survive_copy_and_pickle(subject: Subject) -> None:
-    _judge_copies(subject, furnished(subject), "a fresh executor", "")
+    _judge_copies(subject, furnished(subject), "a fresh executor", furnishing(subject))
 
     if subject.preflight().run_error:
         subject.could_not_run(f"copies of a fresh executor are equal, but {_NO_TASK}")
@@ -972,14 +977,16 @@ _CANNOT_IMPORT = (
 _NO_TASK = "no task runs, after which they could be looked at"
 
 
+_COPIES: Mapping[str, Callable[[Any], Any]] = {
+    "copy.deepcopy(executor)": copy.deepcopy,
+    "cloudpickle.loads(cloudpickle.dumps(executor))": lambda executor: cloudpickle.loads(
+        cloudpickle.dumps(executor)
+    ),
+}
+
+
 def _judge_copies(subject: Subject, executor: Any, whose: str, first: str) -> None:
-    for how, make in (
-        ("copy.deepcopy(executor)", copy.deepcopy),
-        (
-            "cloudpickle.loads(cloudpickle.dumps(executor))",
-            lambda value: cloudpickle.loads(cloudpickle.dumps(value)),
-        ),
-    ):
+    for how, make in _COPIES.items():
         seen = ""
         try:
             copied = make(executor)
@@ -996,7 +1003,8 @@ def _judge_copies(subject: Subject, executor: Any, whose: str, first: str) -> No
                 cause=_CANNOT_IMPORT
                 if _not_importable(type_name(type(executor)), type(executor))
                 else "an attribute that cannot be copied (a lock, a queue, a client, a stream): "
-                "make it when it is needed, or leave it out in __getstate__",
+                "make it when it is needed, or leave it out in __getstate__; or a __getstate__, "
+                "__reduce__ or __deepcopy__ that leaves out too much",
                 reproduce=f"import copy, cloudpickle\n\n{first}copied = {how}\n"
                 "print(copied.to_dict() == executor.to_dict())",
             )

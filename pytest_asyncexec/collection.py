@@ -109,7 +109,10 @@ class SuiteCollection:
         return report
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Judge every target with every check."""
+        """Judge every target with every check.
+
+        Because the parameter is of session scope, pytest runs all checks of a target in a row.
+        """
         if not isinstance(metafunc.definition.parent, SuiteModule):
             return
         targets = metafunc.config.stash[PLAN].targets
@@ -120,17 +123,3 @@ class SuiteCollection:
             indirect=True,
             scope="session",
         )
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Let the checks of one target run together, in the order of the suite."""
-        places = [place for place, item in enumerate(items) if is_check(item)]
-        order = [target.name for target in items[0].config.stash[PLAN].targets] if places else []
-
-        def rank(item: pytest.Item) -> int:
-            assert isinstance(item, pytest.Function)
-            target = target_of(item)
-            return order.index(target.name) if target else len(order)
-
-        for place, item in zip(places, sorted((items[p] for p in places), key=rank), strict=True):
-            items[place] = item

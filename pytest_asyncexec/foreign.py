@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
@@ -44,29 +44,24 @@ def prepare_covalent() -> None:
 class _CovalentFirst(importlib.abc.MetaPathFinder):
     """Prepares Covalent when it, or a plugin published for it, is about to be imported."""
 
-    def __init__(self) -> None:
-        self._busy = False
-
     def find_spec(
         self,
         fullname: str,
         path: Sequence[str] | None,
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
-        if not self._busy and fullname.startswith("covalent") and "." not in fullname:
-            self._busy = True
+        if fullname.startswith("covalent") and "." not in fullname:
+            sys.meta_path.remove(self)
             # A plugin that is there without Covalent says so better than we could.
             with contextlib.suppress(ModuleNotFoundError):
                 prepare_covalent()
         return None
 
 
-@contextlib.contextmanager
-def prepared() -> Iterator[None]:
-    """Within this block an import that reaches Covalent, however deep, finds it prepared."""
-    finder = _CovalentFirst()
-    sys.meta_path.insert(0, finder)
-    try:
-        yield
-    finally:
-        sys.meta_path.remove(finder)
+def stand_by() -> None:
+    """From now on the first import that reaches Covalent, however deep or late, finds it prepared.
+
+    Targets need not name Covalent themselves: a factory may import it when it is called.
+    """
+    if not any(isinstance(finder, _CovalentFirst) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _CovalentFirst())

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from .foreign import prepared
+from .foreign import stand_by
 
 
 class TargetError(Exception):
@@ -48,9 +48,9 @@ def import_module(name: str, given: str) -> ModuleType:
     Raises:
         TargetError: there is no such module, or its body ended in an error.
     """
+    stand_by()
     try:
-        with prepared():
-            return importlib.import_module(name)
+        return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise TargetError(_missing(error.name, given)) from None

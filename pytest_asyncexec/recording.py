@@ -6,7 +6,6 @@ its controller and into JUnit's XML, and outcomes are made of nothing else.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Generator, Iterable
 from typing import Any
@@ -90,7 +89,7 @@ class Recorder:
             ]
         report = yield
         if call.when == "call" and finding is not None:
-            _colour(report, item, finding)
+            _colour(report, finding)
         return report
 
     # ---- where the run is summed up: from reports to outcomes ----------------------------
@@ -178,21 +177,15 @@ def _why_not(report: pytest.TestReport) -> str:
     return f"{report.outcome} in {report.when}: {first}" if report.when in _PHASES else first
 
 
-def _colour(report: pytest.TestReport, item: pytest.Item, finding: Finding) -> None:
+def _colour(report: pytest.TestReport, finding: Finding) -> None:
     """Make pytest's report of a check say what was found."""
-    outcome, message = finding.outcome, finding.message
-    if outcome == "failed":
-        if hasattr(report, "wasxfail"):
-            del report.wasxfail
-        report.longrepr = message
-        report.outcome = "failed"
-        if RULES[finding.rule_id].obligation == "SHOULD":
-            # pytest's way to say that a failure is no failure of the run.
-            report.outcome = "skipped"
-            report.wasxfail = message
-    elif outcome in _NAMES:
-        if hasattr(report, "wasxfail"):
-            del report.wasxfail
+    if finding.outcome != "failed" and finding.outcome not in _NAMES:
+        return
+    if hasattr(report, "wasxfail"):
+        del report.wasxfail
+    report.longrepr = finding.message
+    report.outcome = "failed"
+    if finding.outcome != "failed" or RULES[finding.rule_id].obligation == "SHOULD":
+        # pytest's way to say that this is no failure of the run, and nothing to debug.
         report.outcome = "skipped"
-        path, line = item.reportinfo()[:2]
-        report.longrepr = (os.fspath(path), (line or 0) + 1, message)
+        report.wasxfail = finding.message

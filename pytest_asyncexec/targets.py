@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from .imports import TargetError, import_module, is_submodule, make_findable, near
 
@@ -105,14 +105,19 @@ def _no_attribute(spec: str, holder: Any, name: str) -> str:
     title = f"{kind} {holder.__name__!r}" if hasattr(holder, "__name__") else repr(holder)
     public = [known for known in dir(holder) if not known.startswith("__")]
     lines = [f"{spec!r}: the {title} has no {name!r}.", f"  {near(name, public)}"]
-    alike = [known for known in public if _looks_like_executor(getattr(holder, known, None))]
+    values = {known: getattr(holder, known, None) for known in public}
+    alike = [
+        known
+        for known, value in values.items()
+        if _looks_like_executor(value) and value.__name__ == known
+    ]
     lines.append(f"  Classes there that look like executors: {', '.join(alike) or 'none'}.")
     if where:
         lines.append(f"  It was loaded from {where}.")
     return "\n".join(line for line in lines if line.strip())
 
 
-def _looks_like_executor(value: Any) -> bool:
+def _looks_like_executor(value: Any) -> TypeGuard[type]:
     return (
         isinstance(value, type)
         and callable(getattr(value, "run", None))

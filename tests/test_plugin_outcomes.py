@@ -291,8 +291,8 @@ def test_of_two_runs_of_one_check_the_worse_counts(suite: pytest.Pytester) -> No
 
 
 def test_what_a_check_found_says_nothing_of_its_next_run(suite: pytest.Pytester) -> None:
-    suite.makeconftest(
-        """
+    suite.makepyfile(
+        hooks="""
         from _pytest.runner import runtestprotocol
 
         again = []
@@ -308,7 +308,7 @@ def test_what_a_check_found_says_nothing_of_its_next_run(suite: pytest.Pytester)
         """
     )
 
-    result = run(suite, GOOD)
+    result = run(suite, GOOD, plugins=["hooks"])
 
     assert verdict(result).startswith("incomplete, level none: 0 passed")
 
@@ -374,12 +374,13 @@ def test_the_first_look_is_no_part_of_the_users_run(suite: pytest.Pytester) -> N
     suite.makeini("[pytest]\nfilterwarnings = error\n")
     suite.makepyfile(
         odd="""
+        import os
         import warnings
         from executors import Good
         class Odd(Good):
             def __init__(self):
                 super().__init__()
-                print("look at me")
+                os.write(1, b"look at me")
                 warnings.warn("old-fashioned", DeprecationWarning)
         """
     )

@@ -56,6 +56,7 @@ MODULE = """
         return Executor()
 
     partial = functools.partial(demanding, "here")
+    Alias = Executor
     instance = Executor()
 """
 
@@ -151,22 +152,22 @@ def test_a_mistake_gets_one_error_that_helps(folder: Path, spec: str, says: list
     ("body", "says"),
     [
         ("import nosuchthing", ["No module named 'nosuchthing'", "Install what provides"]),
-        ("from plug import nosuch", ["cannot import name 'nosuch'", "import broken"]),
-        ("def f():\n    return 1 / 0\nf()", ["ZeroDivisionError", "broken.py:2: return 1 / 0"]),
-        ("def f(:\n    pass", ["SyntaxError", "broken.py:1: def f(:"]),
-        ("import sys\nsys.exit(3)", ["SystemExit: 3", "broken.py:2"]),
-        ("import pytest\npytest.skip('no')", ["Skipped", "broken.py:2"]),
-        ("import brokener", ["brokener.py:1: {}['key']", "from ", "broken.py:1: import brokener"]),
+        ("from plug import nosuch", ["cannot import name 'nosuch'", "import faulty"]),
+        ("def f():\n    return 1 / 0\nf()", ["ZeroDivisionError", "faulty.py:2: return 1 / 0"]),
+        ("def f(:\n    pass", ["SyntaxError", "faulty.py:1: def f(:"]),
+        ("import sys\nsys.exit(3)", ["SystemExit: 3", "faulty.py:2"]),
+        ("import pytest\npytest.skip('no')", ["Skipped", "faulty.py:2"]),
+        ("import faultier", ["faultier.py:1: {}['key']", "from ", "faulty.py:1: import faultier"]),
     ],
 )
 def test_a_module_whose_import_fails_shows_the_line(
     folder: Path, body: str, says: list[str]
 ) -> None:
-    write(folder, "broken", body)
-    write(folder, "brokener", "{}['key']")
+    write(folder, "faulty", body)
+    write(folder, "faultier", "{}['key']")
 
-    with pytest.raises(TargetError, match="'broken' was found, but importing it fails") as caught:
-        load_target("broken:Executor")
+    with pytest.raises(TargetError, match="'faulty' was found, but importing it fails") as caught:
+        load_target("faulty:Executor")
 
     for part in says:
         assert part in str(caught.value)
@@ -225,7 +226,7 @@ PROGRAM = """
     import os, pathlib, sys
     from pytest_asyncexec.targets import load_target
 
-    target = load_target(sys.argv[1])
+    load_target(sys.argv[1]).build()
     covalent = sys.modules["covalent"]
     print(os.environ["HOME"] == sys.argv[2], list(pathlib.Path(sys.argv[2]).iterdir()))
     print(covalent.home != sys.argv[2], os.environ["COVALENT_CONFIG_DIR"] == covalent.config)
@@ -234,7 +235,7 @@ PROGRAM = """
 """
 
 
-@pytest.mark.parametrize("spec", ["covalent_ssh_plugin:Executor", "my_factory:make"])
+@pytest.mark.parametrize("spec", ["covalent_ssh_plugin:Executor", "my_factory:lazily"])
 def test_covalent_comes_first_and_leaves_the_home_folder_alone(tmp_path: Path, spec: str) -> None:
     modules, home = tmp_path / "modules", tmp_path / "home"
     home.mkdir()
@@ -243,7 +244,11 @@ def test_covalent_comes_first_and_leaves_the_home_folder_alone(tmp_path: Path, s
     write(
         modules,
         "my_factory",
-        "from covalent_ssh_plugin import Executor\ndef make(): return Executor()",
+        """
+        def lazily():
+            from covalent_ssh_plugin import Executor
+            return Executor()
+        """,
     )
     write(modules, "program", PROGRAM)
 

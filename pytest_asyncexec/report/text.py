@@ -98,13 +98,11 @@ def _row(row: RuleOutcome, width: int) -> str:
 
 def _spans(rule_ids: Iterable[str]) -> list[str]:
     """Ids in the order of the catalogue, neighbours drawn together: `LIF-01 to LIF-04`."""
-    checked = [rule_id for rule_id in RULES if rule_id not in UNCHECKED]
-    places = sorted(checked.index(rule_id) for rule_id in rule_ids)
+    known = list(RULES)
+    places = sorted(known.index(rule_id) for rule_id in rule_ids)
     spans = []
-    for _, run in groupby(
-        enumerate(places), lambda pair: (checked[pair[1]][:3], pair[1] - pair[0])
-    ):
-        ids = [checked[place] for _, place in run]
+    for _, run in groupby(enumerate(places), lambda pair: (known[pair[1]][:3], pair[1] - pair[0])):
+        ids = [known[place] for _, place in run]
         spans.append(ids[0] if len(ids) == 1 else f"{ids[0]} to {ids[-1]}")
     return spans
 

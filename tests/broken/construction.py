@@ -23,13 +23,14 @@ class Greets(ThreadExecutor):
         print("connected to login.example")
 
 
-@breaks("CON-01", "changes the environment variable ASYNCEXEC_BROKEN_QUEUE from None to 'short'")
-class SetsTheEnvironment(ThreadExecutor):
-    """Sets a default for its command line tools, for the first of its kind only."""
+@breaks("CON-01", "changes the environment variable ASYNCEXEC_BROKEN_INSTANCES from")
+class CountsInTheEnvironment(ThreadExecutor):
+    """Numbers its instances where its command line tools find the number."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        os.environ.setdefault("ASYNCEXEC_BROKEN_QUEUE", "short")
+        number = int(os.environ.get("ASYNCEXEC_BROKEN_INSTANCES", "0")) + 1
+        os.environ["ASYNCEXEC_BROKEN_INSTANCES"] = str(number)
 
 
 @breaks("CON-01", "it opens a socket")
@@ -68,13 +69,14 @@ class NeedsAFactory(NeedsConfiguration):
 
 @breaks("CON-01", "the second executor of this process could not be built")
 class IsAloneInTheWorld(ThreadExecutor):
-    """Registers itself under a name that can be taken once."""
+    """Registers itself under a name that can be taken once, and cleans up after a clash."""
 
     taken: set[str] = set()  # noqa: RUF012
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         if "alone" in self.taken:
+            self.taken.clear()
             raise RuntimeError("the name 'alone' is taken")
         self.taken.add("alone")
 
@@ -215,9 +217,7 @@ class Yields(ThreadExecutor):
         yield
 
 
-@breaks(
-    "CON-05", "`cancel() -> bool` cannot be called as cancel(task_metadata=..., job_handle=...)"
-)
+@breaks("CON-05", "cannot be called as cancel(task_metadata=..., job_handle=...)")
 class CancelsNothingInParticular(ThreadExecutor):
     """Has a cancel that no host can call, as a published plugin has."""
 

@@ -6,6 +6,7 @@ import asyncio
 import copy
 import os
 import threading
+import weakref
 from datetime import timedelta
 from pathlib import Path
 
@@ -126,15 +127,34 @@ class ShowsItself(Covalent):
         return {**super().to_dict(), "attributes": self.__dict__}
 
 
-_CACHE: dict[type, dict] = {}
-
-
 @breaks("SER-03", "the next one differs")
 class WritesOnce(ThreadExecutor):
     """Saves some work."""
 
+    written = weakref.WeakKeyDictionary()  # noqa: RUF012
+
     def to_dict(self):
-        return _CACHE.setdefault(type(self), super().to_dict())
+        return self.written.setdefault(self, super().to_dict())
+
+
+@breaks("SER-03", "has changed with it: to_dict()['attributes']['log_stdout'] is")
+class ShowsALiveView(ThreadExecutor):
+    """Looks its attributes up when they are read."""
+
+    def to_dict(self):
+        return {**super().to_dict(), "attributes": _View(self)}
+
+
+class _View(dict):
+    def __init__(self, executor):
+        super().__init__(vars(executor))
+        self._executor = executor
+
+    def __getitem__(self, name):
+        return getattr(self._executor, name)
+
+    def __deepcopy__(self, memo):
+        return {name: self[name] for name in self}
 
 
 # ---- from_dict -----------------------------------------------------------------------------------
@@ -246,15 +266,13 @@ class SkipsFalsyValues(Covalent):
         return self
 
 
-@breaks("SER-08", "the executor has no attribute 'log_stdout' any more")
+@breaks("SER-08", "and the executor has no attribute 'queue' any more")
 class ReplacesItself(Covalent):
     """Throws away what the dictionary does not name."""
 
-    def __getattribute__(self, name):
-        # As it is where a base class has no default on the class to fall back to.
-        if name == "log_stdout" and name not in object.__getattribute__(self, "__dict__"):
-            raise AttributeError(name)
-        return super().__getattribute__(name)
+    def __init__(self, queue="short", **kwargs):
+        self.queue = queue
+        super().__init__(**kwargs)
 
 
 @breaks("SER-08", "and from_dict raised KeyError: 'retries'")
