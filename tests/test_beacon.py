@@ -9,7 +9,6 @@ import sys
 import threading
 
 import pytest
-
 from pytest_asyncexec.conformance.beacon import Attempt, Beacon
 from pytest_asyncexec.conformance.probes import report_home
 

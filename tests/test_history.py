@@ -6,9 +6,9 @@ import asyncio
 
 import cloudpickle
 import pytest
+from pytest_asyncexec.conformance.history import recorded
 
 from pytest_asyncexec import AsyncBaseExecutor
-from pytest_asyncexec.conformance.history import recorded
 
 
 class Executor(AsyncBaseExecutor):

@@ -9,12 +9,12 @@ import sys
 
 import cloudpickle
 import pytest
-
-from pytest_asyncexec import TaskOutcome
 from pytest_asyncexec.conformance import probes
 from pytest_asyncexec.conformance.host import NativeHost, Seen, TemplateHost, host_for
 from pytest_asyncexec.conformance.probes import ByValue
 from pytest_asyncexec.reference_executor import ThreadExecutor
+
+from pytest_asyncexec import TaskOutcome
 
 
 class Ends:

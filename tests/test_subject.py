@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-
 from pytest_asyncexec.conformance.check import CouldNotRun, NotApplicable, RuleViolation
 from pytest_asyncexec.conformance.loop import Hang
 from pytest_asyncexec.conformance.rules import RULES
 from pytest_asyncexec.conformance.subject import Finding, Subject
 from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
+
 from pytest_asyncexec.targets import Target
 
 STATIC, RUN = RULES["CON-02"], RULES["LIF-08"]
@@ -96,7 +96,7 @@ def test_without_a_backend_static_rules_are_judged_and_the_others_could_not_run(
     subject = subject_of(NoBackend)
 
     subject.judge(STATIC, lambda subject: None)
-    with pytest.raises(CouldNotRun, match="nobody listens at login.example:22"):
+    with pytest.raises(CouldNotRun, match="nobody listens at login"):
         subject.judge(RUN, lambda subject: None)
 
     assert subject.findings["CON-02"].outcome == "passed"
@@ -231,5 +231,3 @@ def test_a_demand_that_is_no_attribute_could_not_run(subject_of) -> None:
 
 def test_attributes_are_set_on_what_is_built(subject_of) -> None:
     assert subject_of(ThreadExecutor).build(retries=2).retries == 2
-
-
