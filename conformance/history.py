@@ -137,29 +137,29 @@ def recorded(cls: type, **replacements: Replacement) -> Iterator[History]:
     numbers = itertools.count(1)
     with contextlib.ExitStack() as stack:
         for method in METHODS:
-            original = getattr(cls, method, None)
-            if original is None:
+            if getattr(cls, method, None) is None:
                 continue
-            wrapper = _wrapper(method, original, history, numbers, replacements.get(method))
+            wrapper = _wrapper(cls, method, history, numbers, replacements.get(method))
             stack.enter_context(mock.patch.object(cls, method, wrapper))
         yield history
 
 
 def _wrapper(
+    cls: type,
     method: Method,
-    original: Callable[..., Any],
     history: History,
     numbers: Iterator[int],
     replacement: Replacement | None,
 ) -> Callable[..., Any]:
+    # A decorator may have made it something else than a function: it is bound as it wants to be.
+    static = inspect.getattr_static(cls, method)
+    bind = getattr(type(static), "__get__", None)
+
     def call(executor: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        original = static if bind is None else bind(static, executor, type(executor))
         if replacement is None:
-            return original(executor, *args, **kwargs)
-
-        def bound(*args: Any, **kwargs: Any) -> Any:
-            return original(executor, *args, **kwargs)
-
-        return replacement(bound, executor, *args, **kwargs)
+            return original(*args, **kwargs)
+        return replacement(original, executor, *args, **kwargs)
 
     def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[..., None]:
         number = next(numbers)
@@ -172,24 +172,8 @@ def _wrapper(
         add("begins")
         return add
 
-    if not inspect.iscoroutinefunction(original):
-
-        def synchronous(self: Any, *args: Any, **kwargs: Any) -> Any:
-            add = begin(args, kwargs)
-            try:
-                value = call(self, args, kwargs)
-            except BaseException as error:
-                add("raises", short_error(error))
-                raise
-            add("returns")
-            return value
-
-        return synchronous
-
-    async def asynchronous(self: Any, *args: Any, **kwargs: Any) -> Any:
-        add = begin(args, kwargs)
+    async def ended(value: Any, add: Callable[..., None]) -> Any:
         try:
-            value = call(self, args, kwargs)
             if inspect.isawaitable(value):
                 value = await value
         except asyncio.CancelledError:
@@ -200,6 +184,32 @@ def _wrapper(
             raise
         add("returns")
         return value
+
+    def begun(executor: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+        add = begin(args, kwargs)
+        try:
+            return call(executor, args, kwargs), add
+        except asyncio.CancelledError:
+            add("is cancelled")
+            raise
+        except BaseException as error:
+            add("raises", short_error(error))
+            raise
+
+    if not inspect.iscoroutinefunction(getattr(cls, method)):
+
+        def synchronous(self: Any, *args: Any, **kwargs: Any) -> Any:
+            value, add = begun(self, args, kwargs)
+            if inspect.isawaitable(value):
+                # A plain function around a coroutine function: it ends when that does.
+                return ended(value, add)
+            add("returns")
+            return value
+
+        return synchronous
+
+    async def asynchronous(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return await ended(*begun(self, args, kwargs))
 
     return asynchronous
 

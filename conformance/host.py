@@ -267,6 +267,7 @@ def _seen(answer: Any) -> Seen:
         result=result,
         stdout=stdout if isinstance(stdout, str) else "",
         stderr=stderr if isinstance(stderr, str) else "",
-        # Covalent's statuses are objects whose str() is the name; StrEnum members are strings.
-        status=str(status),
+        # Covalent's statuses are objects whose str() is the name; the members of a string
+        # enumeration are strings, and their str() may be another.
+        status=str.__str__(status) if isinstance(status, str) else str(status),
     )

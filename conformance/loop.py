@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import os
 import sys
+import sysconfig
 import threading
 import traceback
 from collections.abc import Callable, Coroutine
@@ -67,21 +69,22 @@ class WatchedLoop:
         concurrent.futures.wait([finished], timeout=limit)
         if finished.done():
             return finished.result()
-        where = self._where()
+        where = self.where()
         for task in tasks:
             self._loop.call_soon_threadsafe(task.cancel)
         concurrent.futures.wait([finished], timeout=5)
         raise Hang(f"nothing was heard for {limit:g} s; {where}")
 
-    def _where(self) -> str:
+    def where(self) -> str:
+        """What the loop is doing at this moment, in words."""
         frame = sys._current_frames().get(self._thread.ident or -1)
         if frame is None:
-            return "the thread of the event loop had ended"
-        blocking = _innermost_foreign(frame)
+            return "the thread of the event loop has ended"
+        blocking = _blocking_line(frame)
         if blocking is not None:
-            return f"the event loop was blocked at {blocking}"
+            return f"the event loop is blocked at {blocking}"
         waiting = [_line(task) for task in asyncio.all_tasks(self._loop)]
-        return "the event loop was idle, and waited at " + ("; ".join(sorted(waiting)) or "nothing")
+        return "the event loop is idle, and waits at " + ("; ".join(sorted(waiting)) or "nothing")
 
     def close(self) -> None:
         """End the loop and what is still running on it."""
@@ -105,12 +108,14 @@ class WatchedLoop:
             self._loop.close()
 
 
-def _innermost_foreign(frame: FrameType) -> str | None:
-    """The innermost line that is not the event loop's own machinery, or None if it is idle."""
+def _blocking_line(frame: FrameType) -> str | None:
+    """The innermost line of the executor's on the stack, or None where the loop is idle."""
     stack = traceback.extract_stack(frame)
     if stack[-1].name == "select":
         return None
-    entry = stack[-1]
+    machinery = (sysconfig.get_path("stdlib"), os.path.dirname(__file__))
+    own = [entry for entry in stack if not entry.filename.startswith(machinery)]
+    entry = own[-1] if own else stack[-1]
     return f'{entry.filename}:{entry.lineno}, in {entry.name}: "{entry.line}"'
 
 

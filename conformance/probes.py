@@ -83,6 +83,8 @@ def look_around(folder: str, marker: str, address: tuple[str, int, str]) -> dict
     try:
         with socket.create_connection((address[0], address[1]), timeout=10) as connection:
             connection.sendall(json.dumps({"token": address[2]}).encode() + b"\n")
+            connection.settimeout(60)
+            connection.recv(1)
     except OSError:
         reaches_beacon = False
     return {

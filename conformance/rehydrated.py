@@ -34,7 +34,9 @@ def _stages(request: dict[str, Any], answer: dict[str, Any]) -> Iterator[str]:
     yield "building an executor"
     executor = target.build()
     yield "from_dict"
-    executor = executor.from_dict(json.loads(request["text"])) or executor
+    rehydrated = executor.from_dict(json.loads(request["text"]))
+    # What an executor is as a condition is its own affair.
+    executor = executor if rehydrated is None else rehydrated
     yield "to_dict"
     answer["described"] = json.loads(json.dumps(executor.to_dict(), allow_nan=False))
     yield "running a task"

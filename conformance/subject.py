@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-import io
 import itertools
-import os
-import secrets
 import shutil
-import socket
 import tempfile
+import traceback
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +16,13 @@ from typing import Any, Literal, NoReturn, TypeVar
 
 from ..executor import AsyncBaseExecutor
 from ..targets import Target
-from .beacon import Beacon
 from .check import CouldNotRun, NotApplicable, RuleViolation
-from .effects import Effects, effects
+from .effects import Effects, effects, of_library
 from .history import History, Replacement, recorded
 from .host import NativeHost, Seen, TemplateHost, host_for
-from .loop import Hang, WatchedLoop
-from .probes import ByValue, look_around
+from .loop import WATCHDOG, Hang, WatchedLoop
+from .preflight import Preflight, first_look
+from .probes import ByValue
 from .rules import Rule
 
 T = TypeVar("T")
@@ -41,37 +38,6 @@ class Finding:
     outcome: Outcome
     message: str = ""
     inherited: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Preflight:
-    """What one built executor and one trivial task showed."""
-
-    build_error: str = ""
-    run_error: str = ""
-    place: str = ""
-    shared_files: bool = False
-    reaches_beacon: bool = False
-    captures_streams: bool = False
-    cancels: bool = False
-    cannot: frozenset[str] = frozenset()
-
-    @property
-    def summary(self) -> str:
-        """One line for people: what this executor can do."""
-        if self.build_error:
-            return f"could not be built: {_first_line(self.build_error)}"
-        if self.run_error:
-            return f"builds, but runs no task: {_first_line(self.run_error)}"
-        facts = [
-            f"tasks run in {self.place}",
-            "shared files" if self.shared_files else "no shared files",
-            "streams captured" if self.captures_streams else "streams not captured",
-            "cancel of its own" if self.cancels else "no cancel of its own",
-        ]
-        if self.cannot:
-            facts.append(f"declares that it cannot: {', '.join(sorted(self.cannot))}")
-        return ", ".join(facts)
 
 
 class Subject:
@@ -149,12 +115,18 @@ class Subject:
 
     # ---- running -------------------------------------------------------------------------
 
-    def drive(self, story: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Run a coroutine function on the subject's watched event loop."""
+    def drive(
+        self, story: Callable[[], Coroutine[Any, Any, T]], *, watchdog: float = WATCHDOG
+    ) -> T:
+        """Run a coroutine function on the subject's watched event loop.
+
+        Raises:
+            Hang: nothing came of it for `watchdog` seconds.
+        """
         if self._loop is None or not self._loop.usable:
             self._loop = WatchedLoop()
         try:
-            return self._loop.drive(story)
+            return self._loop.drive(story, watchdog)
         except Hang:
             self._loop = None
             raise
@@ -222,46 +194,18 @@ class Subject:
             # The first call of a factory may start the backend that its executors need.
             if self.target.is_class:
                 self.first_build = first
-        except Exception as error:
-            return Preflight(build_error=_explain(error))
+        except KeyboardInterrupt:
+            raise
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):
-                raise
-            return Preflight(build_error=_explain(error))
-        if not callable(getattr(executor, "run", None)):
-            return Preflight(
-                build_error=f"{self.target.spec} gave {executor!r}, which is no executor: "
-                "it has no method `run`"
-            )
-        declared = getattr(executor, "cannot", ())
-        cannot = frozenset(declared) if not isinstance(declared, str) else frozenset({declared})
-        cancels = _overrides_cancel(type(executor))
+            # sys.exit() and pytest.skip(), too, are ways of not giving an executor.
+            return Preflight(build_error=_explain(error) + _raised_at(error))
         if not callable(getattr(executor, "execute", None)):
             self._template_host = True
-        folder, marker = self.new_folder(), secrets.token_hex(8)
-        (folder / "from-suite").write_text(marker, encoding="utf-8")
-        # An executor that runs tasks in this process lets the probe's marker through.
-        with Beacon() as beacon, _unseen():
-            try:
-                seen = self.run(executor, look_around, str(folder), marker, beacon.address)
-            except Hang as hang:
-                return Preflight(run_error=f"a trivial task never ended: {hang}", cannot=cannot)
-        if not seen.completed or not isinstance(seen.result, dict):
-            return Preflight(run_error=_why_not(seen), cancels=cancels, cannot=cannot)
-        found = seen.result
-        here = found["host"] == socket.gethostname()
-        return Preflight(
-            place="this process"
-            if here and found["pid"] == os.getpid()
-            else "another process of this machine"
-            if here
-            else "another machine",
-            shared_files=found["shares_files"] and (folder / "from-task").is_file(),
-            reaches_beacon=found["reaches_beacon"],
-            captures_streams=f"{marker} out" in seen.stdout and f"{marker} err" in seen.stderr,
-            cancels=cancels,
-            cannot=cannot,
-        )
+        return first_look(executor, self)
+
+    def where(self) -> str:
+        """Where the event loop stands at this moment, in words."""
+        return self._loop.where() if self._loop is not None else "no event loop is running"
 
     def _require(self, rule: Rule) -> None:
         facts = self.preflight()
@@ -310,7 +254,7 @@ class Subject:
         except CouldNotRun as reason:
             outcome, message = "could_not_run", str(reason)
             raise
-        except Exception as crash:
+        except BaseException as crash:
             message = f"the check itself crashed: {_explain(crash)}"
             raise
         finally:
@@ -320,12 +264,25 @@ class Subject:
     def _attempt(self, rule: Rule, function: Callable[[Subject], None]) -> None:
         try:
             function(self)
+        except asyncio.CancelledError:
+            self.fail(
+                seen="a call of the executor's methods ended in CancelledError, and nobody had "
+                "cancelled it",
+                required="the outcome of the task, or its error; a CancelledError of a backend's "
+                "own is told as TaskCancelledError, or with the status CANCELLED",
+                cause="the executor cancels the very task of its host: with "
+                "asyncio.current_task().cancel(), or, before Python 3.13, with a TaskGroup in "
+                "which a task failed after the body of `async with` had ended",
+            )
         except Hang as hang:
             self.fail(
                 seen=f"the check never ended: {hang}",
                 required="every call of the executor's methods ends",
                 cause="the line named above waits for something that never happens",
             )
+        except (SystemExit, GeneratorExit) as error:
+            # Not even by these may an executor end more than the check of one rule.
+            raise RuntimeError(f"the check ended in {error!r}") from error
 
     def _passes_under_template(self, rule: Rule, function: Callable[[Subject], None]) -> bool:
         if self._template_host or "run" not in rule.needs or not self.execute_is_foreign:
@@ -403,30 +360,14 @@ class Subject:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-@contextlib.contextmanager
-def _unseen() -> Iterator[None]:
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        yield
-
-
-def _overrides_cancel(cls: type) -> bool:
-    definer = next((base for base in cls.__mro__ if "cancel" in vars(base)), None)
-    if definer is None or definer is AsyncBaseExecutor:
-        return False
-    return definer.__module__ != "covalent.executor.base"
-
-
-def _why_not(seen: Seen) -> str:
-    said = seen.stderr.strip().splitlines()
-    return f"{seen}" + (f" (last line of stderr: {said[-1]})" if said and not seen.error else "")
-
-
 def _explain(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _first_line(text: str) -> str:
-    return text.strip().splitlines()[0] if text.strip() else text
+def _raised_at(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not of_library(frame.filename)]
+    return f'\nat {own[-1].filename}:{own[-1].lineno}: "{own[-1].line}"' if own else ""
 
 
 def _indented(text: str, columns: int = 13) -> str:

@@ -14,6 +14,21 @@ from .subject import Subject
 #: Seconds for which a cancelled `execute` may go on: a guard, far beyond what stopping takes.
 _PATIENCE = 60.0
 
+_REPRODUCE = """
+    import asyncio, time
+    from pytest_asyncexec.conformance.host import host_for
+
+    async def main():
+        task = asyncio.ensure_future(
+            host_for(executor).execute(executor, time.sleep, [60])
+        )
+        await asyncio.sleep(5)
+        task.cancel()
+        print(await asyncio.gather(task, return_exceptions=True))
+
+    asyncio.run(main())
+"""
+
 
 @check("CAN-01")
 def test_CAN_01_must_end_a_cancelled_execute_in_cancelled_error(subject: Subject) -> None:
@@ -22,6 +37,14 @@ def test_CAN_01_must_end_a_cancelled_execute_in_cancelled_error(subject: Subject
         subject.not_applicable("execute is synchronous: nothing awaits it that could be cancelled")
     if not subject.preflight().reaches_beacon:
         subject.could_not_run("tasks cannot connect to the suite, so none can be held")
+    blocked_at = subject.preflight().blocks_loop_at
+    if blocked_at:
+        subject.fail(
+            seen=f"while a task runs, {blocked_at}; nobody can cancel anything then",
+            required="the event loop goes on while a task runs, so that its host can cancel it",
+            cause="`run` calls the task itself, or waits for it without `await`",
+            reproduce=_REPRODUCE,
+        )
 
     async def story() -> str:
         # The task is running and will not end by itself ...
@@ -52,20 +75,7 @@ def test_CAN_01_must_end_a_cancelled_execute_in_cancelled_error(subject: Subject
             cause="a bare `except`, or `except BaseException`, that takes the CancelledError for "
             "an error of the task; or a teardown that is not in a `finally`",
             history=history,
-            reproduce="""
-                import asyncio, time
-                from pytest_asyncexec.conformance.host import host_for
-
-                async def main():
-                    task = asyncio.ensure_future(
-                        host_for(executor).execute(executor, time.sleep, [60])
-                    )
-                    await asyncio.sleep(5)
-                    task.cancel()
-                    print(await asyncio.gather(task, return_exceptions=True))
-
-                asyncio.run(main())
-            """,
+            reproduce=_REPRODUCE,
         )
 
 

@@ -8,7 +8,6 @@ import functools
 import inspect
 import math
 import os
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -31,7 +30,7 @@ from .attributes import (
     without_folder,
 )
 from .check import check
-from .effects import Effect, Effects, Kind, effects, of_library
+from .effects import Effect, Effects, Kind, effects
 from .subject import Subject
 from .wording import short, short_error
 
@@ -85,7 +84,6 @@ def _build(subject: Subject) -> str:
 
 def _fail_to_build(subject: Subject, why: str) -> NoReturn:
     target = subject.target
-    where = _where_it_raises(subject)
     if target.is_class:
         module, name = target.spec.rpartition(":" if ":" in target.spec else ".")[::2]
         cause = (
@@ -101,22 +99,11 @@ def _fail_to_build(subject: Subject, why: str) -> NoReturn:
             "that the executor needs, such as addresses and credentials for tests"
         )
     subject.fail(
-        seen=f"{target.spec} could not be built: {why}{where}",
+        seen=f"{target.spec} could not be built: {why}",
         required="an executor, from a call without arguments",
         cause=cause,
         reproduce="print(executor)",
     )
-
-
-def _where_it_raises(subject: Subject) -> str:
-    try:
-        subject.build()
-    except Exception as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        own = [frame for frame in frames if not of_library(frame.filename)]
-        if own:
-            return f'\nat {own[-1].filename}:{own[-1].lineno}: "{own[-1].line}"'
-    return ""
 
 
 def _once(found: list[Effect]) -> list[Effect]:

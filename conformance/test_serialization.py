@@ -41,7 +41,7 @@ from .host import TemplateHost
 from .loop import WATCHDOG
 from .probes import echo, report_home
 from .strategies import for_all, json_values, texts
-from .subject import Subject, finish
+from .subject import Subject
 from .wording import short, short_error
 
 # ---- writing down and coming back --------------------------------------------------------------
@@ -246,9 +246,10 @@ def _cancel_one(subject: Subject, executor: Any) -> None:
             return_when=asyncio.FIRST_COMPLETED,
         )
         executing.cancel()
-        await finish(executing)
+        await asyncio.wait({executing}, timeout=60)
 
-    if subject.preflight().reaches_beacon:
+    facts = subject.preflight()
+    if facts.reaches_beacon and not facts.blocks_loop_at:
         subject.drive(held)
     elif inspect.iscoroutinefunction(type(executor).run):
         started = asyncio.Event()

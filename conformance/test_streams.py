@@ -6,6 +6,7 @@ import ast
 import asyncio
 import contextlib
 import inspect
+import itertools
 import os
 import subprocess
 import sys
@@ -292,8 +293,10 @@ def test_STR_05_must_append(subject: Subject) -> None:
     before = b"was there\r\n\xff"
     target.write_bytes(before)
 
-    # One file for both streams, as log_stdout == log_stderr asks for, and twice.
-    errors = [
+    # One file for both streams, as log_stdout == log_stderr asks for, of a task that printed
+    # nothing and of two more.
+    errors = [_write(subject, executor, ["", ""], [str(target)] * 2, folder)]
+    errors += [
         _write(subject, executor, [f"out {n}\n", f"err {n}\n"], [str(target)] * 2, folder)
         for n in (1, 2)
     ]
@@ -303,13 +306,14 @@ def test_STR_05_must_append(subject: Subject) -> None:
     if any(errors) or there != expected:
         error = next((error for error in errors if error is not None), None)
         subject.fail(
-            seen=f"two streams to one file, which held {before!r}, and two more: "
+            seen=f"two empty streams to one file, which held {before!r}, and two more, twice: "
             f"{_told(error, folder)}; the file holds {there!r}",
             required=f"it holds {expected!r}",
             cause='the file is opened with "w" in place of "a", or read and written anew',
             reproduce=_reproduce(
                 'target = folder / "out.txt"',
                 'target.write_bytes(b"was there\\r\\n\\xff")',
+                'write(["", ""], [str(target)] * 2)',
                 "for n in (1, 2):",
                 '    write([f"out {n}\\n", f"err {n}\\n"], [str(target)] * 2)',
             ),
@@ -1073,12 +1077,21 @@ def test_STR_16_must_have_written_when_it_returns(subject: Subject) -> None:
 @check("STR-17")
 def test_STR_17_must_raise_for_one_file_and_write_the_others(subject: Subject) -> None:
     executor = _writer(subject)
-    names = ["a.txt", "b.txt", "c.txt"]
+    names = ["a/out.txt", "b/out.txt", "c/out.txt"]
     streams = ["one\n", "two\n", "three\n"]
-    for bad in names:
+    # Both stop everybody, whatever their permissions: a folder in the place of the file, and a
+    # file in the place of its folder.
+    for bad, is_folder in itertools.product(names, (True, False)):
         folder = subject.new_folder()
-        # A folder in the file's place stops everybody, whatever their permissions.
-        (folder / "dispatch" / bad).mkdir(parents=True)
+        what = bad if is_folder else os.path.dirname(bad)
+        if is_folder:
+            (folder / "dispatch" / what).mkdir(parents=True)
+        # The other folders are there already: making them is a rule of its own.
+        for name in names:
+            if is_folder or name != bad:
+                (folder / "dispatch" / name).parent.mkdir(parents=True, exist_ok=True)
+        if not is_folder:
+            (folder / "dispatch" / what).touch()
 
         error = _write(subject, executor, streams, names, folder)
 
@@ -1087,10 +1100,11 @@ def test_STR_17_must_raise_for_one_file_and_write_the_others(subject: Subject) -
             f"dispatch/{name}": text.encode()
             for name, text in zip(names, streams, strict=True)
             if name != bad
-        }
+        } | ({} if is_folder else {f"dispatch/{what}": b""})
         if error is None or files != expected:
             subject.fail(
-                seen=f"filepaths {names!r}, where {bad!r} is a folder: {_told(error, folder)}; "
+                seen=f"filepaths {names!r}, where {what!r} is a "
+                f"{'folder' if is_folder else 'file'}: {_told(error, folder)}; "
                 f"{_inventory(files)}",
                 required=f"an OSError or another error is raised, and {_inventory(expected)}",
                 cause="the error is swallowed"
@@ -1098,7 +1112,10 @@ def test_STR_17_must_raise_for_one_file_and_write_the_others(subject: Subject) -
                 else "the first error ends the loop over the streams: keep it, write the "
                 "others, and raise it then",
                 reproduce=_reproduce(
-                    f'(folder / "results" / "dispatch" / {bad!r}).mkdir(parents=True)',
+                    f'in_the_way = folder / "results" / "dispatch" / {what!r}',
+                    "in_the_way.mkdir(parents=True)"
+                    if is_folder
+                    else "in_the_way.parent.mkdir(parents=True)\nin_the_way.touch()",
                     f"write({streams!r}, {names!r})",
                 ),
             )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+import unicodedata
 from typing import Any
 
 
@@ -12,6 +14,20 @@ def short(value: Any, limit: int = 200) -> str:
     except Exception as error:
         text = f"<{type(value).__name__} whose repr raises {type(error).__name__}>"
     return text if len(text) <= limit else f"{text[:limit]}... ({len(text):,} characters)"
+
+
+def printable(text: str) -> str:
+    """The text with everything escaped that would harm a terminal or does not fit into UTF-8.
+
+    Messages quote what executors say, which may be anything; surrogates, for one, can neither be
+    sent from an xdist worker to its controller nor be written to a file.
+    """
+    return "".join(
+        letter
+        if letter in "\n\t" or unicodedata.category(letter) not in ("Cc", "Cs")
+        else letter.encode("unicode_escape").decode("ascii")
+        for letter in text
+    )
 
 
 def short_text(text: str, limit: int = 120) -> str:
@@ -28,3 +44,13 @@ def short_error(error: BaseException) -> str:
     if not lines:
         return type(error).__name__
     return f"{type(error).__name__}: {lines[-1] if len(lines) > 3 else ' '.join(lines)}"
+
+
+def says(error: BaseException, text: str) -> bool:
+    """Whether an error says so itself: in its message, its notes, or as a member of its group.
+
+    An error that merely was being handled when another one was raised is hidden by that one.
+    """
+    members = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    said = "".join(traceback.format_exception_only(error))
+    return text in said or any(says(member, text) for member in members)

@@ -60,7 +60,7 @@ async def attempt_until_done(
     for attempt in range(1, limits.retries + 2):
         run = call(executor.run, function, *_copied(args, kwargs), task.metadata())
         try:
-            return await own_errors(_limited(run, limits, task, attempt))
+            return await own_errors(_limited(run, limits, task, attempt), task)
         except TaskCancelledError:
             raise
         except Exception as error:
@@ -93,35 +93,31 @@ async def _limited(work: Awaitable[T], limits: Limits, task: RunningTask, attemp
     return result
 
 
-async def own_errors(work: Awaitable[T]) -> T:
+async def own_errors(work: Awaitable[T], task: RunningTask) -> T:
     """Await `work` of an executor, and tell what it did from what was done to it.
 
-    A cancellation of the awaiting task is always raised, even if `work` swallowed it. Without
-    one, a CancelledError is the backend's own and becomes TaskCancelledError, and SystemExit
-    becomes TaskRuntimeError: neither may end the host.
+    A cancellation by the host is always raised, even if `work` swallowed it. Without one, a
+    CancelledError is the backend's own and becomes TaskCancelledError, and SystemExit becomes
+    TaskRuntimeError: neither may end the host.
     """
-    host = asyncio.current_task()
-    assert host is not None
-    before = host.cancelling()
     try:
         result = await work
     except asyncio.CancelledError as error:
-        if host.cancelling() > before:
+        if task.stopped:
             raise
         raise TaskCancelledError("The task was cancelled by its backend") from error
     except SystemExit as error:
-        _raise_if_cancelled(host, before)
-        raise TaskRuntimeError(f"The task exited: SystemExit({error.code!r})") from error
-    except Exception:
-        _raise_if_cancelled(host, before)
-        raise
-    _raise_if_cancelled(host, before)
-    return result
-
-
-def _raise_if_cancelled(host: asyncio.Task[Any], before: int) -> None:
-    if host.cancelling() > before:
-        raise asyncio.CancelledError
+        raised: BaseException = TaskRuntimeError(f"The task exited: SystemExit({error.code!r})")
+        raised.__cause__ = error
+    except Exception as error:
+        raised = error
+    else:
+        if task.stopped:
+            raise asyncio.CancelledError
+        return result
+    if task.stopped:
+        raise asyncio.CancelledError from raised
+    raise raised
 
 
 def _copied(args: Iterable[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:

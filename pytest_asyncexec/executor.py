@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractContextManager
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -15,7 +16,7 @@ from .context import DispatchInfo, dispatch_context
 from .outcome import TaskCancelledError, TaskOutcome, TaskRuntimeError, TaskStatus
 from .streams import write_streams_to_file
 from .task import RunningTask, get_running_task, running
-from .waiting import call, undisturbed
+from .waiting import call, stoppable, undisturbed
 
 __all__ = ["AsyncBaseExecutor", "run_task"]
 
@@ -52,15 +53,21 @@ async def run_task(
     task = RunningTask(dispatch_id, node_id, results_dir, cancel_requested, on_job_handle)
     with dispatch_context(DispatchInfo(dispatch_id)), running(task):
         ending = _Ending()
+        # One context for all of them: what setup puts into a ContextVar, run and teardown find.
+        context = copy_context()
+
+        async def work() -> Any:
+            await own_errors(_setup(executor, task), task)
+            return await attempt_until_done(executor, function, args, kwargs, task, limits)
+
         try:
-            await own_errors(_setup(executor, task))
-            ending.result = await attempt_until_done(executor, function, args, kwargs, task, limits)
+            ending.result = await stoppable(work(), task.stop, context)
         except GeneratorExit:
             raise  # the coroutine is being thrown away with its loop: nothing can be awaited
         except BaseException as error:
             ending.error = error
         try:
-            await undisturbed(_close(executor, task, ending))
+            await undisturbed(_close(executor, task, ending), context)
         except CancelledError as error:
             ending.error = error
         return ending.outcome()

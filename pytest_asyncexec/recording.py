@@ -15,6 +15,7 @@ import pytest
 from .collection import is_check, target_of
 from .conformance.rules import RULES
 from .conformance.subject import Finding
+from .conformance.wording import printable
 from .selection import SUITE
 from .verdict import OUTCOMES, Outcome, RuleOutcome, Verdict, judge, worst
 
@@ -83,7 +84,7 @@ class Recorder:
         if call.when == "call" and finding is not None:
             item.user_properties += [
                 ("asyncexec_outcome", finding.outcome),
-                ("asyncexec_message", finding.message),
+                ("asyncexec_message", printable(finding.message)),
                 ("asyncexec_inherited", finding.inherited),
                 ("asyncexec_summary", subject.preflight().summary),
             ]
@@ -183,9 +184,10 @@ def _colour(report: pytest.TestReport, finding: Finding) -> None:
         return
     if hasattr(report, "wasxfail"):
         del report.wasxfail
-    report.longrepr = finding.message
+    message = printable(finding.message)
+    report.longrepr = message
     report.outcome = "failed"
     if finding.outcome != "failed" or RULES[finding.rule_id].obligation == "SHOULD":
         # pytest's way to say that this is no failure of the run, and nothing to debug.
         report.outcome = "skipped"
-        report.wasxfail = finding.message
+        report.wasxfail = message

@@ -94,6 +94,10 @@ def _resolve(spec: str) -> Any:
             found = import_module(f"{found.__name__}.{rest.pop(0)}", spec)
     for name in rest:
         if not hasattr(found, name):
+            if inspect.ismodule(found) and is_submodule(found, name):
+                raise TargetError(
+                    f"{spec!r} is a module and does not say what to take from it.\n  {_EXPECTED}"
+                )
             raise TargetError(_no_attribute(spec, found, name))
         found = getattr(found, name)
     return found

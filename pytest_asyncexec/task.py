@@ -25,6 +25,12 @@ class RunningTask:
     stdout: io.StringIO = field(default_factory=io.StringIO)
     stderr: io.StringIO = field(default_factory=io.StringIO)
     job_handle: Any = None
+    #: Whether the host has cancelled the asyncio task that awaits the outcome.
+    stopped: bool = False
+
+    def stop(self) -> None:
+        """Note that the host no longer waits for the outcome."""
+        self.stopped = True
 
     def metadata(self) -> dict[str, Any]:
         """Return the `task_metadata` of this task, a fresh copy for each method."""

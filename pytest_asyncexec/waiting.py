@@ -3,19 +3,45 @@
 import asyncio
 import inspect
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from typing import Any, TypeVar
 
-__all__ = ["call", "in_thread", "undisturbed"]
+__all__ = ["call", "in_thread", "stoppable", "undisturbed"]
 
 T = TypeVar("T")
 
 
-async def undisturbed(work: Coroutine[Any, Any, T]) -> T:
+async def stoppable(
+    work: Coroutine[Any, Any, T], stopping: Callable[[], None], context: Context
+) -> T:
+    """Run `work` in a task of its own, and pass every cancellation of the caller on to it.
+
+    `stopping` is called first each time: in that task alone a cancellation by the caller cannot be
+    told from one of its own making, which a TaskGroup in Python 3.11 leaves standing. Cancelled,
+    this raises CancelledError once `work` has ended, whatever `work` made of it.
+    """
+    task = asyncio.create_task(work, context=context)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+            stopping()
+            task.cancel()
+    if cancelled is None:
+        return task.result()
+    if not task.cancelled():
+        task.exception()  # retrieved, or asyncio would log it as forgotten
+    raise cancelled
+
+
+async def undisturbed(work: Coroutine[Any, Any, T], context: Context | None = None) -> T:
     """Run `work` to its end in a task of its own, however often the caller is cancelled meanwhile.
 
     A cancellation is remembered and raised once `work` has ended.
     """
-    task = asyncio.create_task(work)
+    task = asyncio.create_task(work, context=context)
     cancelled = False
     while not task.done():
         try:

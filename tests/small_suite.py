@@ -34,6 +34,8 @@ def act(subject):
     behaviour = getattr(subject.build(), "behaviour", {}).get(subject.rule.id)
     if behaviour == "fail":
         subject.fail(seen=f"{subject.rule.id} was broken", required="that it is kept")
+    if behaviour == "quote":
+        subject.fail(seen="it said \\0 \\x1b[31m \\udc80", required="good manners")
     if behaviour == "not applicable":
         subject.not_applicable("the executor lacks that")
     if behaviour == "could not run":
@@ -68,13 +70,15 @@ def test_RET_01_must_attempt_once(subject):
 """
 
 EXECUTORS = """
+import asyncio
+
 from pytest_asyncexec import AsyncBaseExecutor
 
 class Good(AsyncBaseExecutor):
     behaviour = {}
 
     async def run(self, function, args, kwargs, task_metadata):
-        return function(*args, **kwargs)
+        return await asyncio.to_thread(function, *args, **kwargs)
 
 class Other(Good):
     pass

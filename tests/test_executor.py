@@ -1062,3 +1062,42 @@ async def test_a_covalent_plugin_with_only_its_import_line_changed(tmp_path) -> 
     assert (result, status) == (42, COMPLETED)
     assert (stdout, stderr) == ("test_executor on gpu", "no warnings\n")
     assert (tmp_path / "dispatch" / "out.log").read_text() == "test_executor on gpu"
+
+
+async def test_a_failing_task_group_is_a_failure_and_no_cancellation() -> None:
+    # In Python 3.11 the group leaves the asyncio task that awaits it marked as cancelled.
+    async def fail() -> None:
+        raise ValueError("in the group")
+
+    class Grouped(AsyncBaseExecutor):
+        attempts = 0
+
+        async def run(self, function, args, kwargs, task_metadata):
+            self.attempts += 1
+            async with asyncio.TaskGroup() as group:
+                group.create_task(fail())
+
+    executor = Grouped(retries=1)
+    with pytest.raises(ExceptionGroup, match="unhandled errors in a TaskGroup"):
+        await executor.execute(abs, [-1], {}, "dispatch", "results")
+    assert executor.attempts == 2
+
+
+async def test_setup_run_and_teardown_share_their_context() -> None:
+    where: ContextVar[str] = ContextVar("where", default="nowhere")
+    found = []
+
+    class Contextual(AsyncBaseExecutor):
+        async def setup(self, task_metadata):
+            where.set("set by setup")
+
+        async def run(self, function, args, kwargs, task_metadata):
+            found.append(where.get())
+
+        async def teardown(self, task_metadata):
+            found.append(where.get())
+
+    await Contextual().execute(abs, [-1], {}, "dispatch", "results")
+
+    assert found == ["set by setup", "set by setup"]
+    assert where.get() == "nowhere"

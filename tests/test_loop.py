@@ -47,7 +47,7 @@ def test_a_blocked_loop_is_a_hang_that_names_the_line(loop: WatchedLoop) -> None
     async def story() -> None:
         released.wait()  # blocks the loop
 
-    with pytest.raises(Hang, match=r"blocked at .*threading.py|# blocks the loop"):
+    with pytest.raises(Hang, match="# blocks the loop"):
         loop.drive(story, limit=0.5)
     released.set()
 

@@ -134,6 +134,18 @@ def test_an_executor_that_cannot_be_built_is_one_failure(suite: pytest.Pytester)
     result.stdout.fnmatch_lines(["*blocked: no executor could be built*"])
 
 
+@pytest.mark.parametrize("workers", [[], ["-n", "2"]])
+def test_messages_may_quote_anything(suite: pytest.Pytester, workers: list[str]) -> None:
+    odd = executor(suite, LIF_03="quote", CON_06="quote")
+
+    result = run(suite, odd, *workers, "--junit-xml=report.xml", plugins=["xdist"])
+
+    assert result.ret == 1
+    assert "2 failed (1 MUST, 1 SHOULD)" in verdict(result, "Odd")
+    result.stdout.fnmatch_lines([r"    LIF-03  MUST    it said \x00 \x1b[[]31m \udc80"])
+    ElementTree.parse(suite.path / "report.xml")
+
+
 def test_one_reason_for_many_rules_is_told_once(suite: pytest.Pytester) -> None:
     odd = executor(
         suite, **dict.fromkeys(("CON_01", "CON_06", "LIF_03", "RET_01"), "could not run")

@@ -16,11 +16,17 @@ _PLAIN_METHODS = {"CAN-01", "STR-09", "STR-10"}
 NOT_APPLICABLE = {
     "right.makes:BracketPerAttempt": _IN_PROCESS,
     "right.makes:DataclassExecutor": _IN_PROCESS,
+    "right.makes:EnumeratedStatus": _IN_PROCESS,
+    "right.makes:GroupedExecutor": _IN_PROCESS,
     "right.makes:OwnExecute": _IN_PROCESS | {"STR-11"},
+    "right.makes:PartialRun": _IN_PROCESS,
     "right.makes:PropertiesExecutor": _IN_PROCESS,
+    "right.makes:Registered": _IN_PROCESS,
     "right.makes:SlotsExecutor": _IN_PROCESS,
     "right.makes:SlowSetup": _IN_PROCESS,
     "right.makes:SynchronousExecutor": _IN_PROCESS | _PLAIN_METHODS,
+    "right.makes:Temperamental": _IN_PROCESS,
+    "right.makes:Validating": _IN_PROCESS,
     "right.makes:make_proxy": _IN_PROCESS,
     "pytest_asyncexec.reference_executor:ThreadExecutor": _IN_PROCESS,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -44,7 +45,7 @@ class Derived(Foreign):
         pass
 
     async def run(self, function, args, kwargs, task_metadata):
-        return function(*args, **kwargs)
+        return await asyncio.to_thread(function, *args, **kwargs)
 
     async def teardown(self, task_metadata):
         pass
@@ -113,7 +114,34 @@ def test_what_cannot_be_built_blocks_every_rule(subject_of) -> None:
 
 
 def test_a_factory_that_returns_something_else_cannot_be_judged(subject_of) -> None:
-    assert "has no method `run`" in subject_of(dict).preflight().summary
+    async def later():
+        return ThreadExecutor()
+
+    def a_class():
+        return ThreadExecutor
+
+    def awaits_nothing():
+        return later()
+
+    for build, says in (
+        (dict, "has no method `run`"),
+        (a_class, "it is a class"),
+        (awaits_nothing, "it is a coroutine"),
+    ):
+        assert says in subject_of(build).preflight().summary
+
+
+@pytest.mark.parametrize("ending", [SystemExit, pytest.skip.Exception, pytest.exit.Exception])
+def test_however_a_constructor_ends_it_could_not_be_built(subject_of, ending) -> None:
+    class Ends(ThreadExecutor):
+        def __init__(self):
+            raise ending("no licence")
+
+    facts = subject_of(Ends).preflight()
+
+    assert facts.summary.endswith(": no licence")
+    assert f"at {__file__}:" in facts.build_error
+    assert 'raise ending("no licence")' in facts.build_error
 
 
 @pytest.mark.parametrize(

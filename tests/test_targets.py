@@ -69,6 +69,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write(tmp_path, "plug", MODULE)
     write(tmp_path, "package/__init__", "from .deep import Executor as Again")
     write(tmp_path, "package/deep", MODULE)
+    write(tmp_path, "package/bare", MODULE)
     yield tmp_path
     for name in set(sys.modules) - before:
         if name.partition(".")[0] in {path.stem for path in tmp_path.iterdir()}:
@@ -121,6 +122,7 @@ def test_a_target_builds_executors(folder: Path, spec: str, name: str, is_class:
         ("plug.Outer.Iner", ["class 'Outer' has no 'Iner'", "Did you mean Inner?"]),
         ("plug:instance", ["an object of type Executor, neither a class", "write a function"]),
         ("package:deep", ["is a module, neither a class"]),
+        ("package.bare", ["is a module and does not say what to take", "pkg.mod:Class"]),
         ("plug:Nothing", ["has no method `run`", "name a function that returns one"]),
         ("plug:Abstract", ["abstract class", "does not define run, stop"]),
         (

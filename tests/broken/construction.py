@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import os
 import socket
@@ -127,7 +128,7 @@ class ForgetsItsBase:
         self.time_limit = -1
 
     async def run(self, function, args, kwargs, task_metadata):
-        return function(*args, **kwargs)
+        return await asyncio.to_thread(function, *args, **kwargs)
 
 
 @breaks("CON-03", "poll_freq=0 was given, and the attribute is 15")

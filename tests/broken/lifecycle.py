@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from pytest_asyncexec.reference_executor import ThreadExecutor
 
 from broken import breaks
-from pytest_asyncexec import TaskOutcome
+from pytest_asyncexec import TaskOutcome, TaskRuntimeError
 
 logger = logging.getLogger(__name__)
+
+
+def timed(method):
+    """A plain function around a coroutine function."""
+
+    @functools.wraps(method)
+    def wrapper(*args, **kwargs):
+        logger.debug("begins at %s", time.monotonic())
+        return method(*args, **kwargs)
+
+    return wrapper
 
 
 class Template(ThreadExecutor):
@@ -103,6 +116,22 @@ class TearsDownInTheBackground(Template):
             await asyncio.sleep(0)
 
 
+@breaks("LIF-01", "with a task that succeeds: run began before setup had returned")
+class StartsBehindAPlainWrapper(Template):
+    """Has its setup timed by a decorator, and does not wait for it before the end."""
+
+    @timed
+    async def setup(self, task_metadata):
+        await asyncio.sleep(0)
+
+    async def bracket(self, function, args, kwargs, metadata):
+        self._setting_up = asyncio.ensure_future(self.setup(dict(metadata)))
+        try:
+            return await self.run(function, args, kwargs, dict(metadata))
+        finally:
+            await self.teardown(dict(metadata))
+
+
 @breaks("LIF-03", "run raised ValueError, and teardown was not called")
 class HasNoFinally(Template):
     """Tears down on the way that its author had in mind."""
@@ -112,6 +141,24 @@ class HasNoFinally(Template):
         result = await self.run(function, args, kwargs, dict(metadata))
         await self.teardown(dict(metadata))
         return result
+
+
+@breaks("LIF-03", "run raised TaskRuntimeError, and teardown was not called")
+class TearsDownUnlessItIsAStatus(ThreadExecutor):
+    """Answers a failed task on a way of its own, which leads past teardown."""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        metadata = {"dispatch_id": dispatch_id, "node_id": node_id, "results_dir": results_dir}
+        await self.setup(dict(metadata))
+        try:
+            result = await self.run(function, args, kwargs, dict(metadata))
+        except TaskRuntimeError as error:
+            return TaskOutcome(None, "", str(error), "FAILED")
+        except BaseException:
+            await self.teardown(dict(metadata))
+            raise
+        await self.teardown(dict(metadata))
+        return TaskOutcome(result, "", "", "COMPLETED")
 
 
 @breaks("LIF-03", "run raised _Unforeseen, and teardown was not called")

@@ -39,3 +39,21 @@ class ShowsTheFirstError(ThreadExecutor):
             except ValueError as error:
                 first = first or error
         raise first
+
+
+@breaks("RET-03", "execute raised ValueError: failure of attempt 1")
+class ShowsTheFirstErrorWhileHandlingTheLast(ThreadExecutor):
+    """Raises the first error where it gives up, so that the last one is merely its context."""
+
+    enforces = frozenset({"retries"})
+
+    async def run(self, function, args, kwargs, task_metadata):
+        first = None
+        for left in reversed(range(self.retries + 1)):
+            try:
+                return await super().run(function, args, kwargs, task_metadata)
+            except ValueError as error:
+                first = first or error
+                if not left:
+                    raise first  # noqa: B904
+        return None

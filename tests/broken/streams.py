@@ -97,6 +97,17 @@ class Overwrites(Writer):
         await asyncio.to_thread(Path(target).write_text, text, "utf-8")
 
 
+@breaks("STR-05", "it returned; the file holds b'out 1")
+class EmptiesItsLog(Writer):
+    """Takes a task that printed nothing for one whose log begins anew."""
+
+    async def append(self, text, target):
+        if text:
+            await super().append(text, target)
+        else:
+            await asyncio.to_thread(Path(target).write_bytes, b"")
+
+
 @breaks("STR-06", "filepaths ['', 'b.txt', '']: it raised ValueError")
 class DropsEmptyPathsFirst(Writer):
     """Leaves out the empty paths before it pairs them with their streams."""
@@ -386,7 +397,7 @@ class WritesLater(Writer):
         self._writing = asyncio.ensure_future(super().append(text, target))
 
 
-@breaks("STR-17", "it returned; there is the file dispatch/b.txt")
+@breaks("STR-17", "it returned; there is the file dispatch/b/out.txt")
 class SwallowsItsErrors(Writer):
     """Logs are not worth an error."""
 
@@ -395,6 +406,15 @@ class SwallowsItsErrors(Writer):
             await super().append(text, target)
 
 
-@breaks("STR-17", "where 'a.txt' is a folder: it raised")
+@breaks("STR-17", "where 'a' is a file: it returned")
+class LivesWithoutAFolder(ThreadExecutor):
+    """Thinks of a folder that is there already, and forgets what else may stand in its place."""
+
+    async def write_streams_to_file(self, stream_strings, filepaths, dispatch_id, results_dir):
+        with contextlib.suppress(FileExistsError, NotADirectoryError):
+            await super().write_streams_to_file(stream_strings, filepaths, dispatch_id, results_dir)
+
+
+@breaks("STR-17", "where 'a/out.txt' is a folder: it raised")
 class StopsAtTheFirstError(Writer):
     """Lets the first error end it all."""

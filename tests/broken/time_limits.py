@@ -7,7 +7,7 @@ import asyncio
 from pytest_asyncexec.reference_executor import LocalExecutor
 
 from broken import breaks
-from pytest_asyncexec import TaskRuntimeError
+from pytest_asyncexec import AsyncBaseExecutor, TaskRuntimeError
 
 
 @breaks("TIM-02", "nothing stopped it; let go on, execute returned status COMPLETED")
@@ -36,3 +36,14 @@ class RefusesLongLimits(LocalExecutor):
     async def setup(self, task_metadata):
         if self.time_limit > 1800:
             raise TaskRuntimeError("time limit over the queue's maximum")
+
+
+@breaks("TIM-02", "no limit can be noticed then")
+@breaks("CAN-01", "nobody can cancel anything then")
+class CallsTheTaskItself(AsyncBaseExecutor):
+    """The shortest `run` there is; nothing else happens in this process while a task runs."""
+
+    cannot = frozenset({"streams"})
+
+    async def run(self, function, args, kwargs, task_metadata):
+        return function(*args, **kwargs)

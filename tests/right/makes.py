@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import enum
+import functools
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import cloudpickle
 from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
@@ -71,6 +74,108 @@ class DataclassExecutor(AsyncBaseExecutor):
         return await asyncio.to_thread(function, *args, **kwargs)
 
 
+class StatusOfItsOwn(str, enum.Enum):  # noqa: UP042  # whose str() is not its value
+    """What the statuses of a task are called, as an enumeration of strings of old."""
+
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+class EnumeratedStatus(ThreadExecutor):
+    """Returns a plain tuple, whose status is the member of an enumeration."""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        *outcome, status = await super().execute(
+            function, args, kwargs, dispatch_id, results_dir, node_id
+        )
+        return (*outcome, StatusOfItsOwn(status.value))
+
+
+class Temperamental(ThreadExecutor):
+    """Cannot be compared, hashed, shown or taken for true or false."""
+
+    __hash__ = None
+
+    def __eq__(self, other):
+        raise RuntimeError("is not compared")
+
+    def __bool__(self):
+        raise RuntimeError("is no condition")
+
+    def __len__(self):
+        return 0
+
+    def __repr__(self):
+        raise RuntimeError("is not shown")
+
+
+class _Bound:
+    """A method that is a partial wherever it is looked up on an instance."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __get__(self, instance, owner=None):
+        return self if instance is None else functools.partial(self.function, instance)
+
+
+class PartialRun(ThreadExecutor):
+    """Its methods are made by decorators: a partial, and a plain function around another."""
+
+    @_Bound
+    async def run(self, function, args, kwargs, task_metadata):
+        return await ThreadExecutor.run(self, function, args, kwargs, task_metadata)
+
+    setup = functools.partialmethod(ThreadExecutor.setup)
+
+    @functools.wraps(ThreadExecutor.teardown)
+    def teardown(self, task_metadata):
+        return super().teardown(task_metadata)
+
+
+class Registry(type(AsyncBaseExecutor)):
+    """Knows every class by its name, and lets none be there twice."""
+
+    classes: ClassVar = {}
+
+    def __new__(cls, name, bases, namespace):
+        if name in cls.classes:
+            raise TypeError(f"{name} is registered already")
+        made = cls.classes[name] = super().__new__(cls, name, bases, namespace)
+        return made
+
+
+class Registered(ThreadExecutor, metaclass=Registry):
+    """Runs as the class that was registered, and as no subclass of it."""
+
+    async def setup(self, task_metadata):
+        if type(self) is not Registry.classes["Registered"]:
+            raise RuntimeError(f"{type(self)} is not the registered class")
+
+
+class Validating(ThreadExecutor):
+    """Has these fields and no other, whoever sets them."""
+
+    fields: ClassVar = {
+        **dict.fromkeys(("log_stdout", "log_stderr", "cache_dir"), str),
+        "time_limit": (int, float),
+        "retries": int,
+        "nodes": list,
+    }
+
+    def __init__(self, *, nodes=(), **kwargs):
+        super().__init__(**kwargs)
+        self.nodes = list(nodes)
+
+    def __setattr__(self, name, value):
+        if name not in self.fields:
+            raise AttributeError(f"there is no field {name!r}")
+        if isinstance(value, bool) or not isinstance(value, self.fields[name]):
+            raise TypeError(f"{name} must not be {value!r}")
+        super().__setattr__(name, copy.deepcopy(value))
+
+
 class FilesExecutor(LocalExecutor):
     """Hands its results over through files, behind a task that reads and writes them."""
 
@@ -87,6 +192,15 @@ def _call_into_file(function, args, kwargs, folder):
     result = cloudpickle.dumps(function(*args, **kwargs))
     with open(f"{folder}/result", "wb") as file:
         file.write(result)
+
+
+class GroupedExecutor(ThreadExecutor):
+    """Runs its task in a group, as it would a heartbeat beside it; a failure is a group then."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(super().run(function, args, kwargs, task_metadata))
+        return task.result()
 
 
 class OwnExecute:

@@ -1,0 +1,164 @@
+"""Before anything is judged: build one executor, run one trivial task, and look at what happens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import io
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..executor import AsyncBaseExecutor
+from .beacon import Attempt, Beacon
+from .loop import Hang
+from .probes import look_around
+from .wording import printable, short
+
+if TYPE_CHECKING:
+    from .host import Seen
+    from .subject import Subject
+
+#: Seconds that the event loop has for an answer that takes it no time: whoever keeps it from
+#: answering until this rescue comes would have kept it for ever.
+_RESCUE = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """What one built executor and one trivial task showed."""
+
+    build_error: str = ""
+    run_error: str = ""
+    place: str = ""
+    shared_files: bool = False
+    reaches_beacon: bool = False
+    captures_streams: bool = False
+    cancels: bool = False
+    cannot: frozenset[str] = frozenset()
+    #: Where the executor kept the event loop from running for as long as its task ran.
+    blocks_loop_at: str = ""
+
+    @property
+    def summary(self) -> str:
+        """One line for people: what this executor can do."""
+        if self.build_error:
+            return f"could not be built: {_first_line(printable(self.build_error))}"
+        if self.run_error:
+            return f"builds, but runs no task: {_first_line(printable(self.run_error))}"
+        facts = [
+            f"tasks run in {self.place}",
+            "shared files" if self.shared_files else "no shared files",
+            "streams captured" if self.captures_streams else "streams not captured",
+            "cancel of its own" if self.cancels else "no cancel of its own",
+        ]
+        if self.blocks_loop_at:
+            facts.append("a running task blocks the host's event loop")
+        if self.cannot:
+            facts.append(f"declares that it cannot: {', '.join(sorted(self.cannot))}")
+        return ", ".join(facts)
+
+
+def first_look(executor: Any, subject: Subject) -> Preflight:
+    """Run one trivial task on `executor` and say what it showed; never raises."""
+    wrong = _no_executor(executor)
+    if wrong:
+        return Preflight(
+            build_error=f"{subject.target.spec} gave {short(executor)}, which is no executor: "
+            f"{wrong}"
+        )
+    declared = getattr(executor, "cannot", ())
+    cannot = frozenset({declared} if isinstance(declared, str) else declared)
+    cancels = _overrides_cancel(type(executor))
+    folder, marker = subject.new_folder(), secrets.token_hex(8)
+    (folder / "from-suite").write_text(marker, encoding="utf-8")
+    rescue = _Rescue(subject)
+
+    async def story() -> Seen:
+        executing = asyncio.ensure_future(
+            subject.execute(executor, look_around, (str(folder), marker, beacon.address))
+        )
+        # The event loop itself lets the task go on: who blocks it has to wait for the rescue.
+        if await beacon.reported(1, executing):
+            rescue.not_needed(beacon.attempts[0])
+        return await executing
+
+    # An executor that runs tasks in this process lets the probe's marker through.
+    with Beacon(rescue) as beacon, _unseen():
+        try:
+            seen = subject.drive(story)
+        except Hang as hang:
+            return Preflight(run_error=f"a trivial task never ended: {hang}", cannot=cannot)
+    if not seen.completed or not isinstance(seen.result, dict):
+        return Preflight(run_error=_why_not(seen), cancels=cancels, cannot=cannot)
+    found = seen.result
+    return Preflight(
+        place=_place(found["host"], found["pid"]),
+        shared_files=found["shares_files"] and (folder / "from-task").is_file(),
+        reaches_beacon=found["reaches_beacon"],
+        captures_streams=f"{marker} out" in seen.stdout and f"{marker} err" in seen.stderr,
+        cancels=cancels,
+        cannot=cannot,
+        blocks_loop_at=rescue.blocked_at,
+    )
+
+
+def _no_executor(found: Any) -> str:
+    """Why `found` is not what a target has to build, or an empty string."""
+    if isinstance(found, type):
+        return "it is a class; the factory has to return an instance of it"
+    if inspect.iscoroutine(found):
+        found.close()  # nobody is going to await it, of which Python would warn
+        return "it is a coroutine; the factory has to build the executor before it returns"
+    return "" if callable(getattr(found, "run", None)) else "it has no method `run`"
+
+
+class _Rescue:
+    """Lets the trivial task go on in the event loop's place, and says where that was blocked."""
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self._told = threading.Event()
+        self.blocked_at = ""
+
+    def not_needed(self, attempt: Attempt) -> None:
+        self._told.set()
+        attempt.tell(do="go on")
+
+    def __call__(self, attempt: Attempt, number: int) -> None:
+        if not self._told.wait(_RESCUE):
+            self.blocked_at = self._subject.where()
+            attempt.tell(do="go on")
+
+
+def _place(host: str, pid: int) -> str:
+    if host != socket.gethostname():
+        return "another machine"
+    return "this process" if pid == os.getpid() else "another process of this machine"
+
+
+@contextlib.contextmanager
+def _unseen() -> Iterator[None]:
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        yield
+
+
+def _overrides_cancel(cls: type) -> bool:
+    definer = next((base for base in cls.__mro__ if "cancel" in vars(base)), None)
+    if definer is None or definer is AsyncBaseExecutor:
+        return False
+    return definer.__module__ != "covalent.executor.base"
+
+
+def _why_not(seen: Seen) -> str:
+    said = seen.stderr.strip().splitlines()
+    return f"{seen}" + (f" (last line of stderr: {said[-1]})" if said and not seen.error else "")
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[0] if text.strip() else text
