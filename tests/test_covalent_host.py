@@ -119,7 +119,13 @@ async def test_questions_of_a_synchronous_executor_are_answered() -> None:
 
 
 async def test_tasks_at_once_on_one_instance_are_served() -> None:
-    executor, host = Asynchronous(), CovalentHost()
+    # All ask the same: answers in this protocol do not say which question they belong to.
+    class Curious(Asynchronous):
+        async def run(self, function, args, kwargs, task_metadata):
+            assert await self.ask(Signals.GET, "cancel_requested") is False
+            return function(*args, **kwargs)
+
+    executor, host = Curious(), CovalentHost()
 
     outcomes = await asyncio.gather(*(host.execute(executor, abs, [-n]) for n in range(8)))
 
