@@ -13,7 +13,7 @@ import traceback
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from ..context import DispatchInfo, get_active_dispatch
 from ..executor import run_task
@@ -61,24 +61,6 @@ class Seen:
             if text
         )
         return f"execute returned status {self.status}, result {short(self.result)}{streams}"
-
-
-class Host(Protocol):
-    """One way to hand a task to an executor."""
-
-    async def execute(
-        self,
-        executor: Any,
-        function: Callable[..., Any],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-        *,
-        dispatch_id: str = "dispatch",
-        node_id: int = 0,
-        results_dir: str = ".",
-    ) -> Seen:
-        """Run one task and wait for its end; only the host's own cancellation is raised."""
-        ...
 
 
 class NativeHost:

@@ -12,10 +12,11 @@ import traceback
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from ..executor import AsyncBaseExecutor
 from ..targets import Target
+from ..verdict import Outcome
 from .check import CouldNotRun, NotApplicable, RuleViolation
 from .effects import Effects, effects, of_library
 from .history import History, Replacement, recorded
@@ -26,8 +27,6 @@ from .probes import ByValue
 from .rules import Rule
 
 T = TypeVar("T")
-
-Outcome = Literal["passed", "failed", "waived", "not_applicable", "could_not_run", "not_run"]
 
 
 @dataclass(frozen=True, slots=True)
