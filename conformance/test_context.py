@@ -70,8 +70,10 @@ def _tracks_dispatches(subject: Subject, executor: Any) -> None:
 
 
 def _cause(seen: str, usual: str) -> str:
-    """The usual cause of a wrong dispatch; an error says itself what went wrong."""
-    return "" if seen.startswith(_RAISED) else usual
+    """The usual cause of a wrong dispatch, or that of an error."""
+    if seen.startswith(_RAISED):
+        return "hosts hand over one argument, a DispatchInfo, and expect a context manager"
+    return usual
 
 
 def _reproduce(executor: Any, *lines: str) -> str:
@@ -86,6 +88,8 @@ def test_CTX_01_must_yield_the_dispatch_and_make_it_active(subject: Subject) -> 
         subject.fail(
             seen=f"{type(executor).__name__} has no method get_dispatch_context",
             required="get_dispatch_context(dispatch_info) returns a context manager",
+            cause="the class derives from no base class of executors, and does without the method",
+            reproduce="print(executor.get_dispatch_context)",
         )
 
     def story(world: DispatchWorld) -> Iterator[str]:

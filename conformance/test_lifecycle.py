@@ -459,11 +459,12 @@ def test_LIF_08_must_run_another_task_on_the_same_instance(subject: Subject) -> 
     executor = subject.build()
 
     for before in ("success", "failure"):
-        if before == "success":
-            first = subject.run(executor, echo, "first")
-        else:
-            first = subject.run(executor, _fail_as_told, _RUN_ERROR)
-        second = subject.run(executor, echo, f"after {before}")
+        with subject.recording(executor) as history:
+            if before == "success":
+                first = subject.run(executor, echo, "first")
+            else:
+                first = subject.run(executor, _fail_as_told, _RUN_ERROR)
+            second = subject.run(executor, echo, f"after {before}")
 
         if not second.completed or second.result != f"after {before}":
             subject.fail(
@@ -472,6 +473,7 @@ def test_LIF_08_must_run_another_task_on_the_same_instance(subject: Subject) -> 
                 required=f"status COMPLETED with the result 'after {before}'",
                 cause="something that belongs to one task is kept on `self`, or something that "
                 "every task needs is closed with the first",
+                history=history,
                 reproduce="""
                     import asyncio
                     from pytest_asyncexec.conformance.host import host_for
@@ -499,7 +501,8 @@ def test_LIF_09_must_execute_on_a_fresh_executor(subject: Subject) -> None:
     # More than one, so that nothing which the first of them made is there for it alone.
     for number in range(1, 3):
         executor = subject.build()
-        seen = subject.run(executor, echo, f"task of executor {number}")
+        with subject.recording(executor) as history:
+            seen = subject.run(executor, echo, f"task of executor {number}")
 
         if not seen.completed or seen.result != f"task of executor {number}":
             subject.fail(
@@ -507,6 +510,7 @@ def test_LIF_09_must_execute_on_a_fresh_executor(subject: Subject) -> None:
                 required=f"status COMPLETED with the result 'task of executor {number}'",
                 cause="what a task needs is made neither by the constructor nor by setup, or it "
                 "is kept on the class and gone with another instance's task",
+                history=history,
                 reproduce="""
                     import asyncio
                     from pytest_asyncexec.conformance.host import host_for

@@ -26,7 +26,13 @@ def test_a_wrong_executor_fails_its_rule_with_its_message(wrong: Wrong) -> None:
     assert finding.outcome == "failed", finding.message
     assert finding.message.startswith(str(RULES[wrong.rule]))
     assert wrong.says in finding.message
-    assert "required:" in finding.message
+    # What a reader needs who has no debugger.
+    parts = ["  seen: ", "  required: ", "  likely cause: ", "  to see it without pytest:"]
+    # Where the loop was blocked before anything could be recorded, the line is the evidence.
+    blocked = "the event loop is blocked at" in finding.message
+    if wrong.rule[:3] in {"LIF", "TIM", "RET", "CAN", "CNC"} and not blocked:
+        parts.append("  history:")
+    assert not [part for part in parts if part not in finding.message], finding.message
 
 
 def test_every_rule_with_a_check_has_a_wrong_executor() -> None:
