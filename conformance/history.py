@@ -79,19 +79,27 @@ Replacement = Callable[..., Any]
 
 
 def afterwards(action: Callable[[], object]) -> Replacement:
-    """A replacement that calls the method itself, to its end, and then `action`.
+    """A replacement that calls the method itself, to its end or error, and then `action`.
 
     It serves coroutine methods and synchronous ones. `action` may raise and may block.
     """
 
     def replacement(original: Callable[..., Any], _executor: Any, *args: Any, **kwargs: Any) -> Any:
-        value = original(*args, **kwargs)
+        try:
+            value = original(*args, **kwargs)
+        except Exception:
+            action()
+            raise
         if not inspect.isawaitable(value):
             action()
             return value
 
         async def awaited() -> Any:
-            result = await value
+            try:
+                result = await value
+            except Exception:
+                await asyncio.to_thread(action)
+                raise
             await asyncio.to_thread(action)
             return result
 

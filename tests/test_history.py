@@ -6,7 +6,7 @@ import asyncio
 
 import cloudpickle
 import pytest
-from pytest_asyncexec.conformance.history import recorded
+from pytest_asyncexec.conformance.history import recorded, then_raise
 
 from pytest_asyncexec import AsyncBaseExecutor
 
@@ -93,3 +93,17 @@ def test_an_empty_history_says_so() -> None:
         pass
 
     assert str(history) == "(neither setup, run nor teardown was called)"
+
+
+async def test_a_planted_error_comes_after_the_methods_own() -> None:
+    class Fails(Executor):
+        async def teardown(self, task_metadata):
+            raise KeyError("its own")
+
+    with (
+        recorded(Fails, teardown=then_raise(ValueError("planted"))),
+        pytest.raises(ValueError, match="planted") as raised,
+    ):
+        await Fails().teardown({})
+
+    assert isinstance(raised.value.__context__, KeyError)
