@@ -48,7 +48,7 @@ def test_a_blocked_loop_is_a_hang_that_names_the_line(loop: WatchedLoop) -> None
         released.wait()  # blocks the loop
 
     with pytest.raises(Hang, match="# blocks the loop"):
-        loop.drive(story, limit=0.5)
+        loop.drive(story, limit=2)
     released.set()
 
 
@@ -57,7 +57,7 @@ def test_an_endless_wait_is_a_hang_that_names_the_line(loop: WatchedLoop) -> Non
         await asyncio.Event().wait()  # never set
 
     with pytest.raises(Hang, match="never set"):
-        loop.drive(story, limit=0.5)
+        loop.drive(story, limit=2)
 
 
 def test_closing_ends_what_is_still_running(loop: WatchedLoop) -> None:
