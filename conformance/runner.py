@@ -7,12 +7,13 @@ import importlib
 from collections.abc import Collection
 
 from ..targets import Target
+from ..verdict import RuleOutcome
 from . import CHECK_MODULES
 from .check import checks_of
-from .subject import Finding, Subject
+from .subject import Subject
 
 
-def judge_target(target: Target, only: Collection[str] | None = None) -> dict[str, Finding]:
+def judge_target(target: Target, only: Collection[str] | None = None) -> dict[str, RuleOutcome]:
     """Run the suite's checks on `target` and return what was found, by rule id.
 
     Args:

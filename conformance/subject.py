@@ -10,13 +10,12 @@ import shutil
 import tempfile
 import traceback
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from ..executor import AsyncBaseExecutor
 from ..targets import Target
-from ..verdict import Outcome
+from ..verdict import Outcome, RuleOutcome
 from .check import CouldNotRun, NotApplicable, RuleViolation
 from .effects import Effects, effects, of_library
 from .history import History, Replacement, recorded
@@ -29,16 +28,6 @@ from .rules import Rule
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """How the check of one rule ended."""
-
-    rule_id: str
-    outcome: Outcome
-    message: str = ""
-    inherited: bool = False
-
-
 class Subject:
     """One target under judgement.
 
@@ -48,7 +37,7 @@ class Subject:
 
     def __init__(self, target: Target) -> None:
         self.target = target
-        self.findings: dict[str, Finding] = {}
+        self.findings: dict[str, RuleOutcome] = {}
         self.rule: Rule | None = None
         self.folder = Path(tempfile.mkdtemp(prefix="asyncexec-"))
         self._loop: WatchedLoop | None = None
@@ -258,7 +247,7 @@ class Subject:
             raise
         finally:
             self.rule = None
-            self.findings[rule.id] = Finding(rule.id, outcome, message, inherited)
+            self.findings[rule.id] = RuleOutcome(rule.id, outcome, message, inherited)
 
     def _attempt(self, rule: Rule, function: Callable[[Subject], None]) -> None:
         try:
@@ -333,6 +322,34 @@ class Subject:
             lines = f"{self._preamble()}\n{inspect.cleandoc(reproduce)}"
             parts.append(f"  to see it without pytest:\n      {_indented(lines, 6)}")
         raise RuleViolation("\n".join(parts))
+
+    def need_beacon(self) -> None:
+        """End the check where tasks cannot connect to the suite, and nothing can take the place.
+
+        Raises:
+            CouldNotRun: attempts can neither be counted nor held.
+        """
+        if not self.preflight().reaches_beacon:
+            raise CouldNotRun("tasks cannot connect to the suite: it cannot count or hold them")
+
+    def need_free_loop(self, *, lost: str, reproduce: str) -> None:
+        """End the check where a running task keeps the event loop from doing what is judged.
+
+        Args:
+            lost: what cannot happen while the loop is blocked, in words.
+            reproduce: as for `fail`.
+
+        Raises:
+            RuleViolation: preflight has found the loop blocked, and where.
+        """
+        blocked_at = self.preflight().blocks_loop_at
+        if blocked_at:
+            self.fail(
+                seen=f"while a task runs, {blocked_at}; {lost} then",
+                required="the event loop goes on while a task runs",
+                cause="`run` calls the task itself, or waits for it without `await`",
+                reproduce=reproduce,
+            )
 
     def not_applicable(self, reason: str) -> NoReturn:
         """End the check: the executor honestly lacks what the rule speaks of."""

@@ -35,16 +35,8 @@ def test_CAN_01_must_end_a_cancelled_execute_in_cancelled_error(subject: Subject
     executor = subject.build()
     if not inspect.iscoroutinefunction(getattr(executor, "execute", None)):
         subject.not_applicable("execute is synchronous: nothing awaits it that could be cancelled")
-    if not subject.preflight().reaches_beacon:
-        subject.could_not_run("tasks cannot connect to the suite, so none can be held")
-    blocked_at = subject.preflight().blocks_loop_at
-    if blocked_at:
-        subject.fail(
-            seen=f"while a task runs, {blocked_at}; nobody can cancel anything then",
-            required="the event loop goes on while a task runs, so that its host can cancel it",
-            cause="`run` calls the task itself, or waits for it without `await`",
-            reproduce=_REPRODUCE,
-        )
+    subject.need_beacon()
+    subject.need_free_loop(lost="nobody can cancel anything", reproduce=_REPRODUCE)
 
     async def story() -> str:
         # The task is running and will not end by itself ...

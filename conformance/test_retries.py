@@ -36,8 +36,7 @@ def _attempts(
     subject: Subject, retries: int, answer: Callable[[Attempt, int], None]
 ) -> tuple[Seen, int, History]:
     """Run one task with `retries`; what was seen, how many attempts reported, the history."""
-    if not subject.preflight().reaches_beacon:
-        subject.could_not_run("tasks cannot connect to the suite, so attempts cannot be counted")
+    subject.need_beacon()
     executor = subject.build(retries=retries)
     with subject.recording(executor) as history, Beacon(answer) as beacon:
         seen = subject.run(executor, report_home, beacon.address)

@@ -48,16 +48,8 @@ async def _held_past(subject: Subject, limit: float) -> tuple[Seen | None, bool,
 
 @check("TIM-02")
 def test_TIM_02_must_report_a_task_over_its_limit_as_timed_out(subject: Subject) -> None:
-    if not subject.preflight().reaches_beacon:
-        subject.could_not_run("tasks cannot connect to the suite, so none can be held")
-    blocked_at = subject.preflight().blocks_loop_at
-    if blocked_at:
-        subject.fail(
-            seen=f"while a task runs, {blocked_at}; no limit can be noticed then",
-            required="the event loop goes on while a task runs, and ends it when its limit is over",
-            cause="`run` calls the task itself, or waits for it without `await`",
-            reproduce=_REPRODUCE,
-        )
+    subject.need_beacon()
+    subject.need_free_loop(lost="no limit can be noticed", reproduce=_REPRODUCE)
     limit = _FIRST_LIMIT
     while True:
         seen, started, let_go, history = subject.drive(
@@ -100,8 +92,7 @@ def test_TIM_04_must_leave_a_task_within_its_limit_alone(subject: Subject) -> No
         attempt.tell(do="print", text="printed within the limit")
         attempt.tell(do="return", value="result within the limit")
 
-    if not subject.preflight().reaches_beacon:
-        subject.could_not_run("tasks cannot connect to the suite to be told what to do")
+    subject.need_beacon()
     # An hour: whoever is stopped by it was not stopped because it was over.
     executor = subject.build(time_limit=3600)
     with subject.recording(executor) as history, Beacon(answer) as beacon:

@@ -14,7 +14,6 @@ import pytest
 
 from .collection import is_check, target_of
 from .conformance.rules import RULES
-from .conformance.subject import Finding
 from .conformance.wording import printable
 from .selection import SUITE
 from .verdict import OUTCOMES, Outcome, RuleOutcome, Verdict, judge, worst
@@ -178,7 +177,7 @@ def _why_not(report: pytest.TestReport) -> str:
     return f"{report.outcome} in {report.when}: {first}" if report.when in _PHASES else first
 
 
-def _colour(report: pytest.TestReport, finding: Finding) -> None:
+def _colour(report: pytest.TestReport, finding: RuleOutcome) -> None:
     """Make pytest's report of a check say what was found."""
     if finding.outcome != "failed" and finding.outcome not in _NAMES:
         return

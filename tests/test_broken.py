@@ -8,6 +8,7 @@ from pytest_asyncexec.conformance.runner import judge_target
 
 from broken import Wrong, all_wrong
 from pytest_asyncexec.targets import Target
+from pytest_asyncexec.verdict import judge
 
 WRONG = all_wrong()
 
@@ -26,6 +27,9 @@ def test_a_wrong_executor_fails_its_rule_with_its_message(wrong: Wrong) -> None:
     assert finding.outcome == "failed", finding.message
     assert finding.message.startswith(str(RULES[wrong.rule]))
     assert wrong.says in finding.message
+    # A broken SHOULD is told, and condemns nobody.
+    must = RULES[wrong.rule].obligation == "MUST"
+    assert (judge([finding]).verdict == "nonconformant") is must
     # What a reader needs who has no debugger.
     parts = ["  seen: ", "  required: ", "  likely cause: ", "  to see it without pytest:"]
     # Where the loop was blocked before anything could be recorded, the line is the evidence.

@@ -10,10 +10,11 @@ import pytest
 from pytest_asyncexec.conformance.check import CouldNotRun, NotApplicable, RuleViolation
 from pytest_asyncexec.conformance.loop import Hang
 from pytest_asyncexec.conformance.rules import RULES
-from pytest_asyncexec.conformance.subject import Finding, Subject
+from pytest_asyncexec.conformance.subject import Subject
 from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
 
 from pytest_asyncexec.targets import Target
+from pytest_asyncexec.verdict import RuleOutcome
 
 STATIC, RUN = RULES["CON-02"], RULES["LIF-08"]
 
@@ -174,7 +175,7 @@ def test_a_violation_explains_itself(subject_of) -> None:
     assert "  seen:      this\n             and that\n" in message
     assert "  required:  something else" in message
     assert "ThreadExecutor()\n      print(executor)" in message
-    assert subject.findings["CON-02"] == Finding("CON-02", "failed", message)
+    assert subject.findings["CON-02"] == RuleOutcome("CON-02", "failed", message)
 
 
 def test_a_crash_of_the_check_is_no_verdict(subject_of) -> None:
