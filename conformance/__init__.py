@@ -14,4 +14,6 @@ CHECK_MODULES = (
     "test_retries",
     "test_cancellation",
     "test_concurrency",
+    "test_hygiene",
+    "test_security",
 )

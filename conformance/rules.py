@@ -9,6 +9,7 @@ from typing import Literal
 
 Obligation = Literal["MUST", "SHOULD"]
 Level = Literal["core", "resilient", "hardened"]
+Profile = Literal["quick", "default", "thorough"]
 
 CONTRACT_VERSION = "1.0"
 

@@ -10,17 +10,21 @@ from ..targets import Target
 from ..verdict import RuleOutcome
 from . import CHECK_MODULES
 from .check import checks_of
+from .rules import Profile
 from .subject import Subject
 
 
-def judge_target(target: Target, only: Collection[str] | None = None) -> dict[str, RuleOutcome]:
+def judge_target(
+    target: Target, only: Collection[str] | None = None, profile: Profile = "default"
+) -> dict[str, RuleOutcome]:
     """Run the suite's checks on `target` and return what was found, by rule id.
 
     Args:
         target: what `targets.load_target` returns.
         only: the ids of the rules to judge; all of them by default.
+        profile: how much each check tries.
     """
-    subject = Subject(target)
+    subject = Subject(target, profile)
     try:
         for name in CHECK_MODULES:
             module = importlib.import_module(f".{name}", __package__)

@@ -23,7 +23,7 @@ from .host import NativeHost, Seen, TemplateHost, host_for
 from .loop import WATCHDOG, Hang, WatchedLoop
 from .preflight import Preflight, first_look
 from .probes import ByValue
-from .rules import Rule
+from .rules import Profile, Rule
 
 T = TypeVar("T")
 
@@ -35,8 +35,9 @@ class Subject:
     `could_not_run`.
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, profile: Profile = "default") -> None:
         self.target = target
+        self.profile = profile
         self.findings: dict[str, RuleOutcome] = {}
         self.rule: Rule | None = None
         self.folder = Path(tempfile.mkdtemp(prefix="asyncexec-"))
@@ -46,6 +47,10 @@ class Subject:
         #: What building the first executor did: it may do more than any later one does.
         self.first_build = Effects()
         self._template_host = False
+
+    def pick(self, *, quick: T, default: T, thorough: T) -> T:
+        """How much of something this run's profile asks for."""
+        return {"quick": quick, "default": default, "thorough": thorough}[self.profile]
 
     # ---- building ------------------------------------------------------------------------
 

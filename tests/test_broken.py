@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from pytest_asyncexec.broken import Wrong, all_wrong
 from pytest_asyncexec.conformance.rules import RULES, UNCHECKED
 from pytest_asyncexec.conformance.runner import judge_target
 
-from broken import Wrong, all_wrong
 from pytest_asyncexec.targets import Target
 from pytest_asyncexec.verdict import judge
 

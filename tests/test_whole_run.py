@@ -44,7 +44,7 @@ def test_nothing_is_left_behind(conformant: tuple[Path, str]) -> None:
 
 
 def test_a_wrong_executor_is_nonconformant(tmp_path: Path) -> None:
-    run = _judge(tmp_path, "broken.retries:NeverRetries")
+    run = _judge(tmp_path, "pytest_asyncexec.broken.retries:NeverRetries")
 
     assert run.returncode == 1
     assert "NeverRetries: nonconformant" in run.stdout

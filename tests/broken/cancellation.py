@@ -6,8 +6,9 @@ import asyncio
 
 from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
 
-from broken import breaks
 from pytest_asyncexec import TaskOutcome, TaskStatus
+
+from . import breaks
 
 
 @breaks("CAN-01", "as if nobody had cancelled it")

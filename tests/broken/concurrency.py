@@ -7,8 +7,9 @@ import io
 
 from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
 
-from broken import breaks
 from pytest_asyncexec import TaskOutcome, TaskStatus
+
+from . import breaks
 
 
 @breaks("CNC-01", "it got what belongs to")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
 
-from broken import breaks
+from . import breaks
 
 # ---- CON-01 --------------------------------------------------------------------------------------
 

@@ -6,9 +6,10 @@ import contextlib
 
 from pytest_asyncexec.reference_executor import ThreadExecutor
 
-from broken import breaks
 from pytest_asyncexec import DispatchInfo
 from pytest_asyncexec.context import _active
+
+from . import breaks
 
 
 @breaks("CTX-01", "the context manager yielded None")

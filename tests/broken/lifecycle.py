@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from pytest_asyncexec.reference_executor import ThreadExecutor
 
-from broken import breaks
 from pytest_asyncexec import TaskOutcome, TaskRuntimeError
+
+from . import breaks
 
 logger = logging.getLogger(__name__)
 

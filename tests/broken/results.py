@@ -12,8 +12,9 @@ import traceback
 import cloudpickle
 from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
 
-from broken import breaks
 from pytest_asyncexec import TaskRuntimeError
+
+from . import breaks
 
 
 @breaks("RES-01", "execute raised TypeError: keys must be str, int, float, bool or None, not tuple")

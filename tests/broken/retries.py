@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_asyncexec.reference_executor import ThreadExecutor
 
-from broken import breaks
+from . import breaks
 
 
 @breaks("RET-01", "with retries=0 was attempted 2 times")

@@ -12,8 +12,9 @@ import aiofiles
 import aiofiles.os
 from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
 
-from broken import breaks
 from pytest_asyncexec import run_task
+
+from . import breaks
 
 
 class Writer(ThreadExecutor):

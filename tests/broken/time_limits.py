@@ -6,8 +6,9 @@ import asyncio
 
 from pytest_asyncexec.reference_executor import LocalExecutor
 
-from broken import breaks
 from pytest_asyncexec import AsyncBaseExecutor, TaskRuntimeError
+
+from . import breaks
 
 
 @breaks("TIM-02", "nothing stopped it; let go on, execute returned status COMPLETED")

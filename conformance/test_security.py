@@ -1,0 +1,3 @@
+"""SEC: what is let in with a dictionary, a dispatch id or a task's files."""
+
+from __future__ import annotations
