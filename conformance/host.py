@@ -93,9 +93,10 @@ class NativeHost:
             if _cancellations() > entry:
                 raise
             return Seen(error=error)
-        except (KeyboardInterrupt, GeneratorExit):
+        except GeneratorExit:
             raise
         except BaseException as error:
+            # KeyboardInterrupt, too: the user's own reaches the main thread only.
             return Seen(error=error)
         return _seen(answer)
 

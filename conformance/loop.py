@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import os
+import contextlib
+import ctypes
 import sys
-import sysconfig
 import threading
 import traceback
 from collections.abc import Callable, Coroutine
-from types import FrameType
 from typing import Any, TypeVar
+
+from .effects import of_library
 
 T = TypeVar("T")
 
@@ -33,12 +34,30 @@ class WatchedLoop:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        self._closing = False
+        #: What left the loop by the door that ends a host: KeyboardInterrupt or SystemExit.
+        self.escaped: list[BaseException] = []
+        self._over: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._thread = threading.Thread(target=self._serve, name="asyncexec-host", daemon=True)
         self._thread.start()
 
     def _serve(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
+        try:
+            asyncio.set_event_loop(self._loop)
+            while True:
+                try:
+                    self._loop.run_forever()
+                    return
+                except BaseException as error:
+                    # A KeyboardInterrupt or SystemExit of a task leaves the loop by this door,
+                    # after it has been told to whoever awaits that task.
+                    self.escaped.append(error)
+                    if self._closing or self._loop.is_closed():
+                        return
+        finally:
+            with contextlib.suppress(Exception):
+                self._loop.close()
+            self._over.set_result(None)
 
     @property
     def usable(self) -> bool:
@@ -49,45 +68,57 @@ class WatchedLoop:
         """Run `story()` on the loop and return its result.
 
         Raises:
-            Hang: the story was not over after `limit` seconds; the message names the line.
+            Hang: the story was not over after `limit` seconds; the message names the line. Or
+                the executor has stopped the loop, which cannot be used any more then.
         """
         finished: concurrent.futures.Future[T] = concurrent.futures.Future()
         tasks: list[asyncio.Task[T]] = []
 
         async def tell() -> None:
-            tasks.append(asyncio.ensure_future(story()))
-            await asyncio.wait(tasks)
             # A future of another thread must not carry a bare CancelledError: it would look
             # like a cancelled future instead of a story that ended in one.
             try:
+                tasks.append(asyncio.ensure_future(story()))
+                await asyncio.wait(tasks)
                 finished.set_result(tasks[0].result())
             except BaseException as error:
                 finished.set_exception(error)
 
         asyncio.run_coroutine_threadsafe(tell(), self._loop)
         # Not result(timeout): a TimeoutError may be what the story itself ended in.
-        concurrent.futures.wait([finished], timeout=limit)
+        concurrent.futures.wait(
+            [finished, self._over],
+            timeout=limit,
+            return_when=concurrent.futures.FIRST_COMPLETED,
+        )
         if finished.done():
             return finished.result()
+        if self._over.done():
+            raise Hang("the event loop of the host was stopped, or closed, in the middle of a task")
         where = self.where()
         for task in tasks:
             self._loop.call_soon_threadsafe(task.cancel)
         concurrent.futures.wait([finished], timeout=5)
+        if not finished.done():
+            self._closing = True
+            end_thread(self._thread)
         raise Hang(f"nothing was heard for {limit:g} s; {where}")
 
     def where(self) -> str:
         """What the loop is doing at this moment, in words."""
-        frame = sys._current_frames().get(self._thread.ident or -1)
-        if frame is None:
+        if not self._thread.is_alive():
             return "the thread of the event loop has ended"
-        blocking = _blocking_line(frame)
+        blocking = blocking_line(self._thread)
         if blocking is not None:
             return f"the event loop is blocked at {blocking}"
-        waiting = [_line(task) for task in asyncio.all_tasks(self._loop)]
-        return "the event loop is idle, and waits at " + ("; ".join(sorted(waiting)) or "nothing")
+        lines = {_waiting_line(task) for task in asyncio.all_tasks(self._loop)} - {None}
+        return "the event loop is idle, and waits at " + (
+            "; ".join(sorted(map(str, lines))) or "nothing"
+        )
 
     def close(self) -> None:
         """End the loop and what is still running on it."""
+        self._closing = True
         if not self.usable:
             return
 
@@ -104,24 +135,40 @@ class WatchedLoop:
             return
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=5)
-        if not self._thread.is_alive():
-            self._loop.close()
 
 
-def _blocking_line(frame: FrameType) -> str | None:
-    """The innermost line of the executor's on the stack, or None where the loop is idle."""
+def blocking_line(thread: threading.Thread) -> str | None:
+    """The innermost line of the executor's on a thread's stack; None where a loop is idle."""
+    frame = sys._current_frames().get(thread.ident or -1)
+    if frame is None:
+        return None
     stack = traceback.extract_stack(frame)
     if stack[-1].name == "select":
         return None
-    machinery = (sysconfig.get_path("stdlib"), os.path.dirname(__file__))
-    own = [entry for entry in stack if not entry.filename.startswith(machinery)]
+    own = [entry for entry in stack if not of_library(entry.filename)]
     entry = own[-1] if own else stack[-1]
     return f'{entry.filename}:{entry.lineno}, in {entry.name}: "{entry.line}"'
 
 
-def _line(task: asyncio.Task[Any]) -> str:
-    stack = task.get_stack(limit=1)
-    if not stack:
-        return repr(task.get_name())
-    entry = traceback.extract_stack(stack[-1])[-1]
-    return f'{entry.filename}:{entry.lineno}: "{entry.line}"'
+def end_thread(thread: threading.Thread) -> None:
+    """Make a thread that nobody waits for end at its next step of Python, if it takes one.
+
+    One that spins would slow down everything that is judged after it.
+    """
+    with contextlib.suppress(AttributeError, ValueError):  # another Python than CPython
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit)
+        )
+
+
+def _waiting_line(task: asyncio.Task[Any]) -> str | None:
+    """The innermost line of the executor's at which a task waits, if there is one."""
+    found = None
+    coroutine: Any = task.get_coro()
+    while coroutine is not None:
+        frame = getattr(coroutine, "cr_frame", None)
+        if frame is not None and not of_library(frame.f_code.co_filename):
+            entry = traceback.extract_stack(frame, limit=1)[-1]
+            found = f'{entry.filename}:{entry.lineno}, in {entry.name}: "{entry.line}"'
+        coroutine = getattr(coroutine, "cr_await", None)
+    return found

@@ -10,8 +10,8 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..executor import AsyncBaseExecutor
@@ -43,6 +43,8 @@ class Preflight:
     cannot: frozenset[str] = frozenset()
     #: Where the executor kept the event loop from running for as long as its task ran.
     blocks_loop_at: str = ""
+    #: Rules that are broken so badly that nothing else can be found out: what was seen, by id.
+    convicts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def summary(self) -> str:
@@ -93,9 +95,24 @@ def first_look(executor: Any, subject: Subject) -> Preflight:
         try:
             seen = subject.drive(story)
         except Hang as hang:
-            return Preflight(run_error=f"a trivial task never ended: {hang}", cannot=cannot)
+            why = f"a trivial task never ended: {hang}"
+            # A backend that cannot be reached may keep a task from beginning, but not from ending.
+            convicts = {"LIF-09": why} if beacon.attempts else {}
+            if "the event loop is blocked" in why:
+                convicts["CNC-03"] = why
+            if "was stopped, or closed" in why:
+                convicts["HYG-03"] = why
+            return Preflight(run_error=why, cannot=cannot, convicts=convicts)
     if not seen.completed or not isinstance(seen.result, dict):
-        return Preflight(run_error=_why_not(seen), cancels=cancels, cannot=cannot)
+        ends_hosts = seen.error is not None and not isinstance(
+            seen.error, Exception | asyncio.CancelledError
+        )
+        return Preflight(
+            run_error=_why_not(seen),
+            cancels=cancels,
+            cannot=cannot,
+            convicts={"RES-08": f"{seen}, which ends the host"} if ends_hosts else {},
+        )
     found = seen.result
     return Preflight(
         place=_place(found["host"], found["pid"]),

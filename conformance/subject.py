@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import inspect
 import itertools
+import os
 import shutil
 import tempfile
 import traceback
@@ -18,14 +20,21 @@ from ..targets import Target
 from ..verdict import Outcome, RuleOutcome
 from .check import CouldNotRun, NotApplicable, RuleViolation
 from .effects import Effects, effects, of_library
+from .guard import Guard, guarded
 from .history import History, Replacement, recorded
 from .host import NativeHost, Seen, TemplateHost, host_for
 from .loop import WATCHDOG, Hang, WatchedLoop
 from .preflight import Preflight, first_look
 from .probes import ByValue
 from .rules import Profile, Rule
+from .watch import Watch
 
 T = TypeVar("T")
+
+_PATIENCE_AFTER_A_HANG = 20.0
+
+#: So many calls that never end are enough.
+_HANGS = 4
 
 
 class Subject:
@@ -42,6 +51,8 @@ class Subject:
         self.rule: Rule | None = None
         self.folder = Path(tempfile.mkdtemp(prefix="asyncexec-"))
         self._loop: WatchedLoop | None = None
+        self._watch = Watch()
+        self._hangs: list[str] = []
         self._dispatches = itertools.count(1)
         self._preflight: Preflight | None = None
         #: What building the first executor did: it may do more than any later one does.
@@ -56,6 +67,7 @@ class Subject:
 
     def build(self, **attributes: Any) -> Any:
         """A fresh executor from the target, with these attributes set on it."""
+        self._watch.sign()
         executor = self.target.build()
         for name, value in attributes.items():
             try:
@@ -82,6 +94,7 @@ class Subject:
         Raises:
             CouldNotRun: a demanded argument is no attribute.
         """
+        self._watch.sign()
         needed: dict[str, Any] = {}
         model: Any = None
         for name, parameter in self.parameters().items():
@@ -108,21 +121,78 @@ class Subject:
 
     # ---- running -------------------------------------------------------------------------
 
-    def drive(
-        self, story: Callable[[], Coroutine[Any, Any, T]], *, watchdog: float = WATCHDOG
-    ) -> T:
+    def drive(self, story: Callable[[], Coroutine[Any, Any, T]], *, longer: float = 0.0) -> T:
         """Run a coroutine function on the subject's watched event loop.
 
+        Args:
+            story: called on the loop's thread.
+            longer: seconds that it takes by design, on top of the subject's patience.
+
         Raises:
-            Hang: nothing came of it for `watchdog` seconds.
+            Hang: it did not end.
         """
-        if self._loop is None or not self._loop.usable:
-            self._loop = WatchedLoop()
-        try:
-            return self._loop.drive(story, watchdog)
-        except Hang:
-            self._loop = None
-            raise
+        with self._watch.elsewhere():
+            if self._loop is None or not self._loop.usable:
+                self._loop = WatchedLoop()
+            try:
+                return self._loop.drive(story, longer + self._patience)
+            except Hang:
+                self._loop = None
+                self._note_hang()
+                raise
+
+    def drive_apart(self, story: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run a coroutine function on a fresh event loop that is closed afterwards.
+
+        Raises:
+            Hang: nothing came of it for as long as `drive` waits.
+        """
+
+        async def to_the_end() -> T:
+            try:
+                return await story()
+            finally:
+                await asyncio.get_running_loop().shutdown_default_executor()
+
+        with self._watch.elsewhere():
+            loop = WatchedLoop()
+            try:
+                return loop.drive(to_the_end, self._patience)
+            except Hang:
+                self._has_hung = True
+                raise
+            finally:
+                loop.close()
+
+    @property
+    def escaped(self) -> list[BaseException]:
+        """What left the subject's event loop in a way that would have ended another host's."""
+        return [] if self._loop is None else self._loop.escaped
+
+    @property
+    def _patience(self) -> float:
+        """Seconds after which a call counts as hung.
+
+        Who has hung once is not given that long again: the rest of the suite is still to come.
+        """
+        return min(WATCHDOG, _PATIENCE_AFTER_A_HANG) if self._hangs else WATCHDOG
+
+    def _note_hang(self) -> None:
+        self._hangs.append(self.rule.id if self.rule else "the first trivial task")
+
+    @property
+    def _hung_in(self) -> str:
+        return ", ".join(dict.fromkeys(self._hangs))
+
+    @property
+    def template_host(self) -> bool:
+        """Whether this check is run again under this package's own `run_task`."""
+        return self._template_host
+
+    @property
+    def template_host(self) -> bool:
+        """Whether this check is run again under this package's own `run_task`."""
+        return self._template_host
 
     @property
     def host(self) -> NativeHost:
@@ -177,7 +247,15 @@ class Subject:
     def preflight(self) -> Preflight:
         """Build one executor and run one trivial task, once; never raises."""
         if self._preflight is None:
-            self._preflight = self._look()
+            looks: list[Preflight] = []
+            with guarded() as guard:
+                try:
+                    self._watch.call(lambda: looks.append(self._look()), self._patience)
+                except Hang as hang:
+                    self._note_hang()
+                    looks.append(Preflight(build_error=f"building it never ended: {hang}"))
+            convicts = {**looks[0].convicts} | ({"HYG-03": guard.harm} if guard.harm else {})
+            self._preflight = dataclasses.replace(looks[0], convicts=convicts)
         return self._preflight
 
     def _look(self) -> Preflight:
@@ -187,8 +265,6 @@ class Subject:
             # The first call of a factory may start the backend that its executors need.
             if self.target.is_class:
                 self.first_build = first
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
             # sys.exit() and pytest.skip(), too, are ways of not giving an executor.
             return Preflight(build_error=_explain(error) + _raised_at(error))
@@ -204,8 +280,17 @@ class Subject:
         facts = self.preflight()
         if facts.build_error and rule.id != "CON-01":
             raise CouldNotRun("blocked: no executor could be built, see CON-01")
+        if rule.id in facts.convicts:
+            self.fail(
+                seen=f"building one executor and running one trivial task on it: "
+                f"{facts.convicts[rule.id]}",
+                required="the host goes on as before, and the call ends",
+                cause="the line named above",
+            )
         if "run" in rule.needs and facts.run_error:
             raise CouldNotRun(f"no task runs: {facts.run_error}")
+        if "run" in rule.needs and len(self._hangs) >= _HANGS:
+            raise CouldNotRun(f"not tried any more: calls never ended, see {self._hung_in}")
         for need in rule.needs:
             if need in facts.cannot:
                 raise NotApplicable(f"the executor declares that it cannot: {need}")
@@ -228,8 +313,9 @@ class Subject:
         message, inherited = "", False
         self.rule = rule
         try:
+            self.preflight()
             self._require(rule)
-            self._attempt(rule, function)
+            self._attempt(function)
             outcome = "passed"
         except RuleViolation as violation:
             outcome, message = "failed", str(violation)
@@ -254,10 +340,20 @@ class Subject:
             self.rule = None
             self.findings[rule.id] = RuleOutcome(rule.id, outcome, message, inherited)
 
-    def _attempt(self, rule: Rule, function: Callable[[Subject], None]) -> None:
+    def _attempt(self, function: Callable[[Subject], None]) -> None:
         try:
-            function(self)
-        except asyncio.CancelledError:
+            with guarded() as guard:
+                error = self._watch.call(lambda: function(self), self._patience)
+        except Hang as hang:
+            self._note_hang()
+            error = hang
+        if guard.exits:
+            self.fail(
+                seen=guard.harm,
+                required="the host's process goes on, whatever becomes of a task",
+                cause="os._exit() is for the child after a fork; an error is to be raised",
+            )
+        if isinstance(error, asyncio.CancelledError):
             self.fail(
                 seen="a call of the executor's methods ended in CancelledError, and nobody had "
                 "cancelled it",
@@ -267,27 +363,50 @@ class Subject:
                 "asyncio.current_task().cancel(), or, before Python 3.13, with a TaskGroup in "
                 "which a task failed after the body of `async with` had ended",
             )
-        except Hang as hang:
+        if isinstance(error, Hang):
             self.fail(
-                seen=f"the check never ended: {hang}",
+                seen=f"the check never ended: {error}",
                 required="every call of the executor's methods ends",
                 cause="the line named above waits for something that never happens",
             )
-        except (SystemExit, GeneratorExit) as error:
-            # Not even by these may an executor end more than the check of one rule.
-            raise RuntimeError(f"the check ended in {error!r}") from error
+        if error is not None:
+            self._end_in(error, guard, function)
+
+    def _end_in(
+        self, error: BaseException, guard: Guard, function: Callable[[Subject], None]
+    ) -> NoReturn:
+        """End the check as it ended itself; what no check foresaw is a finding or our own crash."""
+        if isinstance(error, RuleViolation | NotApplicable | CouldNotRun):
+            raise error
+        lost = isinstance(error, AttributeError) and type(error.obj) is self.cls
+        if (
+            guard.replaced
+            or lost
+            or _raised_outside(error, os.path.dirname(inspect.getfile(function)))
+        ):
+            harm = f"; {guard.harm}" if guard.harm else ""
+            self.fail(
+                seen=f"the check was ended by {_explain(error)}{_raised_at(error)}{harm}",
+                required="an executor keeps its methods and attributes, leaves the host's modules "
+                "alone, and raises errors where its caller can expect them",
+                cause="the line named above; or an attribute that was deleted while a task ran",
+            )
+        if isinstance(error, Exception):
+            raise error
+        # Not even by these may an executor end more than the check of one rule.
+        raise RuntimeError(f"the check ended in {error!r}") from error
 
     def _passes_under_template(self, rule: Rule, function: Callable[[Subject], None]) -> bool:
         if self._template_host or "run" not in rule.needs or not self.execute_is_foreign:
             return False
         self._template_host = True
         try:
-            function(self)
-        except Exception:
+            with guarded():
+                return self._watch.call(lambda: function(self), self._patience) is None
+        except Hang:
             return False
         finally:
             self._template_host = False
-        return True
 
     @property
     def execute_is_foreign(self) -> bool:
@@ -373,16 +492,32 @@ class Subject:
         lines.append(f"executor = {first}{'.' if rest else ''}{rest}()")
         return "\n".join(lines)
 
-    def close(self) -> None:
-        """End the event loop and remove every file of the run."""
+    def close_loop(self) -> None:
+        """End the event loop; whatever is driven after that is driven on a new one."""
         if self._loop is not None:
             self._loop.close()
             self._loop = None
+
+    def close(self) -> None:
+        """End the event loop and remove every file of the run."""
+        self.close_loop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _explain(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    message = str(error)
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def _raised_outside(error: BaseException, suite: str) -> bool:
+    """Whether code that is neither the suite's nor a library's raised it."""
+    own = (os.path.dirname(__file__), suite)
+    frames = traceback.extract_tb(error.__traceback__)
+    last = max((i for i, frame in enumerate(frames) if frame.filename.startswith(own)), default=-1)
+    return any(
+        not of_library(frame.filename) and "hypothesis" not in Path(frame.filename).parts
+        for frame in frames[last + 1 :]
+    )
 
 
 def _raised_at(error: BaseException) -> str:

@@ -7,6 +7,9 @@ import unicodedata
 from typing import Any
 
 
+_LONG = 1000
+
+
 def short(value: Any, limit: int = 200) -> str:
     """The repr of `value`, cut where it is long."""
     try:
@@ -43,7 +46,10 @@ def short_error(error: BaseException) -> str:
         return f"{type(error).__name__} (whose message raises {type(inner).__name__})"
     if not lines:
         return type(error).__name__
-    return f"{type(error).__name__}: {lines[-1] if len(lines) > 3 else ' '.join(lines)}"
+    said = lines[-1] if len(lines) > 3 else " ".join(lines)
+    if len(said) > _LONG:
+        said = f"{said[:_LONG]}... ({len(said):,} characters)"
+    return f"{type(error).__name__}: {said}"
 
 
 def says(error: BaseException, text: str) -> bool:

@@ -79,3 +79,36 @@ def test_closing_ends_what_is_still_running(loop: WatchedLoop) -> None:
 
     assert ended == ["cancelled"]
     assert not loop.usable
+
+
+def test_a_loop_that_is_stopped_is_told_at_once(loop: WatchedLoop) -> None:
+    async def story() -> None:
+        asyncio.get_running_loop().stop()
+        await asyncio.sleep(3600)
+
+    with pytest.raises(Hang, match="was stopped"):
+        loop.drive(story)
+    assert not loop.usable
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_an_error_that_ends_loops_is_the_storys(
+    loop: WatchedLoop, kind: type[BaseException]
+) -> None:
+    async def story() -> None:
+        raise kind
+
+    with pytest.raises(kind):
+        loop.drive(story)
+    assert loop.usable
+
+
+def test_a_loop_that_spins_is_ended(loop: WatchedLoop) -> None:
+    async def story() -> None:
+        while True:
+            pass
+
+    with pytest.raises(Hang, match="in story"):
+        loop.drive(story, limit=1)
+    loop._thread.join(timeout=60)
+    assert not loop._thread.is_alive()

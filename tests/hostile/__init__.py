@@ -1,0 +1,1 @@
+"""Executors that harm their host: in each of them one method does what none may do."""

@@ -1,0 +1,146 @@
+"""Hostile in the ways that were met in published plugins, and in some that were not yet."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import sys
+import time
+
+from pytest_asyncexec.reference_executor import ThreadExecutor
+
+
+class HangsInToDict(ThreadExecutor):
+    def to_dict(self):
+        while True:
+            time.sleep(0.1)  # never comes back
+
+
+class SpinsInFromDict(ThreadExecutor):
+    def from_dict(self, object_dict):
+        while True:
+            pass
+
+
+class HangsInTeardown(ThreadExecutor):
+    async def teardown(self, task_metadata):
+        await asyncio.Event().wait()  # nobody sets it
+
+
+class BlocksInSetup(ThreadExecutor):
+    async def setup(self, task_metadata):
+        while True:
+            time.sleep(0.1)  # noqa: ASYNC251  # blocks the loop
+
+
+class HangsInTheSecondRun(ThreadExecutor):
+    runs = 0
+
+    async def run(self, function, args, kwargs, task_metadata):
+        type(self).runs += 1
+        if self.runs > 1:
+            await asyncio.Event().wait()  # the second task never ends
+        return await super().run(function, args, kwargs, task_metadata)
+
+
+class HangsWhenBuilt(ThreadExecutor):
+    def __init__(self, **kwargs):
+        time.sleep(3600)  # waits for its backend
+
+
+class Bottom(BaseException):
+    """Derives from BaseException, so that nobody catches it by mistake."""
+
+
+class RaisesBaseExceptionInRun(ThreadExecutor):
+    async def run(self, function, args, kwargs, task_metadata):
+        raise Bottom("out of run")
+
+
+class RaisesBaseExceptionInToDict(ThreadExecutor):
+    def to_dict(self):
+        raise Bottom("out of to_dict")
+
+
+class InterruptsFromRun(ThreadExecutor):
+    async def run(self, function, args, kwargs, task_metadata):
+        raise KeyboardInterrupt
+
+
+class InterruptsFromToDict(ThreadExecutor):
+    def to_dict(self):
+        raise KeyboardInterrupt
+
+
+class ExitsFromToDict(ThreadExecutor):
+    def to_dict(self):
+        sys.exit("enough")
+
+
+class ReturnsNonAwaitables(ThreadExecutor):
+    def setup(self, task_metadata):
+        return 1
+
+    def run(self, function, args, kwargs, task_metadata):
+        return 2
+
+    def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        return 3
+
+    def write_streams_to_file(self, *args):
+        return 4
+
+
+class PrintsMegabytes(ThreadExecutor):
+    async def run(self, function, args, kwargs, task_metadata):
+        print("x" * 3_000_000)
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        except Exception as error:
+            raise RuntimeError("y" * 3_000_000) from error
+
+
+class ClosesTheLoop(ThreadExecutor):
+    async def teardown(self, task_metadata):
+        loop = asyncio.get_running_loop()
+        loop.stop()
+        loop.call_soon(loop.close)
+        await asyncio.sleep(0)
+
+
+class ExitsTheHost(ThreadExecutor):
+    async def teardown(self, task_metadata):
+        os._exit(0)  # so that no thread can keep it
+
+
+class ExitsTheHostWhenBuilt(ThreadExecutor):
+    def __init__(self, **kwargs):
+        os._exit(0)
+
+
+class ChangesStdout(ThreadExecutor):
+    async def setup(self, task_metadata):
+        sys.stdout = sys.stderr = io.StringIO()
+
+
+class DeletesItsAttributes(ThreadExecutor):
+    async def teardown(self, task_metadata):
+        vars(self).clear()
+        for name in ("time_limit", "retries"):
+            if name in vars(type(self)):
+                delattr(type(self), name)
+
+    def __getattribute__(self, name):
+        if name in ("time_limit", "log_stdout") and not object.__getattribute__(self, "__dict__"):
+            raise AttributeError(name, name=name, obj=self)
+        return object.__getattribute__(self, name)
+
+
+class ReplacesAsyncio(ThreadExecutor):
+    async def setup(self, task_metadata):
+        async def never(*args, **kwargs):
+            raise RuntimeError("asyncio is mine")
+
+        asyncio.wait = asyncio.sleep = never
+        asyncio.ensure_future = None
