@@ -22,6 +22,11 @@ SPECS = (
     "right.makes:Validating",
     "right.makes:make_cluster_executor",
     "right.makes:make_proxy",
+    "right.workers:ChattyExecutor",
+    "right.workers:KeywordsEverywhere",
+    "right.workers:PersistentWorker",
+    "right.workers:PollingExecutor",
+    "right.workers:TriesAgainWhenAWorkerDies",
     "pytest_asyncexec.reference_executor:ThreadExecutor",
 )
 

@@ -199,8 +199,15 @@ class GroupedExecutor(ThreadExecutor):
 
     async def run(self, function, args, kwargs, task_metadata):
         async with asyncio.TaskGroup() as group:
-            task = group.create_task(super().run(function, args, kwargs, task_metadata))
+            task = group.create_task(self._member(function, args, kwargs, task_metadata))
         return task.result()
+
+    async def _member(self, *task):
+        # A SystemExit that an asyncio task ends in ends the event loop, too.
+        try:
+            return await super().run(*task)
+        except SystemExit as error:
+            raise TaskRuntimeError(repr(error)) from error
 
 
 class OwnExecute:
@@ -227,7 +234,10 @@ class OwnExecute:
         pass
 
     async def run(self, function, args, kwargs, task_metadata):
-        return await asyncio.to_thread(function, *copy.deepcopy(args), **copy.deepcopy(kwargs))
+        try:
+            return await asyncio.to_thread(function, *copy.deepcopy(args), **copy.deepcopy(kwargs))
+        except SystemExit as error:
+            raise TaskRuntimeError(repr(error)) from error
 
     async def teardown(self, task_metadata):
         pass

@@ -1,0 +1,282 @@
+"""Executors with a backend of their own: a process per task, one that stays, one that tries again."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import logging
+import os
+import pickle
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import cloudpickle
+from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
+from pytest_asyncexec.reference_executor._process import WORKER
+from pytest_asyncexec.reference_executor.local import _understood
+
+from pytest_asyncexec import AsyncBaseExecutor, TaskRuntimeError
+from pytest_asyncexec.waiting import undisturbed
+
+
+class PollingExecutor(AsyncBaseExecutor):
+    """Submits a job, asks from time to time how it is, and fetches its result from a file."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        try:
+            task = await asyncio.to_thread(cloudpickle.dumps, (function, args, kwargs))
+        except Exception as error:
+            raise TaskRuntimeError(f"cannot be pickled: {error!r}") from error
+        jobs = []
+        try:
+            # A job that was submitted is known, even if nobody waits for it any more.
+            await undisturbed(asyncio.to_thread(_submit, self.cache_dir, task, jobs))
+            while jobs[0].poll() is None:
+                await asyncio.sleep(0.02)
+        finally:
+            for job in jobs:
+                await undisturbed(self._fetch_output(job))
+        if job.answer is None:
+            raise TaskRuntimeError(f"the job ended without a result, exit code {job.returncode}")
+        return _understood(job.answer)
+
+    async def _fetch_output(self, job):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(job.pid, signal.SIGKILL)
+        while job.poll() is None:
+            await asyncio.sleep(0.02)
+        out, err, job.answer = await asyncio.to_thread(_fetch, job.folder)
+        self.task_stdout.write(out)
+        self.task_stderr.write(err)
+
+
+def _submit(cache_dir, task, jobs):
+    if cache_dir:
+        os.makedirs(cache_dir, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=cache_dir or None))
+    (folder / "sys_path").write_bytes(pickle.dumps(sys.path))
+    (folder / "task").write_bytes(task)
+    with open(folder / "out", "wb") as out, open(folder / "err", "wb") as err:
+        job = subprocess.Popen(
+            [sys.executable, "-P", "-u", WORKER, folder],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+        )
+    job.folder = folder
+    jobs.append(job)
+
+
+def _fetch(folder):
+    result = folder / "result"
+    answer = pickle.loads(result.read_bytes()) if result.exists() else None
+    out, err = ((folder / name).read_text("utf-8", "backslashreplace") for name in ("out", "err"))
+    for file in folder.iterdir():
+        file.unlink()
+    folder.rmdir()
+    return out, err, answer
+
+
+_LOOP = """
+import os, pickle, struct, sys
+answers = os.fdopen(os.dup(1), "wb")
+os.dup2(2, 1)
+sys.path[:] = pickle.loads(sys.stdin.buffer.read(struct.unpack("q", sys.stdin.buffer.read(8))[0]))
+from pytest_asyncexec.reference_executor._worker import dumped, raised, refused
+while head := sys.stdin.buffer.read(8):
+    try:
+        function, args, kwargs = pickle.loads(sys.stdin.buffer.read(struct.unpack("q", head)[0]))
+        result = function(*args, **kwargs)
+    except BaseException as error:
+        answer = raised(error)
+    else:
+        try:
+            answer = "returned", dumped(result)
+        except BaseException as error:
+            answer = refused(f"the result, a {type(result).__name__}, cannot be pickled", error)
+    data = pickle.dumps(answer)
+    answers.write(struct.pack("q", len(data)) + data)
+    answers.flush()
+"""
+
+
+class _Backend:
+    """One worker for all executors of this process; a new one where the last was killed."""
+
+    def __init__(self):
+        self.turn = threading.Lock()
+        self.state = threading.Lock()
+        self.worker = None
+        atexit.register(self.kill)
+
+    def kill(self):
+        if self.worker is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.worker.pid, signal.SIGKILL)
+
+    def call(self, job, data):
+        # Whoever is stopped while it waits for its turn does not wait on.
+        while not self.turn.acquire(timeout=0.05):
+            if job.stopped:
+                return None
+        try:
+            with self.state:
+                if job.stopped:
+                    return None
+                if self.worker is None:
+                    self.worker = self._start()
+                job.runs = True
+            try:
+                return self._ask(data)
+            finally:
+                with self.state:
+                    job.runs = False
+                    if job.stopped or self.worker.poll() is not None:
+                        self._bury()
+        finally:
+            self.turn.release()
+
+    def stop(self, job):
+        with self.state:
+            job.stopped = True
+            if job.runs:
+                self.kill()
+
+    def _start(self):
+        worker = subprocess.Popen(
+            [sys.executable, "-c", _LOOP],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        path = pickle.dumps(sys.path)
+        worker.stdin.write(struct.pack("q", len(path)) + path)
+        return worker
+
+    def _ask(self, data):
+        try:
+            self.worker.stdin.write(struct.pack("q", len(data)) + data)
+            self.worker.stdin.flush()
+            head = self.worker.stdout.read(8)
+            answer = self.worker.stdout.read(struct.unpack("q", head)[0]) if head else b""
+        except (BrokenPipeError, struct.error):
+            answer = b""
+        if not answer:
+            self.worker.wait()
+            return None
+        return pickle.loads(answer)
+
+    def _bury(self):
+        self.kill()
+        self.worker.wait()
+        with contextlib.suppress(BrokenPipeError):
+            self.worker.stdin.close()
+        self.worker.stdout.close()
+        self.worker = None
+
+
+_backend = _Backend()
+
+
+class _Job:
+    stopped = runs = False
+
+
+class PersistentWorker(AsyncBaseExecutor):
+    """Keeps one worker process for all of its tasks, and kills it only to stop one."""
+
+    cannot = frozenset({"streams"})
+
+    async def run(self, function, args, kwargs, task_metadata):
+        try:
+            data = cloudpickle.dumps((function, args, kwargs))
+        except Exception as error:
+            raise TaskRuntimeError(f"the task cannot be pickled: {error!r}") from error
+        job = _Job()
+        calling = asyncio.ensure_future(asyncio.to_thread(_backend.call, job, data))
+        try:
+            answer = await asyncio.shield(calling)
+        except asyncio.CancelledError:
+            _backend.stop(job)
+            while not calling.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait({calling})
+            raise
+        if answer is None:
+            raise TaskRuntimeError("the worker died")
+        return _understood(answer)
+
+
+class TriesAgainWhenAWorkerDies(LocalExecutor):
+    """Its backend gives a task to a second worker when the first one died of it."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        except TaskRuntimeError as error:
+            if "died without a result" not in str(error):
+                raise
+            return await super().run(function, args, kwargs, task_metadata)
+
+
+class ChattyExecutor(ThreadExecutor):
+    """Tells its log everything, at every level."""
+
+    log = logging.getLogger("right.chatty")
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.log.info("made %r", vars(self))
+
+    async def setup(self, task_metadata):
+        self.log.warning("setting up %s", task_metadata)
+
+    async def run(self, function, args, kwargs, task_metadata):
+        self.log.debug("running %s", task_metadata)
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        except Exception:
+            self.log.exception("the task %s failed", task_metadata)
+            raise
+
+    async def teardown(self, task_metadata):
+        self.log.critical("torn down %s", task_metadata)
+
+
+class KeywordsEverywhere(ThreadExecutor):
+    """Passes on whatever it is given, by whatever name."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+
+    async def setup(self, **kwargs):
+        await super().setup(**kwargs)
+
+    async def run(self, *args, **kwargs):
+        return await super().run(*args, **kwargs)
+
+    async def teardown(self, **kwargs):
+        await super().teardown(**kwargs)
+
+    async def cancel(self, *args, **kwargs):
+        return await super().cancel(*args, **kwargs)
+
+    async def execute(self, *args, **kwargs):
+        return await super().execute(*args, **kwargs)
+
+    async def write_streams_to_file(self, *args, **kwargs):
+        await super().write_streams_to_file(*args, **kwargs)
+
+    def to_dict(self, **kwargs):
+        return super().to_dict(**kwargs)
+
+    def from_dict(self, *args, **kwargs):
+        return super().from_dict(*args, **kwargs)
