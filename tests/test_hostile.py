@@ -90,9 +90,9 @@ def test_the_report_is_written_and_the_exit_code_is_one(
     tmp_path: Path, name: str, says: str
 ) -> None:
     tests = str(Path(__file__).parent)
+    options = ["--asyncexec-profile=quick", f"--asyncexec-plugin=hostile.executors:{name}"]
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
-        + ["--asyncexec-profile=quick", f"--asyncexec-plugin=hostile.executors:{name}"],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": tests},
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Executors with a backend of their own: a process per task, one that stays, one that tries again."""
+"""Executors with a backend of their own: a process for each task, or one for all of them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class PollingExecutor(AsyncBaseExecutor):
         try:
             # A job that was submitted is known, even if nobody waits for it any more.
             await undisturbed(asyncio.to_thread(_submit, self.cache_dir, task, jobs))
-            while jobs[0].poll() is None:
+            while jobs[0].poll() is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         finally:
             for job in jobs:
@@ -49,7 +49,7 @@ class PollingExecutor(AsyncBaseExecutor):
     async def _fetch_output(self, job):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(job.pid, signal.SIGKILL)
-        while job.poll() is None:
+        while job.poll() is None:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         out, err, job.answer = await asyncio.to_thread(_fetch, job.folder)
         self.task_stdout.write(out)
