@@ -9,6 +9,7 @@ import json
 import secrets
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -25,11 +26,30 @@ class Attempt:
         self.hello = hello
         #: Done as soon as the attempt's end of the line is closed, by itself or by its death.
         self.gone: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._lock = threading.Lock()
+        self._asked: deque[concurrent.futures.Future[dict[str, Any] | None]] = deque()
 
     def tell(self, **command: Any) -> None:
         """Send one command, see `probes.report_home`; an attempt that is gone hears nothing."""
         with contextlib.suppress(OSError):
             self._connection.sendall(json.dumps(command).encode() + b"\n")
+
+    def ask(self, **command: Any) -> concurrent.futures.Future[dict[str, Any] | None]:
+        """Send one command and have it acknowledged: a future of the attempt's answer.
+
+        The answer is None where the attempt was gone before it could give one. An answer is
+        proof of life: whoever is dead, or doomed by a signal already, gives none any more.
+        """
+        answer: concurrent.futures.Future[dict[str, Any] | None] = concurrent.futures.Future()
+        # Whoever stops waiting for it must not be able to cancel it under the listening thread.
+        answer.set_running_or_notify_cancel()
+        with self._lock:
+            if self.gone.done():
+                answer.set_result(None)
+                return answer
+            self._asked.append(answer)
+        self.tell(**command, ack=True)
+        return answer
 
     def close(self) -> None:
         """Hang up: an attempt that still listens ends in a ConnectionError."""
@@ -37,11 +57,21 @@ class Attempt:
             self._connection.shutdown(socket.SHUT_RDWR)
 
     def _listen(self) -> None:
-        with contextlib.suppress(OSError):
-            while self._connection.recv(4096):
-                pass
+        with contextlib.suppress(OSError), self._connection.makefile("rb") as lines:
+            for line in lines:
+                # Of a line that was cut off by the attempt's death nothing is believed.
+                if line.endswith(b"\n"):
+                    with self._lock:
+                        answer = self._asked.popleft() if self._asked else None
+                    if answer is not None:
+                        answer.set_result(json.loads(line))
         self._connection.close()
-        self.gone.set_result(None)
+        with self._lock:
+            self.gone.set_result(None)
+            unanswered = list(self._asked)
+            self._asked.clear()
+        for answer in unanswered:
+            answer.set_result(None)
 
 
 class Beacon:
@@ -103,11 +133,12 @@ class Beacon:
             number = len(self.attempts)
             closed, answer = self._closed, self._answer
             self._announce()
+        # Heard while it is being answered, too: whoever answers may wait for its words or its end.
+        threading.Thread(target=attempt._listen, name="asyncexec-attempt", daemon=True).start()
         if closed:
             attempt.close()
         elif answer is not None:
             answer(attempt, number)
-        attempt._listen()
 
     def answer_with(self, answer: Callable[[Attempt, int], None]) -> list[Attempt]:
         """Answer the attempts that report from now on; return those that did before."""

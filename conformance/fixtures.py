@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ..selection import PLAN
 from ..targets import Target
 from .subject import Subject
 
@@ -14,7 +15,7 @@ def subject_of(config: pytest.Config, target: Target) -> Subject:
     """The one subject of this run for `target`, made when it is first asked for."""
     subjects = config.stash.setdefault(SUBJECTS, {})
     if target.name not in subjects:
-        subjects[target.name] = Subject(target)
+        subjects[target.name] = Subject(target, config.stash[PLAN].profile)
     return subjects[target.name]
 
 

@@ -86,8 +86,9 @@ class WatchedLoop:
 
         asyncio.run_coroutine_threadsafe(tell(), self._loop)
         # Not result(timeout): a TimeoutError may be what the story itself ended in.
+        ends: list[concurrent.futures.Future[Any]] = [finished, self._over]
         concurrent.futures.wait(
-            [finished, self._over],
+            ends,
             timeout=limit,
             return_when=concurrent.futures.FIRST_COMPLETED,
         )

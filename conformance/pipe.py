@@ -24,6 +24,10 @@ STILL = 10.0
 #: process may be the one that writes.
 _UNSEEN = 1.0
 
+#: How far the event loop's clock is put forward while a pipe is held shut, in steps of a minute:
+#: no limit that is meant for a file is longer than a night.
+_STEPS = 600
+
 
 class Pipe:
     """A new named pipe at `path`, with a watchdog thread within the `with` block.
@@ -33,11 +37,15 @@ class Pipe:
     rescues it, and keeps the line where it stood in `blocked_at`.
     """
 
+    #: What `STILL` is for this pipe.
+    still = STILL
+
     def __init__(self, path: Path) -> None:
         os.mkfifo(path)
         self.path = path
         self.received = b""
         self.blocked_at = ""
+        self._forsaken = False
         self._beats = 0
         self._loop_thread: int | None = None
         self._over = threading.Event()
@@ -55,6 +63,30 @@ class Pipe:
 
     async def serve(self, write: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run `write()`, and read from the pipe what is written to it."""
+        writing = await self._begun(write)
+        if not writing.done():
+            await self._read(writing)
+        return await writing
+
+    async def hold(self, write: Callable[[], Coroutine[Any, Any, T]]) -> tuple[bool, T]:
+        """Run `write()` with nobody to read from the pipe, and read when hours have gone by.
+
+        They do so for the timers of this event loop alone, whose clock is put forward: it has to
+        be a loop that nobody else uses. Returns whether `write()` was over before anybody read,
+        and what it returned.
+        """
+        writing = await self._begun(write)
+        if await _over_in_hours(writing):
+            # Of who was rescued that says nothing; and a thread may still be at it.
+            early = not self.blocked_at
+            self._forsaken = True
+        else:
+            early = False
+            await self._read(writing)
+        return early, await writing
+
+    async def _begun(self, write: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Future[T]:
+        """The running `write()`, as soon as it waits for the pipe, or is over."""
         loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
         opening = asyncio.Event()
@@ -71,9 +103,7 @@ class Pipe:
                 {writing, noticed}, timeout=_UNSEEN, return_when=asyncio.FIRST_COMPLETED
             )
             noticed.cancel()
-            if not writing.done():
-                await self._read(writing)
-            return await writing
+        return writing
 
     async def _read(self, writing: asyncio.Future[Any]) -> None:
         reader = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
@@ -90,9 +120,11 @@ class Pipe:
     def _watch(self) -> None:
         beats, since = -1, time.monotonic()
         while not self._over.wait(0.05):
-            if self._beats != beats or self._loop_thread is None:
+            if self._forsaken:
+                self._rescue()
+            elif self._beats != beats or self._loop_thread is None:
                 beats, since = self._beats, time.monotonic()
-            elif time.monotonic() - since > STILL:
+            elif time.monotonic() - since > self.still:
                 frame = sys._current_frames().get(self._loop_thread)
                 self.blocked_at = line_outside_the_library(frame)
                 self._rescue()
@@ -104,6 +136,21 @@ class Pipe:
                 _drained(both_ends)
         finally:
             os.close(both_ends)
+
+
+async def _over_in_hours(writing: asyncio.Future[Any]) -> bool:
+    """Whether something is over as soon as hours have gone by on the clock of the event loop."""
+    loop = asyncio.get_running_loop()
+    now, skipped = loop.time, 0.0
+    # Another kind of loop may not let its clock be touched: then no time goes by.
+    with contextlib.suppress(AttributeError):
+        loop.time = lambda: now() + skipped  # type: ignore[method-assign]
+    for _ in range(_STEPS):
+        skipped += 60
+        await asyncio.sleep(0)
+        if writing.done():
+            return True
+    return False
 
 
 def _narrow(pipe: int) -> None:

@@ -7,6 +7,7 @@ workers that have never heard of this package.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import pickle
 import platform
 import sys
@@ -100,21 +101,39 @@ def report_home(address: tuple[str, int, str], label: str = "", *values: Any) ->
 
     Commands: `{"do": "return", "value": json}`, `{"do": "raise", "type": "ValueError",
     "message": str}`, `{"do": "print", "text": str, "to": "stdout" | "stderr"}`,
-    `{"do": "exit", "code": int}` (the worker dies).
+    `{"do": "exit", "code": int}` (the worker dies), `{"do": "answer"}` (nothing but a sign of
+    life, with "ack"), `{"do": "spin"}` (pure CPU work until the next command), `{"do":
+    "ignore_sigterm"}` (never where the task runs in the suite's own process; undone when the task
+    ends), and `{"do": "spawn", "code": str}` (a child process, see `grandchild`).
+
+    Between commands it is held in a blocking C call. A command with `"ack": true` is answered with
+    a line `{"did": ..., "failed": str}` when it is done, `spin` when it begins; "failed" says why
+    it could not be done, or is empty.
     """
     import builtins
+    import contextlib
     import json
     import os
+    import select
+    import signal
     import socket
+    import subprocess
     import sys
 
     line = socket.create_connection((address[0], address[1]), timeout=60)
     line.settimeout(None)
-    with line, line.makefile("rw", encoding="utf-8", newline="\n") as wire:
+    with (
+        contextlib.ExitStack() as undo,
+        line,
+        # Not one file for both: to write to it throws away the commands that it has read ahead.
+        line.makefile("r", encoding="utf-8", newline="\n") as orders,
+        line.makefile("w", encoding="utf-8", newline="\n") as wire,
+    ):
         wire.write(json.dumps({"token": address[2], "pid": os.getpid(), "label": label}) + "\n")
         wire.flush()
         while True:
-            order = wire.readline()
+            failed = ""
+            order = orders.readline()
             if not order:
                 raise ConnectionError("the suite hung up")
             command = json.loads(order)
@@ -127,3 +146,32 @@ def report_home(address: tuple[str, int, str], label: str = "", *values: Any) ->
                 print(command["text"], end="", file=stream, flush=True)
             if command["do"] == "exit":
                 os._exit(command["code"])
+            if command["do"] == "ignore_sigterm":
+                try:
+                    former = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                    undo.callback(signal.signal, signal.SIGTERM, former)
+                except ValueError as error:  # not the main thread of its process
+                    failed = str(error)
+            if command["do"] == "spawn":
+                nowhere = subprocess.DEVNULL
+                subprocess.Popen(
+                    [sys.executable, "-c", command["code"]],
+                    stdin=nowhere,
+                    stdout=nowhere,
+                    stderr=nowhere,
+                )
+            if command.get("ack"):
+                wire.write(json.dumps({"did": command["do"], "failed": failed}) + "\n")
+                wire.flush()
+            if command["do"] == "spin":
+                while not select.select([line], [], [], 0)[0]:
+                    pass
+
+
+def grandchild(address: tuple[str, int, str], label: str) -> dict[str, str]:
+    """The command by which a task starts a child process that reports to the beacon itself.
+
+    To the beacon it is one more attempt, with this label, and obeys the same commands.
+    """
+    code = f"{inspect.getsource(report_home)}\nreport_home({tuple(address)!r}, {label!r})\n"
+    return {"do": "spawn", "code": f"from __future__ import annotations\n{code}"}

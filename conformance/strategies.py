@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import math
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, TypeVar
+from unittest import mock
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir, storage_directory
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 T = TypeVar("T")
 
@@ -28,9 +31,25 @@ def for_all(
     Every setting is given, so that neither the user's hypothesis profile nor a seed or a
     database of theirs can change a verdict. `shrink=False` is for values that cost a task each.
     """
-    phases = [Phase.explicit, Phase.generate] + ([Phase.shrink] if shrink else [])
 
-    @settings(
+    @_profile(examples, shrink)
+    @given(strategy)
+    def judge_one(value: T) -> None:
+        judge(value)
+
+    with _storage_elsewhere(), _constants_of_nobody():
+        judge_one()
+
+
+def play(machine: type[RuleBasedStateMachine], *, examples: int, steps: int) -> None:
+    """Run `examples` sequences of at most `steps` rules of a machine; the same ones every time."""
+    with _storage_elsewhere(), _constants_of_nobody():
+        run_state_machine_as_test(machine, settings=_profile(examples, False, steps))
+
+
+def _profile(examples: int, shrink: bool, steps: int = 50) -> settings:
+    phases = [Phase.explicit, Phase.generate] + ([Phase.shrink] if shrink else [])
+    return settings(
         max_examples=examples,
         derandomize=True,
         database=None,
@@ -40,15 +59,9 @@ def for_all(
         print_blob=False,
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
-        stateful_step_count=50,
+        stateful_step_count=steps,
         backend="hypothesis",
     )
-    @given(strategy)
-    def judge_one(value: T) -> None:
-        judge(value)
-
-    with _storage_elsewhere():
-        judge_one()
 
 
 @contextlib.contextmanager
@@ -61,6 +74,24 @@ def _storage_elsewhere() -> Iterator[None]:
             yield
         finally:
             set_hypothesis_home_dir(users)
+
+
+@contextlib.contextmanager
+def _constants_of_nobody() -> Iterator[None]:
+    """Keep hypothesis from drawing constants out of the modules that the user has written.
+
+    Otherwise the values tried would depend on what happens to be imported: on the user's other
+    tests, on the order of the checks, on the worker.
+    """
+    providers: Any = sys.modules.get("hypothesis.internal.conjecture.providers")
+    names = ("_get_local_constants", "CONSTANTS_CACHE", "Constants")
+    if not all(hasattr(providers, name) for name in names):
+        yield  # a version of hypothesis that draws none, or keeps them elsewhere
+        return
+    with mock.patch.multiple(
+        providers, _get_local_constants=providers.Constants, CONSTANTS_CACHE={}
+    ):
+        yield
 
 
 #: Any text that can be encoded, with the line ends and the controls that tools trip over.

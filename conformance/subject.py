@@ -159,7 +159,7 @@ class Subject:
             try:
                 return loop.drive(to_the_end, self._patience)
             except Hang:
-                self._has_hung = True
+                self._note_hang()
                 raise
             finally:
                 loop.close()
@@ -183,11 +183,6 @@ class Subject:
     @property
     def _hung_in(self) -> str:
         return ", ".join(dict.fromkeys(self._hangs))
-
-    @property
-    def template_host(self) -> bool:
-        """Whether this check is run again under this package's own `run_task`."""
-        return self._template_host
 
     @property
     def template_host(self) -> bool:

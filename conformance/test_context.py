@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import queue
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -236,3 +238,165 @@ def _nested(levels: list[tuple[int, str]]) -> list[str]:
         where = f"in {levels[depth - 1][1]}:" if depth else "outside:"
         lines.append(f'{"    " * depth}print("{where}", ACTIVE)')
     return lines
+
+
+#: Two actors in turn, so that the first to enter is the first to leave, as it may be with tasks
+#: that have nothing to do with each other.
+_TURNS = "ab" * 6
+
+
+def _act(
+    executor: Any, world: DispatchWorld, name: str, wrong: list[str], where: str
+) -> Iterator[None]:
+    """What one of two actors does at each of its turns."""
+    outer, inner = world.info(f"outer of {name}"), world.info(f"inner of {name}")
+
+    def look(expected: Any, when: str) -> None:
+        if world.active() != expected:
+            wrong.append(
+                f"in {where} {name}, {when}, the active dispatch is {short(world.active())} "
+                f"instead of {expected!r}"
+            )
+
+    before = world.active()
+    with executor.get_dispatch_context(outer):
+        yield
+        with executor.get_dispatch_context(inner):
+            yield
+            look(inner, f"while another {where} is in contexts of its own")
+            yield
+            look(inner, f"before it leaves, after the other {where} may have left its own")
+        yield
+        look(outer, "after it left the inner of its contexts")
+    yield
+    look(before, "after it left its contexts")
+
+
+class _Stage:
+    """Has two actors take turns, whatever they run on, so that every failure is the same."""
+
+    def __init__(self, acts: dict[str, Iterator[None]], wrong: list[str], where: str) -> None:
+        self._acts = acts
+        self._wrong = wrong
+        self._where = where
+
+    def step(self, name: str) -> None:
+        """One turn of one actor; to be called where that actor is at home."""
+        try:
+            next(self._acts[name], None)
+        # A context manager may raise anything at all.
+        except BaseException as error:
+            self._wrong.append(f"in {self._where} {name}, {_RAISED} {short_error(error)}")
+
+    async def in_tasks(self) -> None:
+        """Each actor in an asyncio task of its own."""
+        turns: dict[str, asyncio.Queue[asyncio.Future[None] | None]] = {
+            name: asyncio.Queue() for name in self._acts
+        }
+
+        async def actor(name: str) -> None:
+            while (done := await turns[name].get()) is not None:
+                self.step(name)
+                done.set_result(None)
+
+        actors = [asyncio.ensure_future(actor(name)) for name in self._acts]
+        for name in _TURNS:
+            done = asyncio.get_running_loop().create_future()
+            turns[name].put_nowait(done)
+            await done
+        for each in turns.values():
+            each.put_nowait(None)
+        await asyncio.wait(actors)
+
+    def in_threads(self) -> None:
+        """Each actor in a thread of its own."""
+        turns: dict[str, queue.SimpleQueue[threading.Event | None]] = {
+            name: queue.SimpleQueue() for name in self._acts
+        }
+
+        def actor(name: str) -> None:
+            while (done := turns[name].get()) is not None:
+                self.step(name)
+                done.set()
+
+        threads = [threading.Thread(target=actor, args=(name,), daemon=True) for name in self._acts]
+        for thread in threads:
+            thread.start()
+        for name in _TURNS:
+            done = threading.Event()
+            turns[name].put(done)
+            done.wait()
+        for each in turns.values():
+            each.put(None)
+        for thread in threads:
+            thread.join()
+
+
+@check("CTX-04")
+def test_CTX_04_must_keep_concurrent_contexts_apart(subject: Subject) -> None:
+    executor = subject.build()
+    _tracks_dispatches(subject, executor)
+    world = dispatch_world(executor)
+
+    for where in ("asyncio task", "thread"):
+        wrong: list[str] = []
+        acts = {name: _act(executor, world, name, wrong, where) for name in "ab"}
+        stage = _Stage(acts, wrong, where)
+        if where == "asyncio task":
+            subject.drive(stage.in_tasks)
+        else:
+            stage.in_threads()
+
+        if wrong:
+            subject.fail(
+                seen=wrong[0],
+                required="each asyncio task and each thread sees its own contexts and no other's, "
+                "in whatever order they are left",
+                cause="the active dispatch, or what was active before, is kept in a global, a "
+                "class or an instance, or "
+                + (
+                    "in a threading.local(), which all tasks of an event loop share"
+                    if where == "asyncio task"
+                    else "under asyncio.current_task(), which a thread has none of"
+                )
+                + ": keep it in a contextvars.ContextVar",
+                reproduce=_reproduce(
+                    executor,
+                    *(_TWO_TASKS if where == "asyncio task" else _TWO_THREADS).splitlines(),
+                ),
+            )
+
+
+_TWO_TASKS = """\
+import asyncio
+
+async def task(name):
+    with executor.get_dispatch_context(DispatchInfo(f"outer of {name}")):
+        await asyncio.sleep(0)
+        with executor.get_dispatch_context(DispatchInfo(f"inner of {name}")):
+            await asyncio.sleep(0 if name == "a" else 0.1)
+            print(name, "inside:", ACTIVE)
+        await asyncio.sleep(0)
+        print(name, "in the outer:", ACTIVE)
+
+async def main():
+    await asyncio.gather(task("a"), task("b"))
+
+asyncio.run(main())"""
+
+_TWO_THREADS = """\
+import threading, time
+
+def thread(name):
+    with executor.get_dispatch_context(DispatchInfo(f"outer of {name}")):
+        time.sleep(0.2)
+        with executor.get_dispatch_context(DispatchInfo(f"inner of {name}")):
+            time.sleep(0.2 if name == "a" else 0.4)
+            print(name, "inside:", ACTIVE)
+        print(name, "in the outer:", ACTIVE)
+
+threads = [threading.Thread(target=thread, args=(name,)) for name in "ab"]
+for each in threads:
+    each.start()
+for each in threads:
+    each.join()"""

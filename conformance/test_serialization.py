@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import importlib
 import inspect
 import json
 import math
-import re
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import cloudpickle
 from hypothesis import strategies as st
@@ -37,161 +33,40 @@ from .attributes import (
 )
 from .beacon import Beacon
 from .check import check
-from .host import TemplateHost
-from .loop import WATCHDOG
+from .description import (
+    Refusal,
+    described_by,
+    fail_as_json,
+    fail_to_describe,
+    json_text,
+    must_rehydrate,
+    not_json,
+    rehydrate,
+)
+from .fresh_process import in_fresh_process
+from .importable import class_name, not_importable
 from .probes import echo, report_home
 from .strategies import for_all, json_values, texts
 from .subject import Subject
 from .wording import short, short_error
-
-# ---- writing down and coming back --------------------------------------------------------------
-
-
-def _described(subject: Subject, executor: Any, whose: str = "a fresh executor") -> dict[str, Any]:
-    """What `to_dict` of `executor` returns, at the least a dictionary with its attributes."""
-    try:
-        described = executor.to_dict()
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
-            raise
-        _fail_to_describe(subject, f"to_dict() of {whose} raised {short_error(error)}")
-    if inspect.iscoroutine(described):
-        described.close()
-    if not isinstance(described, dict):
-        _fail_to_describe(subject, f"to_dict() of {whose} returned {short(described)}")
-    if not isinstance(described.get("attributes"), dict):
-        got = short(described["attributes"]) if "attributes" in described else "missing"
-        _fail_to_describe(subject, f"to_dict()['attributes'] of {whose} is {got}")
-    return described
-
-
-def _fail_to_describe(subject: Subject, seen: str) -> NoReturn:
-    subject.fail(
-        seen=seen,
-        required='a dictionary {"type": ..., "short_name": ..., "attributes": {name: value, ...}}',
-        cause="an attribute whose value cannot be written down, or a to_dict of another shape",
-        reproduce="print(executor.to_dict())",
-    )
-
-
-def _text(subject: Subject, described: dict[str, Any]) -> str:
-    """The JSON text of a dictionary; a finding if it has none."""
-    if problems := _not_json(described, "to_dict()"):
-        _fail_as_json(subject, "a fresh executor", problems)
-    return json.dumps(described, allow_nan=False)
-
-
-def _not_json(value: Any, path: str, above: tuple[int, ...] = ()) -> list[str]:
-    """Every place in `value` that is none of JSON's own values, and why."""
-    if value is None or isinstance(value, bool | int | str):
-        return []
-    if isinstance(value, float):
-        return [] if math.isfinite(value) else [f"{path} is {value!r}, which JSON does not have"]
-    if id(value) in above:
-        return [f"{path} contains itself"]
-    above = (*above, id(value))
-    if isinstance(value, list):
-        return [p for i, item in enumerate(value) for p in _not_json(item, f"{path}[{i}]", above)]
-    if isinstance(value, dict):
-        keys = [
-            f"{path} has the key {short(key)}, which is no str"
-            for key in value
-            if not isinstance(key, str)
-        ]
-        items = value.items()
-        return keys + [p for k, item in items for p in _not_json(item, f"{path}[{k!r}]", above)]
-    kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
-    return [f"{path} is {shown(value, 80)}, of type {kind}"]
-
-
-def _fail_as_json(
-    subject: Subject, whose: str, problems: list[str], reproduce: str = ""
-) -> NoReturn:
-    subject.fail(
-        seen=f"to_dict() of {whose} is not JSON: {_listed(problems)}",
-        required="str, int, finite float, bool, None, and lists and dictionaries of these with "
-        "str as keys, so that to_dict() == json.loads(json.dumps(to_dict(), allow_nan=False))",
-        cause=_NOT_JSON_CAUSE,
-        reproduce=reproduce
-        or """
-            import json
-
-            described = executor.to_dict()
-            print(described)
-            print(json.loads(json.dumps(described, allow_nan=False)) == described)
-        """,
-    )
-
-
-_NOT_JSON_CAUSE = (
-    "an attribute that is no setting (a queue, a client, a stream, a Path) is written down "
-    "with the settings: keep it in a variable of `run`, or leave it out in to_dict"
-)
-
-
-def _listed(lines: list[str], limit: int = 6) -> str:
-    rest = [f"and {len(lines) - limit} more"] if len(lines) > limit else []
-    return ";\n".join(lines[:limit] + rest)
-
-
-def _rehydrate(executor: Any, described: Any) -> Any:
-    """What `from_dict` returns, or the error in which it ended."""
-    try:
-        returned = executor.from_dict(described)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        return _Refusal(error)
-    if inspect.iscoroutine(returned):
-        returned.close()
-    return returned
-
-
-class _Refusal:
-    """An error out of `from_dict`."""
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
-    @property
-    def is_polite(self) -> bool:
-        """Whether it is one by which an executor may refuse a value that it does not like."""
-        return isinstance(self.error, TypeError | ValueError)
-
-    def __str__(self) -> str:
-        return f"from_dict raised {short_error(self.error)}"
-
-
-def _must_rehydrate(subject: Subject, executor: Any, described: Any, what: str) -> Any:
-    """Call `from_dict` with something that nobody has a reason to refuse; what it returned."""
-    returned = _rehydrate(executor, described)
-    if isinstance(returned, _Refusal):
-        subject.fail(
-            seen=f"{returned}, for {what}",
-            required="an executor that takes what an executor of its class has written down",
-            cause="to_dict and from_dict do not speak of the same names",
-            reproduce="executor.from_dict(executor.to_dict())",
-        )
-    return returned
-
 
 # ---- to_dict -------------------------------------------------------------------------------------
 
 
 @check("SER-01")
 def test_SER_01_must_be_strict_json(subject: Subject) -> None:
-    described = _described(subject, subject.build())
+    described = described_by(subject, subject.build())
 
-    if problems := _not_json(described, "to_dict()"):
-        _fail_as_json(subject, "a fresh executor", problems)
+    if problems := not_json(described, "to_dict()"):
+        fail_as_json(subject, "a fresh executor", problems)
     if missing := {"type", "short_name"} - described.keys():
-        _fail_to_describe(subject, f"to_dict() has no {' and no '.join(sorted(missing))}")
+        fail_to_describe(subject, f"to_dict() has no {' and no '.join(sorted(missing))}")
 
 
 @check("SER-02")
 def test_SER_02_must_be_the_same_after_tasks(subject: Subject) -> None:
     executor = subject.build()
-    before = copy.deepcopy(_described(subject, executor))
+    before = copy.deepcopy(described_by(subject, executor))
 
     # One task of each kind, and a look after each.
     for how, run in (
@@ -201,10 +76,10 @@ def test_SER_02_must_be_the_same_after_tasks(subject: Subject) -> None:
     ):
         run()
         whose = f"an executor on which a task has {how}"
-        after = _described(subject, executor, whose)
+        after = described_by(subject, executor, whose)
         reproduce = _AFTER_TASKS[how]
-        if problems := _not_json(after, "to_dict()"):
-            _fail_as_json(subject, whose, problems, reproduce)
+        if problems := not_json(after, "to_dict()"):
+            fail_as_json(subject, whose, problems, reproduce)
         if changed := difference(before, after, "to_dict()"):
             subject.fail(
                 seen=f"to_dict() of {whose} is not what it was before: {changed}",
@@ -292,7 +167,7 @@ _AFTER_TASKS = {
 @check("SER-03")
 def test_SER_03_must_share_nothing_with_its_executor(subject: Subject) -> None:
     executor = furnished(subject)
-    described = _described(subject, executor)
+    described = described_by(subject, executor)
 
     # The very same list or dictionary, in the executor and in what it has written down ...
     held = mutable_state(executor)
@@ -311,7 +186,7 @@ def test_SER_03_must_share_nothing_with_its_executor(subject: Subject) -> None:
     # ... or a change of one that shows in the other.
     before = copy.deepcopy(described)
     spoil(described)
-    if changed := difference(before, _described(subject, executor), "to_dict()"):
+    if changed := difference(before, described_by(subject, executor), "to_dict()"):
         subject.fail(
             seen="after the dictionary that to_dict() had returned was changed, the next one "
             f"differs: {changed}",
@@ -322,7 +197,7 @@ def test_SER_03_must_share_nothing_with_its_executor(subject: Subject) -> None:
                 print(executor.to_dict())
             """,
         )
-    described = _described(subject, executor)
+    described = described_by(subject, executor)
     before = copy.deepcopy(described)
     for name in DOCUMENTED:
         _set(executor, name, _other(subject, name, getattr(executor, name, None)))
@@ -372,8 +247,8 @@ def _other(subject: Subject, name: str, value: Any) -> Any:
 def test_SER_04_must_return_the_very_instance(subject: Subject) -> None:
     executor = subject.build()
 
-    returned = _must_rehydrate(
-        subject, executor, _described(subject, subject.build()), "what to_dict() had returned"
+    returned = must_rehydrate(
+        subject, executor, described_by(subject, subject.build()), "what to_dict() had returned"
     )
 
     if returned is not executor:
@@ -388,10 +263,10 @@ def test_SER_04_must_return_the_very_instance(subject: Subject) -> None:
 @check("SER-05")
 def test_SER_05_must_come_back_equal_through_json(subject: Subject) -> None:
     # As it is; nobody may refuse that.
-    described = _described(subject, subject.build())
-    text = _text(subject, described)
+    described = described_by(subject, subject.build())
+    text = json_text(subject, described)
     again = subject.build()
-    _must_rehydrate(subject, again, json.loads(text), "what to_dict() had returned, as JSON")
+    must_rehydrate(subject, again, json.loads(text), "what to_dict() had returned, as JSON")
     _judge_round_trip(subject, described, again)
 
     # With any value of its kind in each attribute, one at a time.
@@ -403,8 +278,8 @@ def test_SER_05_must_come_back_equal_through_json(subject: Subject) -> None:
         name, value = change
         given = {**described, "attributes": {**described["attributes"], name: value}}
         executor = subject.build()
-        refusal = _rehydrate(executor, json.loads(json.dumps(given, allow_nan=False)))
-        if isinstance(refusal, _Refusal):
+        refusal = rehydrate(executor, json.loads(json.dumps(given, allow_nan=False)))
+        if isinstance(refusal, Refusal):
             if refusal.is_polite:
                 return
             subject.fail(
@@ -417,15 +292,19 @@ def test_SER_05_must_come_back_equal_through_json(subject: Subject) -> None:
 
     for name in names:
         judge((name, _FALSY.get(type(attributes[name]), attributes[name])))
+        if isinstance(attributes[name], str):
+            # Blanks belong to a name like any other letter.
+            judge((name, f"{path_or_text(name, subject.folder)} "))
     if drawn:
-        for_all(st.one_of(drawn), judge, examples=min(200, 10 * len(drawn)))
+        each = subject.pick(quick=4, default=10, thorough=40)
+        for_all(st.one_of(drawn), judge, examples=min(20 * each, each * len(drawn)))
 
     # What is set on an executor is written down, too.
     source, again = subject.build(), subject.build()
     for name in DOCUMENTED:
         _set(source, name, _other(subject, name, getattr(source, name, None)))
-    text = _text(subject, _described(subject, source))
-    if isinstance(_rehydrate(again, json.loads(text)), _Refusal):
+    text = json_text(subject, described_by(subject, source))
+    if isinstance(rehydrate(again, json.loads(text)), Refusal):
         return
     for name in DOCUMENTED:
         mine, theirs = getattr(source, name, MISSING), getattr(again, name, MISSING)
@@ -469,7 +348,7 @@ def _with_attribute(name: str, value: Any) -> str:
 def _judge_round_trip(
     subject: Subject, given: dict[str, Any], executor: Any, reproduce: str = ""
 ) -> None:
-    found = _described(subject, executor, "a rehydrated executor")
+    found = described_by(subject, executor, "a rehydrated executor")
     if changed := difference(given, found, "to_dict()"):
         subject.fail(
             seen=f"after a round trip through JSON {without_folder(subject, changed)}",
@@ -514,18 +393,18 @@ def _like(subject: Subject, name: str, value: Any) -> st.SearchStrategy[Any]:
 
 @check("SER-06")
 def test_SER_06_must_copy_its_argument(subject: Subject) -> None:
-    described = copy.deepcopy(_described(subject, furnished(subject)))
+    described = copy.deepcopy(described_by(subject, furnished(subject)))
     # A newer plugin has written down more; an executor may refuse what it does not know.
     newer = copy.deepcopy(described)
     newer["attributes"]["asyncexec_newer"] = {"list": [1, {"of": "dictionaries"}]}
 
     for what, given in (("of this class", described), ("of a newer plugin", newer)):
         executor, kept = subject.build(), copy.deepcopy(given)
-        refusal = _rehydrate(executor, given)
-        if isinstance(refusal, _Refusal):
+        refusal = rehydrate(executor, given)
+        if isinstance(refusal, Refusal):
             if given is newer:
                 return
-            _must_rehydrate(subject, executor, given, "what to_dict() had returned")
+            must_rehydrate(subject, executor, given, "what to_dict() had returned")
 
         if changed := difference(kept, given, "the dictionary"):
             subject.fail(
@@ -541,9 +420,9 @@ def test_SER_06_must_copy_its_argument(subject: Subject) -> None:
                     print(given == kept, given)
                 """,
             )
-        before = copy.deepcopy(_described(subject, executor))
+        before = copy.deepcopy(described_by(subject, executor))
         spoil(given)
-        if changed := difference(before, _described(subject, executor), "to_dict()"):
+        if changed := difference(before, described_by(subject, executor), "to_dict()"):
             subject.fail(
                 seen=f"a dictionary {what} was changed after from_dict had read it, and the "
                 f"executor with it: {changed}",
@@ -563,7 +442,7 @@ def test_SER_06_must_copy_its_argument(subject: Subject) -> None:
 
 @check("SER-07")
 def test_SER_07_must_overwrite_attributes(subject: Subject) -> None:
-    described = copy.deepcopy(_described(subject, furnished(subject)))
+    described = copy.deepcopy(described_by(subject, furnished(subject)))
 
     # Each attribute in turn gets another value, a falsy one, and its first one back.
     for name, value in described["attributes"].items():
@@ -601,15 +480,15 @@ _FALSY: dict[type, Any] = {str: "", list: [], dict: {}, int: 0, float: 0.0, bool
 def _not_overwritten(subject: Subject, executor: Any, given: dict[str, Any], name: str) -> str:
     """What is there instead of the value in `given`; empty if that is, or if it was refused."""
     # Not every name in a dictionary is that of the attribute behind it.
-    before = _described(subject, executor)["attributes"].get(name)
+    before = described_by(subject, executor)["attributes"].get(name)
     is_attribute = not difference(before, getattr(executor, name, MISSING))
 
-    refusal = _rehydrate(executor, copy.deepcopy(given))
+    refusal = rehydrate(executor, copy.deepcopy(given))
 
-    if isinstance(refusal, _Refusal):
+    if isinstance(refusal, Refusal):
         return "" if refusal.is_polite else str(refusal)
     wanted = given["attributes"][name]
-    places = {f"to_dict()['attributes'][{name!r}]": _described(subject, executor)["attributes"]}
+    places = {f"to_dict()['attributes'][{name!r}]": described_by(subject, executor)["attributes"]}
     if is_attribute:
         places[f"executor.{name}"] = {name: getattr(executor, name, MISSING)}
     for place, found in places.items():
@@ -620,7 +499,7 @@ def _not_overwritten(subject: Subject, executor: Any, given: dict[str, Any], nam
 
 @check("SER-08")
 def test_SER_08_should_keep_what_is_missing(subject: Subject) -> None:
-    described = _described(subject, subject.build())
+    described = described_by(subject, subject.build())
 
     for name, value in described["attributes"].items():
         older = copy.deepcopy(described)
@@ -628,15 +507,15 @@ def test_SER_08_should_keep_what_is_missing(subject: Subject) -> None:
         executor = subject.build()
         had = hasattr(executor, name)
 
-        refusal = _rehydrate(executor, older)
+        refusal = rehydrate(executor, older)
 
         seen = ""
-        if isinstance(refusal, _Refusal):
+        if isinstance(refusal, Refusal):
             seen = str(refusal)
         elif had and not hasattr(executor, name):
             seen = f"the executor has no attribute {name!r} any more"
         else:
-            found = _described(subject, executor, "the executor")["attributes"]
+            found = described_by(subject, executor, "the executor")["attributes"]
             if changed := difference({name: value}, {name: found.get(name, MISSING)}):
                 missing = name not in found
                 seen = "it is not in to_dict() any more" if missing else f"to_dict() has {changed}"
@@ -665,8 +544,8 @@ def test_SER_09_must_come_back_in_a_fresh_process(subject: Subject) -> None:
     retries = getattr(executor, "retries", None)
     if isinstance(retries, int):
         _set(executor, "retries", 1)
-    described = _described(subject, executor)
-    answer = _in_fresh_process(subject, _text(subject, described))
+    described = described_by(subject, executor)
+    answer = in_fresh_process(subject, json_text(subject, described))
 
     seen = ""
     stage = answer.get("stage", "starting")
@@ -713,51 +592,12 @@ def _import_and_build(subject: Subject) -> str:
     return f"{first}from {module} import {name.partition('.')[0]}\nexecutor = {name}()"
 
 
-def _in_fresh_process(subject: Subject, text: str) -> dict[str, Any]:
-    """Rehydrate in an interpreter of its own, and run a task there: see `rehydrated`."""
-    folder = subject.new_folder()
-    request = folder / "request"
-    content = {
-        "spec": subject.target.spec,
-        "text": text,
-        "sys_path": sys.path,
-        "results_dir": str(folder / "results"),
-        "template": isinstance(subject.host, TemplateHost),
-    }
-    request.write_text(json.dumps(content), encoding="utf-8")
-    code = (
-        "import json, pathlib, sys\n"
-        "path = pathlib.Path(sys.argv[1])\n"
-        "sys.path[:] = json.loads(path.read_text(encoding='utf-8'))['sys_path']\n"
-        f"from {__package__}.rehydrated import main\n"
-        "main(path)"
-    )
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", code, str(request)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=WATCHDOG,
-        )
-    except subprocess.TimeoutExpired:
-        return {"stage": "the whole", "error": f"nothing for {WATCHDOG:g} s"}
-    answer = request.with_suffix(".answer")
-    if not answer.exists():
-        said = done.stderr.decode(errors="replace").strip()[-300:]
-        return {
-            "stage": "the whole",
-            "error": f"the death of the process (exit code {done.returncode}) {said}",
-        }
-    found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
-    return found
-
-
 # ---- what is no dictionary of this executor ------------------------------------------------------
 
 
 @check("SER-10")
 def test_SER_10_must_refuse_what_is_malformed(subject: Subject) -> None:
-    described = _described(subject, subject.build())
+    described = described_by(subject, subject.build())
     without = {key: value for key, value in described.items() if key != "attributes"}
     values = st.one_of(st.integers(1, 9), st.lists(st.integers(), min_size=1, max_size=2), texts)
     present = described["attributes"]
@@ -766,13 +606,13 @@ def test_SER_10_must_refuse_what_is_malformed(subject: Subject) -> None:
     def judge(malformed: tuple[str, Any, str]) -> None:
         what, given, offending = malformed
         executor = subject.build()
-        before = copy.deepcopy(_described(subject, executor))
+        before = copy.deepcopy(described_by(subject, executor))
         held = state(executor)
 
-        refusal = _rehydrate(executor, given)
+        refusal = rehydrate(executor, given)
 
         reproduce = f"executor.from_dict({_shown(given, described)})\nprint(executor.to_dict())"
-        if not isinstance(refusal, _Refusal):
+        if not isinstance(refusal, Refusal):
             subject.fail(
                 seen=f"from_dict took {what} without a word",
                 required=f"a ValueError or TypeError that names what is wrong: {offending}",
@@ -787,7 +627,7 @@ def test_SER_10_must_refuse_what_is_malformed(subject: Subject) -> None:
                 cause="a bare assert, or an error raised without a message",
                 reproduce=reproduce,
             )
-        after = _described(subject, executor, "an executor that has refused a dictionary")
+        after = described_by(subject, executor, "an executor that has refused a dictionary")
         difference_seen = difference(before, after, "to_dict()") or _changed_state(
             held, state(executor)
         )
@@ -821,7 +661,7 @@ def test_SER_10_must_refuse_what_is_malformed(subject: Subject) -> None:
             )
         ),
     )
-    for_all(malformed, judge, examples=40)
+    for_all(malformed, judge, examples=subject.pick(quick=20, default=40, thorough=200))
 
 
 def _shown(given: Any, described: dict[str, Any]) -> str:
@@ -860,18 +700,18 @@ def _changed_state(before: dict[str, Any], after: dict[str, Any]) -> str:
 @check("SER-11")
 def test_SER_11_should_refuse_another_class(subject: Subject) -> None:
     executor = subject.build()
-    described = copy.deepcopy(_described(subject, executor))
+    described = copy.deepcopy(described_by(subject, executor))
     stranger = ThreadExecutor if type(executor) is not ThreadExecutor else LocalExecutor
 
     # The attributes would fit: only the name tells that somebody else wrote this.
     theirs = stranger().to_dict()
     own_type = str(described.get("type", ""))
-    own_name = _class_name(own_type)
+    own_name = class_name(own_type)
     theirs["type"] = own_type.replace(own_name, theirs["type"]) if own_name else theirs["type"]
     theirs["attributes"] = described["attributes"]
-    refusal = _rehydrate(executor, theirs)
+    refusal = rehydrate(executor, theirs)
 
-    if not isinstance(refusal, _Refusal):
+    if not isinstance(refusal, Refusal):
         subject.fail(
             seen=f"from_dict of {type(executor).__name__} took a dictionary whose type is "
             f"{theirs['type']!r}",
@@ -890,8 +730,8 @@ def test_SER_11_should_refuse_another_class(subject: Subject) -> None:
 def test_SER_12_should_name_an_importable_class(subject: Subject) -> None:
     executor = subject.build()
 
-    named = _described(subject, executor).get("type")
-    wrong = _not_importable(named, type(executor))
+    named = described_by(subject, executor).get("type")
+    wrong = not_importable(named, type(executor))
 
     if wrong:
         subject.fail(
@@ -903,50 +743,6 @@ def test_SER_12_should_name_an_importable_class(subject: Subject) -> None:
             "file, or a `type` that is no name of a class",
             reproduce="print(executor.to_dict()['type'], type(executor))",
         )
-
-
-def _class_name(named: str) -> str:
-    """The dotted or colon-separated name in a `type`, without the `<class '...'>` around it."""
-    match = re.fullmatch(r"<class '(.*)'>", named)
-    return match.group(1) if match else named
-
-
-def _not_importable(named: Any, cls: type) -> str:
-    """Why `named` is no importable name of `cls`; empty if it is one."""
-    if not isinstance(named, str):
-        return "it is no str"
-    name = _class_name(named)
-    if "/" in name or "\\" in name or name.endswith(".py"):
-        return "it holds the path of a file"
-    if "<locals>" in name:
-        return "the class is defined inside a function, where no import reaches it"
-    if name.partition(":")[0].partition(".")[0] == "__main__":
-        return "the class is defined in __main__, which is another module in every process"
-    for found in _imports_of(name):
-        if isinstance(found, type) and issubclass(cls, found) and found is not object:
-            return ""
-        return f"what is imported by that name is {short(found)}, not the class of the executor"
-    return "nothing can be imported by that name"
-
-
-def _imports_of(name: str) -> Iterator[Any]:
-    """What a name may mean, the longest module name first."""
-    if ":" in name:
-        module, _, path = name.partition(":")
-        splits = [(module, path.split("."))]
-    else:
-        parts = name.split(".")
-        splits = [
-            (".".join(parts[:count]), parts[count:]) for count in range(len(parts) - 1, 0, -1)
-        ]
-    for module_name, names in splits:
-        try:
-            found: Any = importlib.import_module(module_name)
-            for part in names:
-                found = getattr(found, part)
-        except Exception:
-            continue
-        yield found
 
 
 # ---- copies --------------------------------------------------------------------------------------
@@ -994,15 +790,15 @@ def _judge_copies(subject: Subject, executor: Any, whose: str, first: str) -> No
         except Exception as error:
             seen = f"{how} raised {short_error(error)}"
         else:
-            described = _described(subject, executor, whose)
-            changed = difference(described, _described(subject, copied, "the copy"), "to_dict()")
+            described = described_by(subject, executor, whose)
+            changed = difference(described, described_by(subject, copied, "the copy"), "to_dict()")
             seen = f"{how} is not equal to its original: {changed}" if changed else ""
         if seen:
             subject.fail(
                 seen=f"of {whose}, {seen}",
                 required="a copy whose to_dict() equals that of the original",
                 cause=_CANNOT_IMPORT
-                if _not_importable(type_name(type(executor)), type(executor))
+                if not_importable(type_name(type(executor)), type(executor))
                 else "an attribute that cannot be copied (a lock, a queue, a client, a stream): "
                 "make it when it is needed, or leave it out in __getstate__; or a __getstate__, "
                 "__reduce__ or __deepcopy__ that leaves out too much",

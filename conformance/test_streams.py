@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import contextlib
 import inspect
 import itertools
 import os
-import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -20,155 +18,48 @@ from hypothesis import strategies as st
 
 from .audit import audited, line_outside_the_library, path_in
 from .check import check
-from .host import Seen, call_method
-from .pipe import STILL, Pipe
+from .logs import UNWRITABLE, hides_outcome, judge_logs, print_both
+from .other_locale import write_in_the_c_locale
+from .pipe import Pipe
 from .strategies import for_all
 from .subject import Subject
-from .wording import short, short_error, short_text
-
-# ---- writing, and looking at what was written --------------------------------------------------
-
-
-def _writer(subject: Subject, **attributes: Any) -> Any:
-    """An executor whose `write_streams_to_file` can be called."""
-    executor = subject.build(**attributes)
-    if not callable(getattr(executor, "write_streams_to_file", None)):
-        subject.could_not_run("blocked: the executor has no write_streams_to_file, see CON-04")
-    return executor
-
-
-async def _written(executor: Any, *task: Any) -> BaseException | None:
-    """Call `write_streams_to_file` as hosts do; the error in which it ended, or None."""
-    try:
-        await call_method(executor.write_streams_to_file, *task)
-    # A SystemExit, or a CancelledError of its own, must not end the suite's event loop.
-    except BaseException as error:
-        current = asyncio.current_task()
-        if isinstance(error, asyncio.CancelledError) and current and current.cancelling():
-            raise
-        return error
-    return None
-
-
-def _write(
-    subject: Subject,
-    executor: Any,
-    streams: Iterable[Any],
-    paths: Iterable[Any],
-    results_dir: Path | str,
-    dispatch_id: str = "dispatch",
-) -> BaseException | None:
-    return subject.drive(lambda: _written(executor, streams, paths, dispatch_id, str(results_dir)))
-
-
-def _files(folder: Path) -> dict[str, bytes]:
-    """Every file below `folder`, by its path from there."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
-def _told(error: BaseException | None, folder: Path) -> str:
-    """How a call ended, without the names of temporary folders: the same words in every run."""
-    if error is None:
-        return "it returned"
-    return f"it raised {short_error(error)}".replace(str(folder), "...")
-
-
-def _inventory(files: Mapping[str, bytes]) -> str:
-    """The files that are there, in words."""
-    if not files:
-        return "there is no file"
-    held = (f"{name} with {_content(data)}" for name, data in files.items())
-    return f"there is the file {', '.join(held)}"
-
-
-def _content(data: bytes) -> str:
-    try:
-        return short_text(data.decode("utf-8"))
-    except UnicodeDecodeError:
-        return short(data)
-
-
-def _expect(
-    subject: Subject,
-    given: str,
-    error: BaseException | None,
-    files: Mapping[str, bytes],
-    expected: Mapping[str, bytes],
-    folder: Path,
-    *,
-    cause: str,
-    reproduce: str,
-) -> None:
-    """Fail unless the call returned and exactly the `expected` files are there."""
-    if error is None and files == expected:
-        return
-    subject.fail(
-        seen=f"{given}: {_told(error, folder)}; {_inventory(files)}",
-        required=f"{_inventory(expected)}, and no other",
-        cause=cause,
-        reproduce=reproduce,
-    )
-
-
-_WRITE = """\
-def write(streams, paths, dispatch_id="dispatch", results_dir=folder / "results"):
-    call = call_method(
-        executor.write_streams_to_file, streams, paths, dispatch_id, str(results_dir)
-    )
-    try:
-        asyncio.run(call)
-    except Exception as error:
-        print("raised", repr(error))
-    for path in filter(Path.is_file, folder.rglob("*")):
-        print(path, path.read_bytes())
-"""
-
-
-def _script(*lines: str) -> str:
-    """A script that has a `folder`, and goes on with these lines."""
-    return "\n".join(
-        (
-            "import asyncio, os, tempfile",
-            "from pathlib import Path",
-            "from pytest_asyncexec.conformance.host import call_method",
-            "folder = Path(tempfile.mkdtemp())",
-            *lines,
-        )
-    )
-
-
-def _reproduce(*lines: str) -> str:
-    """A script that has a `folder` and a function `write`, and goes on with these lines."""
-    return _script(_WRITE, *lines)
-
+from .together import together
+from .wording import short, short_text
+from .writing import (
+    expect_files,
+    files_in,
+    inventory,
+    reproduction,
+    script,
+    told_of,
+    write,
+    writer_of,
+    written,
+)
 
 # ---- where a stream lands ----------------------------------------------------------------------
 
 
 @check("STR-01")
 def test_STR_01_must_write_a_relative_path_below_the_dispatch(subject: Subject) -> None:
-    executor = _writer(subject)
+    executor = writer_of(subject)
     for name in ("out.txt", "two words.log", "logs/out", "50%.{0}.log", "größe-数据.log"):
         folder = subject.new_folder()
         target = folder / "results" / "dispatch" / name
         # Its folder is there already: making it is a rule of its own.
         target.parent.mkdir(parents=True)
 
-        error = _write(subject, executor, ["text\n"], [name], folder / "results")
+        error = write(subject, executor, ["text\n"], [name], folder / "results")
 
-        _expect(
+        expect_files(
             subject,
             f"filepaths [{name!r}], dispatch_id 'dispatch', results_dir '.../results'",
             error,
-            _files(folder),
+            files_in(folder),
             {f"results/dispatch/{name}": b"text\n"},
             folder,
             cause="the path is joined to something else than results_dir and dispatch_id",
-            reproduce=_reproduce(
+            reproduce=reproduction(
                 f'(folder / "results" / "dispatch" / {name!r}).parent.mkdir(parents=True)',
                 f'write(["text\\n"], [{name!r}])',
             ),
@@ -177,11 +68,11 @@ def test_STR_01_must_write_a_relative_path_below_the_dispatch(subject: Subject) 
 
 @check("STR-02")
 def test_STR_02_must_write_an_absolute_path_as_it_is(subject: Subject) -> None:
-    executor = _writer(subject)
+    executor = writer_of(subject)
     folder = subject.new_folder()
     (folder / "elsewhere").mkdir()
 
-    error = _write(
+    error = write(
         subject,
         executor,
         ["text\n"],
@@ -189,15 +80,15 @@ def test_STR_02_must_write_an_absolute_path_as_it_is(subject: Subject) -> None:
         folder / "results",
     )
 
-    _expect(
+    expect_files(
         subject,
         "filepaths ['.../elsewhere/out.txt'], results_dir '.../results'",
         error,
-        _files(folder),
+        files_in(folder),
         {"elsewhere/out.txt": b"text\n"},
         folder,
         cause="results_dir is put in front of every path, absolute ones too",
-        reproduce=_reproduce(
+        reproduce=reproduction(
             '(folder / "elsewhere").mkdir()',
             'write(["text\\n"], [str(folder / "elsewhere" / "out.txt")])',
         ),
@@ -206,7 +97,7 @@ def test_STR_02_must_write_an_absolute_path_as_it_is(subject: Subject) -> None:
 
 @check("STR-03")
 def test_STR_03_must_expand_the_home_folder(subject: Subject) -> None:
-    executor = _writer(subject)
+    executor = writer_of(subject)
     for name, results_dir, expected in (
         ("~/logs/out.txt", "", "home/logs/out.txt"),
         ("out.txt", "~/results", "home/results/dispatch/out.txt"),
@@ -221,7 +112,7 @@ def test_STR_03_must_expand_the_home_folder(subject: Subject) -> None:
             mock.patch.dict(os.environ, {"HOME": home, "USERPROFILE": home}),
             contextlib.chdir(folder / "cwd"),
         ):
-            error = _write(subject, executor, ["text\n"], [name], results_dir or folder / "results")
+            error = write(subject, executor, ["text\n"], [name], results_dir or folder / "results")
 
         # A folder by the unexpanded name is litter as well, even where the file is right.
         litter = sorted(
@@ -229,18 +120,18 @@ def test_STR_03_must_expand_the_home_folder(subject: Subject) -> None:
             for path in folder.rglob("*")
             if path.name.startswith("~")
         )
-        files, wanted = _files(folder), {expected: b"text\n"}
+        files, wanted = files_in(folder), {expected: b"text\n"}
         if error is None and files == wanted and not litter:
             continue
         left = f"; left under the unexpanded name: {', '.join(litter)}" if litter else ""
         subject.fail(
             seen=f"filepaths [{name!r}], results_dir {results_dir or '.../results'!r}, with '~' "
-            f"for '.../home' and '.../cwd' the working directory: {_told(error, folder)}; "
-            f"{_inventory(files)}{left}",
-            required=f"{_inventory(wanted)}, and nothing under a name with '~'",
+            f"for '.../home' and '.../cwd' the working directory: {told_of(error, folder)}; "
+            f"{inventory(files)}{left}",
+            required=f"{inventory(wanted)}, and nothing under a name with '~'",
             cause="the expanded path is used for making folders and the unexpanded one for "
             "opening the file; or only one of filepaths and results_dir is expanded",
-            reproduce=_reproduce(
+            reproduce=reproduction(
                 'for part in ("home", "cwd"):',
                 "    (folder / part).mkdir()",
                 'os.environ["HOME"] = os.environ["USERPROFILE"] = str(folder / "home")',
@@ -253,10 +144,10 @@ def test_STR_03_must_expand_the_home_folder(subject: Subject) -> None:
 
 @check("STR-04")
 def test_STR_04_must_make_missing_folders(subject: Subject) -> None:
-    executor = _writer(subject)
+    executor = writer_of(subject)
     folder = subject.new_folder()
 
-    error = _write(
+    error = write(
         subject,
         executor,
         ["one\n", "two\n"],
@@ -264,19 +155,19 @@ def test_STR_04_must_make_missing_folders(subject: Subject) -> None:
         folder / "not" / "yet" / "results",
     )
 
-    _expect(
+    expect_files(
         subject,
         "filepaths ['deep/deeper/out.txt', '.../elsewhere/deep/err.txt'], results_dir "
         "'.../not/yet/results', none of whose folders exists",
         error,
-        _files(folder),
+        files_in(folder),
         {
             "elsewhere/deep/err.txt": b"two\n",
             "not/yet/results/dispatch/deep/deeper/out.txt": b"one\n",
         },
         folder,
         cause="nobody has made the folders of a dispatch yet when its first stream is written",
-        reproduce=_reproduce(
+        reproduce=reproduction(
             'write(["one\\n", "two\\n"],',
             '      ["deep/deeper/out.txt", str(folder / "elsewhere" / "deep" / "err.txt")],',
             '      results_dir=folder / "not" / "yet" / "results")',
@@ -286,7 +177,7 @@ def test_STR_04_must_make_missing_folders(subject: Subject) -> None:
 
 @check("STR-05")
 def test_STR_05_must_append(subject: Subject) -> None:
-    executor = _writer(subject)
+    executor = writer_of(subject)
     folder = subject.new_folder()
     target = folder / "out.txt"
     # What stands in the file is bytes of somebody else's: no line ending, no encoding.
@@ -295,9 +186,9 @@ def test_STR_05_must_append(subject: Subject) -> None:
 
     # One file for both streams, as log_stdout == log_stderr asks for, of a task that printed
     # nothing and of two more.
-    errors = [_write(subject, executor, ["", ""], [str(target)] * 2, folder)]
+    errors = [write(subject, executor, ["", ""], [str(target)] * 2, folder)]
     errors += [
-        _write(subject, executor, [f"out {n}\n", f"err {n}\n"], [str(target)] * 2, folder)
+        write(subject, executor, [f"out {n}\n", f"err {n}\n"], [str(target)] * 2, folder)
         for n in (1, 2)
     ]
 
@@ -307,10 +198,10 @@ def test_STR_05_must_append(subject: Subject) -> None:
         error = next((error for error in errors if error is not None), None)
         subject.fail(
             seen=f"two empty streams to one file, which held {before!r}, and two more, twice: "
-            f"{_told(error, folder)}; the file holds {there!r}",
+            f"{told_of(error, folder)}; the file holds {there!r}",
             required=f"it holds {expected!r}",
             cause='the file is opened with "w" in place of "a", or read and written anew',
-            reproduce=_reproduce(
+            reproduce=reproduction(
                 'target = folder / "out.txt"',
                 'target.write_bytes(b"was there\\r\\n\\xff")',
                 'write(["", ""], [str(target)] * 2)',
@@ -322,18 +213,18 @@ def test_STR_05_must_append(subject: Subject) -> None:
 
 @check("STR-06")
 def test_STR_06_must_skip_an_empty_path(subject: Subject) -> None:
-    executor = _writer(subject)
+    executor = writer_of(subject)
     streams = ["one\n", "two\n", "three\n"]
     for names in (["", "b.txt", ""], ["a.txt", "", "c.txt"], ["", "", ""]):
         folder = subject.new_folder()
 
-        error = _write(subject, executor, streams, names, folder / "results")
+        error = write(subject, executor, streams, names, folder / "results")
 
-        _expect(
+        expect_files(
             subject,
             f"filepaths {names!r}",
             error,
-            _files(folder),
+            files_in(folder),
             {
                 f"results/dispatch/{name}": text.encode()
                 for name, text in zip(names, streams, strict=True)
@@ -342,7 +233,7 @@ def test_STR_06_must_skip_an_empty_path(subject: Subject) -> None:
             folder,
             cause='an empty path is what log_stdout="" means: no file for this stream, while the '
             "others have theirs",
-            reproduce=_reproduce(f"write({streams!r}, {names!r})"),
+            reproduce=reproduction(f"write({streams!r}, {names!r})"),
         )
 
 
@@ -386,7 +277,7 @@ def _judge_texts(
             required=f"it holds {short(_as_promised(text))}",
             cause="the file is opened without encoding='utf-8', newline='' and "
             "errors='backslashreplace'",
-            reproduce=_reproduce(
+            reproduce=reproduction(
                 *["# Run with LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0."] * bool(where),
                 f'write([{text[:200]!a}], [str(folder / "out.txt")])',
             ),
@@ -395,91 +286,34 @@ def _judge_texts(
 
 @check("STR-07")
 def test_STR_07_must_write_exactly_the_text_in_utf_8(subject: Subject) -> None:
-    executor = _writer(subject)
+    executor = writer_of(subject)
 
     def judge(texts: list[str]) -> None:
         folder = subject.new_folder()
         paths = [str(folder / str(number)) for number in range(len(texts))]
-        error = _write(subject, executor, texts, paths, folder)
-        _judge_texts(subject, texts, [_told(error, folder)] * len(texts), folder)
+        error = write(subject, executor, texts, paths, folder)
+        _judge_texts(subject, texts, [told_of(error, folder)] * len(texts), folder)
 
     for text in _NASTY_TEXTS:
         judge([text])
+    examples = subject.pick(quick=25, default=60, thorough=300)
     characters = st.one_of(st.sampled_from(_NASTY), st.characters())
-    for_all(st.lists(st.text(characters, max_size=30), min_size=1, max_size=4), judge, examples=60)
+    for_all(
+        st.lists(st.text(characters, max_size=30), min_size=1, max_size=4), judge, examples=examples
+    )
 
     # No locale of this process can be changed for the length of a call: Python reads it at its
     # start. So a process of another locale writes the same texts.
     folder = subject.new_folder()
-    encoding, told = _write_in_the_c_locale(subject, _NASTY_TEXTS, folder)
+    encoding, told = write_in_the_c_locale(subject, _NASTY_TEXTS, folder)
     _judge_texts(
         subject, _NASTY_TEXTS, told, folder, f", in a process whose locale says {encoding}"
     )
 
 
-_OTHER_PROCESS = """
-import ast, asyncio, locale, os, sys, traceback
-from pathlib import Path
-from pytest_asyncexec.conformance.host import call_method
-from pytest_asyncexec.targets import load_target
-
-folder, spec = sys.argv[1:]
-texts = ast.literal_eval(sys.stdin.buffer.read().decode("ascii"))
-executor = load_target(spec).build()
-told = []
-for number, text in enumerate(texts):
-    path = os.path.join(folder, str(number))
-    try:
-        asyncio.run(call_method(executor.write_streams_to_file, [text], [path], "d", folder))
-    except Exception as error:
-        told.append(f"it raised {type(error).__name__}: {error}".replace(folder, "..."))
-    else:
-        told.append("it returned")
-Path(folder, "report").write_text(ascii((locale.getencoding(), told)), encoding="ascii")
-"""
-
-
-def _write_in_the_c_locale(
-    subject: Subject, texts: Sequence[str], folder: Path
-) -> tuple[str, list[str]]:
-    """Write each text to the file of its number, in a process whose locale is not UTF-8.
-
-    Returns that locale's encoding, and how each call ended.
-    """
-    environment = {k: v for k, v in os.environ.items() if k != "LANG" and not k.startswith("LC_")}
-    environment |= {
-        "LC_ALL": "C",
-        "PYTHONUTF8": "0",
-        "PYTHONCOERCECLOCALE": "0",
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }
-    try:
-        ended = subprocess.run(
-            # -P: what lies in the working directory is found where this process finds it.
-            [sys.executable, "-P", "-c", _OTHER_PROCESS, str(folder), subject.target.spec],
-            input=ascii(list(texts)).encode("ascii"),
-            env=environment,
-            capture_output=True,
-            timeout=120,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        subject.could_not_run(f"no process with another locale: {short_error(error)}")
-    report = folder / "report"
-    if not report.is_file():
-        said = ended.stderr.decode("utf-8", "replace").strip().splitlines() or ["nothing"]
-        subject.could_not_run(
-            f"the executor could not be built in a process of the locale C: {said[-1]}"
-        )
-    encoding, told = ast.literal_eval(report.read_text(encoding="ascii"))
-    if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
-        subject.could_not_run("even the locale C means UTF-8 on this system")
-    return encoding, told
-
-
 @check("STR-08")
 def test_STR_08_must_refuse_what_does_not_fit_together(subject: Subject) -> None:
-    executor = _writer(subject)
+    executor = writer_of(subject)
     required = "an error, ValueError or TypeError for instance, before any file is there"
     for streams, names in (
         (["one", "two"], ["a.txt"]),
@@ -494,20 +328,20 @@ def test_STR_08_must_refuse_what_does_not_fit_together(subject: Subject) -> None
     ):
         folder = subject.new_folder()
 
-        error = _write(subject, executor, streams, names, folder / "results")
+        error = write(subject, executor, streams, names, folder / "results")
 
-        files = _files(folder)
+        files = files_in(folder)
         if error is None or files:
             bare = isinstance(streams, str) or isinstance(names, str)
             subject.fail(
-                seen=f"streams {streams!r} for filepaths {names!r}: {_told(error, folder)}; "
-                f"{_inventory(files)}",
+                seen=f"streams {streams!r} for filepaths {names!r}: {told_of(error, folder)}; "
+                f"{inventory(files)}",
                 required=required,
                 cause="a str is an iterable of its characters"
                 if bare
                 else "zip() ends with the shorter one and drops the rest without a word; "
                 "zip(strict=True) raises after everything that fits has been written",
-                reproduce=_reproduce(f"write({streams!r}, {names!r})"),
+                reproduce=reproduction(f"write({streams!r}, {names!r})"),
             )
 
 
@@ -528,7 +362,7 @@ def _refuse_synchronous(subject: Subject, executor: Any) -> None:
 
 @check("STR-09")
 def test_STR_09_must_never_block_the_event_loop(subject: Subject) -> None:
-    executor = _writer(subject)
+    executor = writer_of(subject)
     _refuse_synchronous(subject, executor)
     if not hasattr(os, "mkfifo"):
         subject.could_not_run("this system has no named pipes to wait on")
@@ -539,18 +373,18 @@ def test_STR_09_must_never_block_the_event_loop(subject: Subject) -> None:
     with Pipe(folder / "pipe") as pipe:
         paths = [str(pipe.path)] * len(_PIPED)
         error = subject.drive(
-            lambda: pipe.serve(lambda: _written(executor, _PIPED, paths, "dispatch", str(folder)))
+            lambda: pipe.serve(lambda: written(executor, _PIPED, paths, "dispatch", str(folder)))
         )
 
     if pipe.blocked_at:
         subject.fail(
             seen="a named pipe, which the event loop reads from as soon as it may run: the loop "
-            f"stood still for {STILL:g} s, until it was rescued, at\n{pipe.blocked_at}",
+            f"stood still for {pipe.still:g} s, until it was rescued, at\n{pipe.blocked_at}",
             required="opening, writing and closing wait on another thread (aiofiles, "
             "asyncio.to_thread), and the event loop goes on",
             cause="file operations on the loop's own thread: opening blocks on it here, and so "
             "does the write that close() makes of what was buffered",
-            reproduce=_script(
+            reproduce=script(
                 "import contextlib, faulthandler, fcntl",
                 'pipe = str(folder / "pipe")',
                 "os.mkfifo(pipe)",
@@ -571,7 +405,7 @@ def test_STR_09_must_never_block_the_event_loop(subject: Subject) -> None:
     if error is not None:
         subject.could_not_run(
             "the executor does not write into a named pipe, so nothing was there to wait for: "
-            f"{_told(error, folder)}"
+            f"{told_of(error, folder)}"
         )
     if pipe.received != "".join(_PIPED).encode():
         subject.could_not_run(
@@ -581,7 +415,7 @@ def test_STR_09_must_never_block_the_event_loop(subject: Subject) -> None:
 
 @check("STR-10")
 def test_STR_10_should_keep_folders_and_files_off_the_loop_thread(subject: Subject) -> None:
-    executor = _writer(subject)
+    executor = writer_of(subject)
     _refuse_synchronous(subject, executor)
     folder = subject.new_folder()
     # An old file, which a writer may want to touch, and a new one in a folder to be made.
@@ -601,7 +435,7 @@ def test_STR_10_should_keep_folders_and_files_off_the_loop_thread(subject: Subje
                 evidence.append(f"{event} of {path.replace(str(folder), '...')} at {line}")
 
         with audited(notice):
-            return await _written(
+            return await written(
                 executor,
                 ["one\n", "two\n"],
                 [str(folder / "old.txt"), "deep/new.txt"],
@@ -618,7 +452,7 @@ def test_STR_10_should_keep_folders_and_files_off_the_loop_thread(subject: Subje
             "each of them may take seconds",
             cause="pathlib's mkdir and touch block like any other call; aiofiles.os.makedirs and "
             "asyncio.to_thread do not",
-            reproduce=_script(
+            reproduce=script(
                 "import sys, threading",
                 "def hook(event, args):",
                 f"    if event in {calls!r} and str(folder) in str(args[0]):",
@@ -629,153 +463,22 @@ def test_STR_10_should_keep_folders_and_files_off_the_loop_thread(subject: Subje
             ),
         )
     if error is not None:
-        subject.could_not_run(f"nothing was written: {_told(error, folder)}, see STR-04")
+        subject.could_not_run(f"nothing was written: {told_of(error, folder)}, see STR-04")
 
 
 # ---- the logs of a task ------------------------------------------------------------------------
 
 
-def _print_both(out: str, err: str, error: str = "") -> str:
-    import builtins
-    import sys
-
-    print(out, end="", flush=True)
-    print(err, end="", file=sys.stderr, flush=True)
-    if error:
-        raise getattr(builtins, error)("on purpose")
-    return "result"
-
-
 @check("STR-11")
 def test_STR_11_must_write_the_logs_of_every_task(subject: Subject) -> None:
     captures = subject.preflight().captures_streams
-    logs_tasks = captures and _judge_logs(subject)
+    logs_tasks = captures and judge_logs(subject)
     # And what `run` itself writes, whose error nobody has turned into another one yet.
-    if not _judge_logs(subject, of_run=True, may_log_in_run=logs_tasks) and not logs_tasks:
+    if not judge_logs(subject, of_run=True, may_log_in_run=logs_tasks) and not logs_tasks:
         # Nothing came back, and nothing was written: the two agree, which proves nothing.
         if "streams" in subject.preflight().cannot:
             subject.not_applicable("the executor declares that it captures no streams to be logged")
         subject.could_not_run("no stream is captured, so that none can be logged, see RES-06")
-
-
-def _judge_logs(subject: Subject, *, of_run: bool = False, may_log_in_run: bool = False) -> bool:
-    """Run three tasks with logs, and fail if one of them lacks something.
-
-    Args:
-        of_run: the streams are written to by a function in place of `run`, not by a task.
-        may_log_in_run: logs are known to be written, be it by the `run` that was replaced.
-
-    Returns whether anything was captured, and so could be judged.
-    """
-    proven: set[str] = set()
-    for ending, error in (("success", ""), ("failure", "ValueError"), ("time-out", "TimeoutError")):
-        folder = subject.new_folder()
-        logs = {stream: folder / f"{stream}.txt" for stream in ("stdout", "stderr")}
-        wrote = {stream: f"{ending} to {stream}\n" for stream in logs}
-        executor = subject.build(log_stdout=str(logs["stdout"]), log_stderr=str(logs["stderr"]))
-        replaced = {"run": _run_that_writes(wrote, error)} if of_run else {}
-        with subject.recording(executor, **replaced) as history:
-            seen = subject.run(
-                executor, _print_both, *wrote.values(), error, results_dir=folder / "results"
-            )
-
-        if ending == "success":
-            # What a stream does not bring back from a success is not asked for later either.
-            proven = {s for s in logs if wrote[s] in getattr(seen, s)}
-            if not proven:
-                return False
-        missing = _unlogged(
-            seen,
-            {
-                stream: path.read_text("utf-8", "replace") if path.is_file() else None
-                for stream, path in logs.items()
-            },
-            {stream: wrote[stream] for stream in proven},
-        )
-        if missing is not None and ending == "success" and may_log_in_run:
-            return False
-        if missing is not None:
-            whose = (
-                "`run` that wrote to self.task_stdout and self.task_stderr"
-                if of_run
-                else "task that printed"
-            )
-            subject.fail(
-                seen=f"after the {ending} of a {whose}, {missing}; {seen}",
-                required="after success, failure and time-out, the file log_stdout holds what the "
-                "task wrote to its standard output, and log_stderr likewise",
-                cause="the logs are written behind the last line that can raise, and not in a "
-                "`finally`"
-                if error
-                else "nobody calls write_streams_to_file with log_stdout and log_stderr",
-                history=history,
-                reproduce=_LOGS.format(error=error, task=_WRITES_TO_STREAMS if of_run else _PRINTS),
-            )
-    return True
-
-
-def _unlogged(seen: Seen, logged: Mapping[str, str | None], wrote: Mapping[str, str]) -> str | None:
-    """What of a task's streams is missing in its logs.
-
-    Args:
-        seen: how the task ended.
-        logged: the text of each log, None where there is no file.
-        wrote: what must be there of each stream, whether or not it was returned.
-    """
-    for stream, text in logged.items():
-        held = "is not there" if text is None else f"holds {short_text(text)}"
-        for expected, whence in (
-            (wrote.get(stream, ""), "written to that stream was"),
-            (getattr(seen, stream), "returned was"),
-        ):
-            if expected not in (text or ""):
-                return f"log_{stream} {held}, and {whence} {short_text(expected)}"
-    return None
-
-
-_LOGS = """\
-import asyncio, builtins, sys, tempfile
-from pathlib import Path
-from pytest_asyncexec.conformance.host import host_for
-
-{task}
-folder = Path(tempfile.mkdtemp())
-executor.log_stdout, executor.log_stderr = str(folder / "out"), str(folder / "err")
-print(asyncio.run(host_for(executor).execute(executor, task, ["{error}"])))
-print({{path.name: path.read_text() for path in folder.iterdir()}})
-"""
-_PRINTS = """\
-def task(error):
-    import builtins
-    print("printed out", flush=True)
-    print("printed err", file=sys.stderr, flush=True)
-    if error:
-        raise getattr(builtins, error)("on purpose")
-"""
-_WRITES_TO_STREAMS = """\
-def run(self, function, args, kwargs, task_metadata):
-    self.task_stdout.write("printed out")
-    self.task_stderr.write("printed err")
-    if args[0]:
-        raise getattr(builtins, args[0])("on purpose")
-async def run_async(self, *args, **kwargs):
-    return run(self, *args, **kwargs)
-task = print  # not called: what the executor itself writes to its streams is logged
-type(executor).run = run_async if asyncio.iscoroutinefunction(executor.run) else run
-"""
-
-
-def _run_that_writes(wrote: Mapping[str, str], error: str) -> Callable[..., str]:
-    def run(original: Callable[..., Any], executor: Any, *args: Any, **kwargs: Any) -> str:
-        for stream, text in wrote.items():
-            target = getattr(executor, f"task_{stream}", None)
-            if target is not None and hasattr(target, "write"):
-                target.write(text)
-        if error:
-            raise {"ValueError": ValueError, "TimeoutError": TimeoutError}[error]("on purpose")
-        return "result"
-
-    return run
 
 
 @check("STR-12")
@@ -792,9 +495,9 @@ def test_STR_12_must_survive_a_log_that_cannot_be_written(subject: Subject) -> N
             log_stdout=str(folder / "out.log"), log_stderr=str(folder / "err" / "err.log")
         )
         with subject.recording(executor) as history:
-            seen = subject.run(executor, _print_both, *words, error, results_dir=folder / "results")
+            seen = subject.run(executor, print_both, *words, error, results_dir=folder / "results")
 
-        hidden = _hidden(seen, error, str(folder))
+        hidden = hides_outcome(seen, error, str(folder))
         if hidden:
             subject.fail(
                 seen=f"log_stdout is a folder, log_stderr lies below a file, and the task "
@@ -806,36 +509,8 @@ def test_STR_12_must_survive_a_log_that_cannot_be_written(subject: Subject) -> N
                 "for `logging` to say",
                 cause="an error of write_streams_to_file leaves `execute` in place of the outcome",
                 history=history,
-                reproduce=_UNWRITABLE.format(error=error),
+                reproduce=UNWRITABLE.format(error=error),
             )
-
-
-_UNWRITABLE = """
-    import asyncio, tempfile
-    from pytest_asyncexec.conformance.host import host_for
-
-    def task(error):
-        import builtins
-        if error:
-            raise getattr(builtins, error)("on purpose")
-        return "result"
-
-    executor.log_stdout = executor.log_stderr = tempfile.mkdtemp()
-    print(asyncio.run(host_for(executor).execute(executor, task, ["{error}"])))
-"""
-
-
-def _hidden(seen: Seen, error: str, folder: str) -> bool:
-    """Whether the trouble with the logs, whose paths are in `folder`, hid how the task ended."""
-    if not error:
-        return not seen.completed or seen.result != "result"
-    if seen.completed or "on purpose" not in seen.everything_said:
-        return True
-    # The task's error as the mere context of an OSError is hidden from whoever catches it.
-    if seen.error is None or isinstance(seen.error, BaseExceptionGroup):
-        return False
-    own_words = [str(seen.error), *getattr(seen.error, "__notes__", ())]
-    return folder in str(seen.error) and not any("on purpose" in words for words in own_words)
 
 
 # ---- hostile and hurried callers ---------------------------------------------------------------
@@ -843,7 +518,7 @@ def _hidden(seen: Seen, error: str, folder: str) -> bool:
 
 @check("STR-13")
 def test_STR_13_must_never_leave_the_results_dir(subject: Subject) -> None:
-    executor = _writer(subject)
+    executor = writer_of(subject)
 
     def judge(names: tuple[str, str]) -> None:
         dispatch_id, name = names
@@ -855,20 +530,20 @@ def test_STR_13_must_never_leave_the_results_dir(subject: Subject) -> None:
         dispatch_id = dispatch_id.replace("ROOT", str(folder / "rooted"))
         before = _outside(folder, results)
 
-        error = _write(subject, executor, ["text\n"], [name], results, dispatch_id)
+        error = write(subject, executor, ["text\n"], [name], results, dispatch_id)
 
         escaped = sorted(_outside(folder, results) - before)
         if escaped:
             shown = dispatch_id.replace(str(folder), "...")
             subject.fail(
                 seen=f"dispatch_id {shown!r}, filepaths [{name!r}], results_dir "
-                f"'.../a/b/c/d/e/f/g/h/results': {_told(error, folder)}; outside of it there is "
+                f"'.../a/b/c/d/e/f/g/h/results': {told_of(error, folder)}; outside of it there is "
                 f"now {', '.join(escaped)}",
                 required="such names are refused (ValueError for instance), or the file lies "
                 "inside results_dir",
                 cause="paths are joined without asking where the result lies; a rooted part "
                 "throws away everything before it",
-                reproduce=_reproduce(
+                reproduce=reproduction(
                     'results = folder.joinpath("a", "b", "c", "d", "e", "f", "g", "h", "results")',
                     f'write(["text\\n"], [{name!r}], '
                     + (
@@ -897,7 +572,7 @@ def test_STR_13_must_never_leave_the_results_dir(subject: Subject) -> None:
     # one of those leads out of the folder that can be looked at here.
     relative = parts.map(lambda part: part.lstrip("/"))
     pairs = st.tuples(relative, relative.map(lambda part: f"{part}/x.txt".lstrip("/")))
-    for_all(pairs, judge, examples=40)
+    for_all(pairs, judge, examples=subject.pick(quick=15, default=40, thorough=200))
 
 
 def _outside(folder: Path, results: Path) -> set[str]:
@@ -912,37 +587,40 @@ def _outside(folder: Path, results: Path) -> set[str]:
 @check("STR-14")
 def test_STR_14_should_keep_streams_whole_among_writers(subject: Subject) -> None:
     # Two instances, as two nodes of a workflow may have: a lock of an instance is not enough.
-    executors = _writer(subject), _writer(subject)
+    executors = writer_of(subject), writer_of(subject)
     folder = subject.new_folder()
     target = folder / "shared.log"
     streams = [f"<{letter}>" + letter * 300_000 + f"</{letter}>\n" for letter in "abcdefgh"]
 
     async def story() -> list[BaseException | None]:
-        return await asyncio.gather(
-            *(
-                _written(executors[n % 2], [stream], [str(target)], "dispatch", str(folder))
-                for n, stream in enumerate(streams)
+        # Whoever does not take turns has to meet the others, and not by chance.
+        async with together(target):
+            return await asyncio.gather(
+                *(
+                    written(executors[n % 2], [stream], [str(target)], "dispatch", str(folder))
+                    for n, stream in enumerate(streams)
+                )
             )
-        )
 
-    errors = subject.drive(story)
+    errors = subject.drive_apart(story)
 
     error = next((error for error in errors if error is not None), None)
     torn = _torn(target.read_text("utf-8", "replace") if target.is_file() else "", streams)
     if error is not None or torn:
         subject.fail(
             seen=f"{len(streams)} writers at once, of {len(streams[0]):,} characters each: "
-            f"{_told(error, folder)}; {torn}",
+            f"{told_of(error, folder)}; {torn}",
             required="the file holds every stream whole, in any order",
             cause="a stream is written piece by piece, and other writers come between; or the "
             "file is opened in another mode than append",
-            reproduce=_script(
+            reproduce=script(
+                f"both = executor, {subject.target.spec.replace(':', '.').rpartition('.')[2]}()",
                 "async def main():",
                 '    path = str(folder / "shared.log")',
                 "    await asyncio.gather(*(",
-                "        call_method(executor.write_streams_to_file,",
+                "        call_method(both[number % 2].write_streams_to_file,",
                 '                    [letter * 300_000], [path], "d", str(folder))',
-                '        for letter in "abcdefgh"',
+                '        for number, letter in enumerate("abcdefgh")',
                 "    ))",
                 "asyncio.run(main())",
                 "import itertools",
@@ -984,7 +662,7 @@ class _Once:
 
 @check("STR-15")
 def test_STR_15_must_take_any_iterables_and_read_them_once(subject: Subject) -> None:
-    executor = _writer(subject)
+    executor = writer_of(subject)
     streams, names = ["one\n", "two\n"], ["a.txt", "b.txt"]
     counted: list[_Once] = []
 
@@ -998,22 +676,22 @@ def test_STR_15_must_take_any_iterables_and_read_them_once(subject: Subject) -> 
         ("views of dictionaries", lambda values: dict.fromkeys(values).keys(), "dict.fromkeys({})"),
         ("iterables with nothing but __iter__", once, "iter({})"),
     )
-    for kind, make, script in kinds:
+    for kind, make, spelled in kinds:
         folder = subject.new_folder()
 
-        error = _write(subject, executor, make(streams), make(names), folder)
+        error = write(subject, executor, make(streams), make(names), folder)
 
-        _expect(
+        expect_files(
             subject,
             f"streams {streams!r} and filepaths {names!r} as {kind}",
             error,
-            _files(folder),
+            files_in(folder),
             {"dispatch/a.txt": b"one\n", "dispatch/b.txt": b"two\n"},
             folder,
             cause="len() or an index is asked of what is promised to be iterable, or it is read "
             "twice: a generator is empty by then",
-            reproduce=_reproduce(
-                f"write({script.format(streams)}, {script.format(names)})",
+            reproduce=reproduction(
+                f"write({spelled.format(streams)}, {spelled.format(names)})",
             ),
         )
     for name, iterable in zip(("stream_strings", "filepaths"), counted, strict=True):
@@ -1022,7 +700,7 @@ def test_STR_15_must_take_any_iterables_and_read_them_once(subject: Subject) -> 
                 seen=f"{name} was read {iterable.reads} times",
                 required="each is read once: what comes out of it may differ the next time",
                 cause="it is counted or checked first, and read again for writing",
-                reproduce=_reproduce(
+                reproduce=reproduction(
                     "class Once(list):",
                     "    def __iter__(self):",
                     '        print("read")',
@@ -1034,14 +712,14 @@ def test_STR_15_must_take_any_iterables_and_read_them_once(subject: Subject) -> 
 
 @check("STR-16")
 def test_STR_16_must_have_written_when_it_returns(subject: Subject) -> None:
-    executor = _writer(subject)
+    executor = writer_of(subject)
     folder = subject.new_folder()
     streams = ["short\n", "long " * 100_000]
     paths = [folder / "short.txt", folder / "long.txt"]
 
     async def story() -> tuple[BaseException | None, list[str | None]]:
         before = asyncio.all_tasks()
-        error = await _written(
+        error = await written(
             executor, streams, [str(path) for path in paths], "dispatch", str(folder)
         )
         # In the same step of the loop: nothing that was only begun can go on meanwhile.
@@ -1057,13 +735,13 @@ def test_STR_16_must_have_written_when_it_returns(subject: Subject) -> None:
     for path, text, held in zip(paths, streams, there, strict=True):
         if error is not None or held != text:
             subject.fail(
-                seen=f"when write_streams_to_file was over ({_told(error, folder)}), {path.name} "
+                seen=f"when write_streams_to_file was over ({told_of(error, folder)}), {path.name} "
                 + ("was not there" if held is None else f"held {len(held):,} characters")
                 + f" of {len(text):,}",
                 required="when the coroutine returns, the text is in the file",
                 cause="writing is handed to a task or a thread that nobody waits for, or the "
                 "file is not closed yet",
-                reproduce=_script(
+                reproduce=script(
                     "async def main():",
                     '    path = folder / "out.txt"',
                     "    await call_method(executor.write_streams_to_file,",
@@ -1073,10 +751,63 @@ def test_STR_16_must_have_written_when_it_returns(subject: Subject) -> None:
                 ),
             )
 
+    if hasattr(os, "mkfifo") and not _blocks(subject, executor):
+        _judge_patience(subject, executor)
+
+
+def _blocks(subject: Subject, executor: Any) -> bool:
+    """Whether the executor waits for files on the loop's thread, so that no pipe can be held shut.
+
+    A plain function waits on a thread of its own, to which no time goes by here.
+    """
+    known = subject.findings.get("STR-09")
+    coroutine = inspect.iscoroutinefunction(executor.write_streams_to_file)
+    return not coroutine or (known is not None and known.outcome == "failed")
+
+
+def _judge_patience(subject: Subject, executor: Any) -> None:
+    """Fail if the executor returns before its text is in a file that has to be waited for."""
+    folder = subject.new_folder()
+    text = "a line of a log\n" * 20_000
+
+    async def story() -> tuple[bool, BaseException | None]:
+        return await pipe.hold(
+            lambda: written(executor, [text], [str(pipe.path)], "dispatch", str(folder))
+        )
+
+    # Longer than any pipe is wide: not even who needs no reader to open it can have written all.
+    with Pipe(folder / "pipe") as pipe:
+        early, error = subject.drive_apart(story)
+
+    if early and error is None and pipe.path.is_fifo():
+        subject.fail(
+            seen="write_streams_to_file was to write to a named pipe that nobody read from, and "
+            "returned when hours had gone by on the event loop's clock",
+            required="it waits for as long as writing takes, or raises an error",
+            cause="a limit of time (asyncio.wait_for, asyncio.wait) after which the rest is left "
+            "to a thread that nobody waits for",
+            reproduce=script(
+                'pipe = str(folder / "pipe")',
+                "os.mkfifo(pipe)",
+                "async def main():",
+                "    loop, hours = asyncio.get_running_loop(), 0",
+                "    now = loop.time",
+                "    loop.time = lambda: now() + 3600 * hours",
+                "    writing = asyncio.ensure_future(executor.write_streams_to_file(",
+                '        ["a line of a log\\n" * 20_000], [pipe], "d", str(folder)))',
+                "    await asyncio.sleep(0.5)",
+                "    for hours in range(100):",
+                "        await asyncio.sleep(0)",
+                '    print("returned" if writing.done() else "waits, as it should", flush=True)',
+                "    os._exit(0)",
+                "asyncio.run(main())",
+            ),
+        )
+
 
 @check("STR-17")
 def test_STR_17_must_raise_for_one_file_and_write_the_others(subject: Subject) -> None:
-    executor = _writer(subject)
+    executor = writer_of(subject)
     names = ["a/out.txt", "b/out.txt", "c/out.txt"]
     streams = ["one\n", "two\n", "three\n"]
     # Both stop everybody, whatever their permissions: a folder in the place of the file, and a
@@ -1093,9 +824,9 @@ def test_STR_17_must_raise_for_one_file_and_write_the_others(subject: Subject) -
         if not is_folder:
             (folder / "dispatch" / what).touch()
 
-        error = _write(subject, executor, streams, names, folder)
+        error = write(subject, executor, streams, names, folder)
 
-        files = _files(folder)
+        files = files_in(folder)
         expected = {
             f"dispatch/{name}": text.encode()
             for name, text in zip(names, streams, strict=True)
@@ -1104,14 +835,14 @@ def test_STR_17_must_raise_for_one_file_and_write_the_others(subject: Subject) -
         if error is None or files != expected:
             subject.fail(
                 seen=f"filepaths {names!r}, where {what!r} is a "
-                f"{'folder' if is_folder else 'file'}: {_told(error, folder)}; "
-                f"{_inventory(files)}",
-                required=f"an OSError or another error is raised, and {_inventory(expected)}",
+                f"{'folder' if is_folder else 'file'}: {told_of(error, folder)}; "
+                f"{inventory(files)}",
+                required=f"an OSError or another error is raised, and {inventory(expected)}",
                 cause="the error is swallowed"
                 if error is None
                 else "the first error ends the loop over the streams: keep it, write the "
                 "others, and raise it then",
-                reproduce=_reproduce(
+                reproduce=reproduction(
                     f'in_the_way = folder / "results" / "dispatch" / {what!r}',
                     "in_the_way.mkdir(parents=True)"
                     if is_folder

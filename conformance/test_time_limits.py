@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import threading
+import time
+from typing import Any, NoReturn
 
+from ..outcome import TaskTimeoutError
+from . import virtual_clock
 from .beacon import Attempt, Beacon
 from .check import check
-from .history import History
+from .history import History, Replacement, afterwards
 from .host import Seen
-from .loop import WATCHDOG
+from .overruns import LAST_LIMIT, Kind, Overrun, answered, keep_limit, overruns, usual_limit
 from .probes import report_home
 from .subject import Subject, finish
+from .virtual_clock import NotPurelyAsynchronous
+from .wording import says
 
-#: Seconds. The first limit of a trial; doubled while tasks on this machine start too slowly for it.
-_FIRST_LIMIT = 1.0
-_LAST_LIMIT = 64.0
+_YEAR = 365 * 24 * 3600.0
+_HOUR = 3600.0
 
-#: Seconds past its limit for which a task is held before it is let go on: a guard for executors
-#: that never stop it, far beyond what a right one needs to notice.
-_PATIENCE = 15.0
+#: Seconds that the event loop has for answers that take it no time, before a watchdog gives them.
+_RESCUE = 10.0
 
 _CAUSE = (
     "`time_limit` is stored and nobody reads it: `execute` (or the backend, declared in "
@@ -31,56 +37,323 @@ _REPRODUCE = """
     executor.time_limit = 1
     print(asyncio.run(host_for(executor).execute(executor, time.sleep, [10])))
 """
+_REPRODUCE_PROGRESS = """
+    import asyncio, time
+    from pathlib import Path
+    from pytest_asyncexec.conformance.host import host_for
+
+    def work(log):
+        import signal, subprocess, sys, time
+        SIGNALS
+        for _ in range(100):
+            with open(log, "a") as file:
+                file.write("x")
+            time.sleep(0.1)
+
+    async def main():
+        executor.time_limit = 2
+        print(await host_for(executor).execute(executor, work, ["/tmp/progress"]))
+        before = Path("/tmp/progress").stat().st_size
+        time.sleep(2)
+        print(Path("/tmp/progress").stat().st_size - before, "steps after the outcome")
+
+    asyncio.run(main())
+"""
+_REPRODUCE_NEXT = """
+    import asyncio, time
+    from pytest_asyncexec.conformance.host import host_for
+
+    async def main():
+        executor.time_limit = 1
+        print(await host_for(executor).execute(executor, time.sleep, [10]))
+        executor.time_limit = 60
+        print(await host_for(executor).execute(executor, len, ["next"]))
+
+    asyncio.run(main())
+"""
 
 
-async def _held_past(subject: Subject, limit: float) -> tuple[Seen | None, bool, bool, History]:
-    """Execute a task that only the limit can end: outcome, whether it started, whether let go."""
-    executor = subject.build(time_limit=limit)
-    with subject.recording(executor) as history, Beacon() as beacon:
-        executing = asyncio.ensure_future(subject.execute(executor, report_home, (beacon.address,)))
-        started = await beacon.reported(1, executing)
-        await asyncio.wait({executing}, timeout=limit + _PATIENCE)
-        let_go = not executing.done()
-        for attempt in beacon.attempts:
-            attempt.tell(do="return", value="ran to its end")
-        return await finish(executing), started, let_go, history
+# ---- tasks that go on for too long -------------------------------------------------------
+
+
+def _over_their_limit(subject: Subject, *kinds: Kind) -> dict[Kind, Overrun]:
+    subject.need_beacon()
+    subject.need_free_loop(lost="no limit can be noticed", reproduce=_REPRODUCE)
+    return overruns(subject, *kinds)
+
+
+def _need_limits(subject: Subject, *kinds: Kind) -> list[Overrun]:
+    """Tasks of these kinds that a limit has ended; without any, others have to say why."""
+    found = [overrun for overrun in _over_their_limit(subject, *kinds).values() if overrun.stopped]
+    if not found:
+        subject.could_not_run("no task is ever reported as timed out, see TIM-02")
+    begun = [overrun for overrun in found if overrun.begun]
+    if not begun:
+        subject.could_not_run(f"no task begins within {LAST_LIMIT:g} s here")
+    return begun
+
+
+def _unlimited(overrun: Overrun, doing: str) -> str:
+    """What is wrong with the way in which a task over its limit was reported, if anything is."""
+    if overrun.seen is None:
+        return "execute had not ended a minute after the task had"
+    if overrun.let_go:
+        return (
+            f"a task with time_limit={overrun.limit:g} {doing}, and nothing stopped it; let go on, "
+            f"{overrun.seen}"
+        )
+    if not overrun.seen.timed_out:
+        return f"a task over its time_limit of {overrun.limit:g} s: {overrun.seen}"
+    return ""
 
 
 @check("TIM-02")
 def test_TIM_02_must_report_a_task_over_its_limit_as_timed_out(subject: Subject) -> None:
+    overrun = _over_their_limit(subject, "held")["held"]
+
+    wrong = _unlimited(overrun, "was held far longer than that")
+    if wrong:
+        subject.fail(
+            seen=wrong,
+            required="execute raises a TimeoutError or returns the status FAILED, and does so "
+            "however long the task would have gone on",
+            cause=_CAUSE,
+            history=overrun.history,
+            reproduce=_REPRODUCE,
+        )
+    if not overrun.begun:
+        subject.could_not_run(f"no task begins within {LAST_LIMIT:g} s here")
+
+
+@check("TIM-03")
+def test_TIM_03_must_have_stopped_the_work_of_a_timed_out_task(subject: Subject) -> None:
+    kinds: list[Kind] = ["held", "spinning"]
+    # It is the suite's own process that would ignore the signal.
+    if subject.preflight().place != "this process":
+        kinds.append("deaf")
+
+    # Who never ends a task that merely waits need not be given the others.
+    _need_limits(subject, "held")
+
+    # The outcome is known. A task whose work is dead cannot answer any more: its line is closed.
+    for overrun in _need_limits(subject, *kinds):
+        if overrun.alive:
+            what = {
+                "held": "that was held in a blocking call",
+                "spinning": "that did nothing but use the CPU",
+                "deaf": "that ignores SIGTERM",
+            }[overrun.kind]
+            deaf = "signal.signal(signal.SIGTERM, signal.SIG_IGN)" if what[-1] == "M" else "pass"
+            subject.fail(
+                seen=f"a task {what} was over its time_limit of {overrun.limit:g} s: "
+                f"{overrun.seen}; asked after that, {' and '.join(overrun.alive)} still answered",
+                required="the outcome is known only once the work is dead",
+                cause="whoever waits for the task is cancelled, and the task itself is not "
+                "stopped; or it is asked to stop, and nobody waits until it has",
+                history=overrun.history,
+                reproduce=_REPRODUCE_PROGRESS.replace("SIGNALS", deaf),
+            )
+
+
+@check("TIM-05")
+def test_TIM_05_must_tear_down_after_a_time_out_and_run_the_next_task(subject: Subject) -> None:
+    overrun = _need_limits(subject, "held")[0]
+    history, following = overrun.history, overrun.next_seen
+    ended = history.count("teardown", "returns") + history.count("teardown", "raises")
+
+    wrong = ""
+    if history.count("setup") and not ended:
+        wrong = "execute ended without teardown having been awaited to its end"
+    elif following is None or not following.completed or following.result != "next":
+        wrong = f"the next task on the same instance, with a limit of an hour: {following}"
+    if wrong:
+        subject.fail(
+            seen=f"after a task that was over its time_limit of {overrun.limit:g} s: {wrong}",
+            required="teardown was awaited, and the next task is COMPLETED",
+            cause="a teardown that is not in a `finally`; or a worker, a connection or a lock of "
+            "the stopped task that the next one finds as it was left",
+            history=history,
+            reproduce=_REPRODUCE_NEXT,
+        )
+
+
+@check("TIM-06")
+def test_TIM_06_must_limit_a_task_that_never_yields(subject: Subject) -> None:
+    # First without a limit that matters, and with a loop that the task has to wait for.
+    blocked, history = _led_through_by_the_loop(subject)
+    if blocked:
+        subject.fail(
+            seen=f"while a task with a time_limit of an hour was running, {blocked}",
+            required="the host's event loop goes on while the limit is watched",
+            cause="the limit is given to something that waits without `await`: join(timeout), "
+            "wait(timeout), result(timeout)",
+            history=history,
+            reproduce="""
+                import asyncio, time
+                from pytest_asyncexec.conformance.host import host_for
+
+                async def main():
+                    executor.time_limit = 3600
+                    task = asyncio.ensure_future(
+                        host_for(executor).execute(executor, time.sleep, [5])
+                    )
+                    for _ in range(3):
+                        await asyncio.sleep(1)
+                        print("the loop is alive", time.strftime("%X"))
+                    print(await task)
+
+                asyncio.run(main())
+            """,
+        )
+
+    for kind, overrun in _over_their_limit(subject, "held", "spinning").items():
+        doing = "did nothing but use the CPU" if kind == "spinning" else "was in a blocking call"
+        wrong = _unlimited(overrun, doing)
+        if wrong:
+            subject.fail(
+                seen=wrong,
+                required="a task that never yields is stopped as any other",
+                cause="the task is asked to stop, or its coroutine is cancelled, and it never "
+                "looks: nothing but the end of its process stops it",
+                history=overrun.history,
+                reproduce=_REPRODUCE.replace("time.sleep, [10]", "exec, ['while True: pass']"),
+            )
+        if not overrun.begun:
+            subject.could_not_run(f"no task begins within {LAST_LIMIT:g} s here")
+
+
+def _led_through_by_the_loop(subject: Subject) -> tuple[str, History]:
+    """Where the loop stood when it had to be rescued, or an empty string."""
     subject.need_beacon()
     subject.need_free_loop(lost="no limit can be noticed", reproduce=_REPRODUCE)
-    limit = _FIRST_LIMIT
-    while True:
-        seen, started, let_go, history = subject.drive(
-            lambda limit=limit: _held_past(subject, limit),  # type: ignore[misc]
-            watchdog=limit + _PATIENCE + WATCHDOG,
-        )
-        # A limit that was over before the task had begun says nothing about a running task.
-        if started or limit >= _LAST_LIMIT:
-            break
-        limit *= 2
+    led, blocked = threading.Event(), ""
 
-    if seen is None:
-        observed = "execute had not ended a minute after the task had"
-    elif let_go:
-        observed = (
-            f"a task with time_limit={limit:g} was held for {limit + _PATIENCE:g} s, and nothing "
-            f"stopped it; let go on, {seen}"
+    def rescue(attempt: Attempt, number: int) -> None:
+        nonlocal blocked
+        if not led.wait(_RESCUE):
+            where = subject.where()
+            blocked = where if "is blocked" in where else ""
+            attempt.tell(do="return", value="rescued")
+
+    async def story() -> Seen | None:
+        with Beacon(rescue) as beacon:
+            executing = asyncio.ensure_future(
+                subject.execute(executor, report_home, (beacon.address,))
+            )
+            # Only the event loop tells the task what to do, and asks it while it spins.
+            if await beacon.reported(1, executing):
+                attempt = beacon.attempts[0]
+                for command in ("spin", "answer"):
+                    await answered(attempt, executing, do=command)
+                attempt.tell(do="return", value="led through")
+            led.set()
+            return await finish(executing)
+
+    executor = subject.build(time_limit=_HOUR)
+    with subject.recording(executor) as history:
+        subject.drive(story)
+    return blocked, history
+
+
+@check("TIM-09")
+def test_TIM_09_should_end_the_whole_process_group(subject: Subject) -> None:
+    place = subject.preflight().place
+    if place != "another process of this machine":
+        subject.not_applicable(f"tasks run in {place}: there is no process group here to end")
+    # Who never stops a task at all need not be asked to stop one that resists.
+    _need_limits(subject, "held")
+    overrun = _over_their_limit(subject, "with a child")["with a child"]
+
+    wrong = _unlimited(overrun, "ignored SIGTERM, as its child did")
+    if not wrong and overrun.alive:
+        wrong = (
+            f"a task that ignores SIGTERM, as its child process does, was over its time_limit of "
+            f"{overrun.limit:g} s: {overrun.seen}; asked after that, "
+            f"{' and '.join(overrun.alive)} still answered"
         )
-    elif not seen.timed_out:
-        observed = f"a task over its time_limit of {limit:g} s: {seen}"
-    elif not started:
-        subject.could_not_run(f"no task begins within {limit:g} s here")
-    else:
-        return
+    if wrong:
+        subject.fail(
+            seen=wrong,
+            required="every process of the task's group is dead",
+            cause="terminate() where kill() is needed; or kill() of the worker alone, without a "
+            "session of its own (start_new_session) and os.killpg",
+            history=overrun.history,
+            reproduce=_REPRODUCE_PROGRESS.replace(
+                "SIGNALS",
+                "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+                "        step = \"import sys, time; open(sys.argv[1], 'a').write('x'); "
+                'time.sleep(0.1);"\n'
+                '        subprocess.Popen([sys.executable, "-c", step * 100, log])',
+            ),
+        )
+    if not overrun.begun:
+        subject.could_not_run(f"no task begins within {LAST_LIMIT:g} s here")
+
+
+# ---- tasks that do not -------------------------------------------------------------------
+
+
+@check("TIM-01")
+def test_TIM_01_must_not_limit_a_task_with_a_negative_limit(subject: Subject) -> None:
+    cause = (
+        "a negative limit is taken for one that is over at once: asyncio.timeout(-1) and "
+        "wait_for(..., -1) are, or for a short one"
+    )
+
+    # A year goes by, as far as the executor can tell ...
+    seen, history = _on_a_virtual_clock(subject, {"run": _last(_YEAR)}, time_limit=-1)
+    if seen is not None and seen.timed_out and _is_time_out(seen.error):
+        # A second witness: nothing but the limit can have ended it.
+        again, _ = _on_a_virtual_clock(subject, {"run": _last(0.0)}, time_limit=-1)
+        if again is not None and again.completed:
+            _fail_limited(subject, "a task that takes a year, with time_limit=-1", seen, history)
+
+    # ... and a real one is held a little longer than any machine takes for the tiniest limit.
+    subject.need_beacon()
+    for limit in subject.pick(quick=(-0.001,), default=(-1, -0.001), thorough=(-1, -0.001, -60)):
+
+        def answer(attempt: Attempt, number: int) -> None:
+            time.sleep(0.05)
+            attempt.tell(do="return", value="took its time")
+
+        executor = subject.build(time_limit=limit, retries=0)
+        with subject.recording(executor) as history, Beacon(answer) as beacon:
+            seen = subject.run(executor, report_home, beacon.address)
+        refused = limit != -1 and isinstance(seen.error, ValueError | TypeError)
+        if not refused and (not seen.completed or seen.result != "took its time"):
+            subject.fail(
+                seen=f"a task with time_limit={limit}: {seen}",
+                required="status COMPLETED and its result, however long it takes",
+                cause=cause,
+                history=history,
+                reproduce=_REPRODUCE.replace("time_limit = 1", f"time_limit = {limit}").replace(
+                    "[10]", "[0.5]"
+                ),
+            )
+
+
+def _fail_limited(subject: Subject, what: str, seen: Seen, history: History) -> NoReturn:
     subject.fail(
-        seen=observed,
-        required="execute raises a TimeoutError or returns the status FAILED, and does so however "
-        "long the task would have gone on",
-        cause=_CAUSE,
+        seen=f"{what}: {seen}",
+        required="status COMPLETED and its result, however long it takes",
+        cause="a default limit takes the place of a negative one, or its absolute value does",
         history=history,
-        reproduce=_REPRODUCE,
+        reproduce="""
+            import asyncio, time
+            from unittest import mock
+            from pytest_asyncexec.conformance import virtual_clock
+            from pytest_asyncexec.conformance.host import host_for
+
+            async def run(self, *args, **kwargs):
+                await asyncio.sleep(365 * 24 * 3600)
+
+            async def main():
+                executor.time_limit = -1
+                with mock.patch.object(type(executor), "run", run):
+                    print(await host_for(executor).execute(executor, len, [""]))
+
+            virtual_clock.drive(main)
+        """,
     )
 
 
@@ -109,3 +382,212 @@ def test_TIM_04_must_leave_a_task_within_its_limit_alone(subject: Subject) -> No
                 "executor.time_limit = 1\n", "executor.time_limit = 3600\n"
             ).replace("time.sleep, [10]", "time.sleep, [0]"),
         )
+
+
+@check("TIM-07")
+def test_TIM_07_must_count_each_attempt_anew(subject: Subject) -> None:
+    if "stop" in subject.preflight().cannot:
+        subject.not_applicable("the executor declares that it cannot: stop; it keeps no limit")
+
+    # Of the hour that each may take, attempts take nine tenths; before and after, two go by.
+    attempts = 3
+    replaced = {
+        "setup": _then_sleep(2 * _HOUR),
+        "run": _fail_first(attempts - 1, 0.9 * _HOUR),
+        "teardown": _then_sleep(2 * _HOUR),
+    }
+    seen, history = _on_a_virtual_clock(subject, replaced, time_limit=_HOUR, retries=attempts - 1)
+    if seen is not None and seen.completed:
+        # Where `run` itself watches the clock, another one in its place says nothing.
+        longer = {"run": _last(1.1 * _HOUR)}
+        over, _ = _on_a_virtual_clock(subject, longer, time_limit=_HOUR, retries=0)
+        if over is not None and over.timed_out:
+            return
+
+    # In real time, with limits of less than an hour and tasks that are really run.
+    _need_limits(subject, "held")
+    limit = usual_limit(subject)
+    while True:
+        seen, longest, history = _in_real_time(subject, limit)
+        if seen.completed:
+            keep_limit(subject, limit)
+            return
+        if not _is_time_out(seen.error):
+            subject.could_not_run(f"no task is attempted six times, see RET-02: {seen}")
+        # No attempt was over its limit: it was something else that was counted.
+        if longest < 0.6 * limit:
+            break
+        # A slow start may have been what took one over it.
+        if limit >= LAST_LIMIT / 4:
+            subject.could_not_run(f"no task begins and ends within {limit:g} s here")
+        limit *= 2
+    subject.fail(
+        seen=f"with time_limit={limit:g}, setup and teardown took longer than that, and so did six "
+        f"attempts together, none of which did: {seen}",
+        required="no time-out: the limit is one for each attempt, and for nothing else",
+        cause="the clock runs from the beginning of `execute`, around setup or around all "
+        "attempts, instead of around each `run`",
+        history=history,
+        reproduce="""
+            import asyncio
+            from unittest import mock
+            from pytest_asyncexec.conformance.host import host_for
+
+            async def slow(self, task_metadata):
+                await asyncio.sleep(4)
+
+            executor.time_limit = 2
+            with mock.patch.object(type(executor), "setup", slow):
+                print(asyncio.run(host_for(executor).execute(executor, len, ["short"])))
+        """,
+    )
+
+
+def _in_real_time(subject: Subject, limit: float) -> tuple[Seen, float, History]:
+    """Six attempts of a fifth of the limit, between a setup and a teardown longer than that.
+
+    Returns the outcome, the seconds that the longest call of `run` took, and the history.
+    """
+    attempts, took = 6, [0.0]
+
+    def answer(attempt: Attempt, number: int) -> None:
+        time.sleep(limit / 5)
+        if number < attempts:
+            attempt.tell(do="raise", type="ValueError", message=f"failure {number}")
+        else:
+            attempt.tell(do="return", value="within its limit")
+
+    def timed(original: Any, executor: Any, *args: Any, **kwargs: Any) -> Any:
+        began = time.monotonic()
+        value = original(*args, **kwargs)
+        if not inspect.isawaitable(value):
+            took.append(time.monotonic() - began)
+            return value
+
+        async def awaited() -> Any:
+            try:
+                return await value
+            finally:
+                took.append(time.monotonic() - began)
+
+        return awaited()
+
+    slow = afterwards(lambda: time.sleep(1.1 * limit))
+    executor = subject.build(time_limit=limit, retries=attempts - 1)
+    with (
+        subject.recording(executor, setup=slow, run=timed, teardown=slow) as history,
+        Beacon(answer) as beacon,
+    ):
+        seen = subject.run(executor, report_home, beacon.address)
+    return seen, max(took), history
+
+
+@check("TIM-08")
+def test_TIM_08_must_pass_on_a_time_out_of_the_tasks_own(subject: Subject) -> None:
+    subject.need_beacon()
+    message = "the database did not answer"
+
+    def answer(attempt: Attempt, number: int) -> None:
+        attempt.tell(do="raise", type="TimeoutError", message=message)
+
+    # None of these limits is over, nor can it be.
+    limits = subject.pick(quick=(3600,), default=(-1, 3600), thorough=(-1, 3600))
+    if "stop" in subject.preflight().cannot:
+        limits = (-1,)
+    for limit in limits:
+        executor = subject.build(time_limit=limit, retries=0)
+        with subject.recording(executor) as history, Beacon(answer) as beacon:
+            seen = subject.run(executor, report_home, beacon.address)
+
+        if isinstance(seen.error, TaskTimeoutError):
+            wrong = f"{seen}, of the class of errors that says that the limit was over"
+        elif seen.error is not None:
+            # Hidden behind another error it is merely its cause.
+            told = says(seen.error, message) or message in _stderr_of(seen.error)
+            wrong = "" if told else f"{seen}, which does not say what the task said"
+        elif seen.status != "FAILED":
+            wrong = f"{seen}"
+        else:
+            wrong = "" if message in seen.stderr else f"{seen}, which does not say what it said"
+        if wrong:
+            subject.fail(
+                seen=f"a task with time_limit={limit} that raised TimeoutError({message!r}): "
+                f"{wrong}",
+                required="that error, or the status FAILED with its message in stderr",
+                cause="an `except TimeoutError` that takes every time-out for one of the limit; "
+                "whether that was over only its own clock can say: asyncio.timeout().expired()",
+                history=history,
+                reproduce=f"""
+                    import asyncio
+                    from pytest_asyncexec.conformance.host import host_for
+
+                    def task():
+                        raise TimeoutError({message!r})
+
+                    executor.time_limit = {limit}
+                    seen = asyncio.run(host_for(executor).execute(executor, task))
+                    print(seen, repr(seen.error), seen.stderr, sep="\\n")
+                """,
+            )
+
+
+def _stderr_of(error: BaseException) -> str:
+    """What an error carries of the output of its task, as subprocess.CalledProcessError does."""
+    carried = getattr(error, "stderr", "")
+    return carried.decode(errors="replace") if isinstance(carried, bytes) else str(carried)
+
+
+# ---- on a virtual clock ------------------------------------------------------------------
+
+
+def _on_a_virtual_clock(
+    subject: Subject, replaced: dict[str, Replacement], **attributes: Any
+) -> tuple[Seen | None, History]:
+    """Run a task whose methods take their time on the loop; None where no clock can be virtual."""
+    executor = subject.build(**attributes)
+    methods = [getattr(executor, name, None) for name in (*replaced, "execute")]
+    # A synchronous method is called in a thread, whose time is real.
+    if not all(method is None or inspect.iscoroutinefunction(method) for method in methods):
+        return None, History()
+    with subject.recording(executor, **replaced) as history:
+        try:
+            seen = virtual_clock.drive(lambda: subject.execute(executor, len, ("",)))
+        except NotPurelyAsynchronous:
+            return None, history
+    return seen, history
+
+
+def _last(seconds: float) -> Replacement:
+    async def replacement(original: Any, executor: Any, *args: Any, **kwargs: Any) -> Any:
+        await virtual_clock.sleep(seconds)
+
+    return replacement
+
+
+def _then_sleep(seconds: float) -> Replacement:
+    async def replacement(original: Any, executor: Any, *args: Any, **kwargs: Any) -> Any:
+        await original(*args, **kwargs)
+        await virtual_clock.sleep(seconds)
+
+    return replacement
+
+
+def _fail_first(failures: int, seconds: float) -> Replacement:
+    """Attempts that take so long each, and fail but for the last one."""
+    begun = 0
+
+    async def replacement(original: Any, executor: Any, *args: Any, **kwargs: Any) -> Any:
+        nonlocal begun
+        begun += 1
+        number = begun
+        await virtual_clock.sleep(seconds)
+        if number <= failures:
+            raise ValueError(f"failure {number}")
+
+    return replacement
+
+
+def _is_time_out(error: BaseException | None) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return any(_is_time_out(member) for member in error.exceptions)
+    return isinstance(error, TimeoutError)

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 from pytest_asyncexec.conformance.beacon import Attempt, Beacon
-from pytest_asyncexec.conformance.probes import report_home
+from pytest_asyncexec.conformance.probes import grandchild, report_home
 
 
 def _in_thread(*args: object) -> tuple[threading.Thread, list[object]]:
@@ -94,3 +94,53 @@ def test_strangers_are_not_attempts() -> None:
         report_home(beacon.address)
 
     assert len(beacon.attempts) == 1
+
+
+def test_what_an_attempt_was_asked_is_acknowledged() -> None:
+    with Beacon() as beacon:
+        thread, ended = _in_thread(beacon.address)
+        beacon.arrival(1).result(timeout=60)
+        attempt = beacon.attempts[0]
+
+        for command in ("answer", "spin", "answer"):
+            assert attempt.ask(do=command).result(timeout=60) == {"did": command, "failed": ""}
+        attempt.tell(do="return", value="asked enough")
+        thread.join()
+
+        assert attempt.ask(do="answer").result(timeout=60) is None
+    assert ended == ["asked enough"]
+
+
+def test_a_thread_cannot_ignore_signals() -> None:
+    with Beacon() as beacon:
+        thread, _ = _in_thread(beacon.address)
+        beacon.arrival(1).result(timeout=60)
+
+        answer = beacon.attempts[0].ask(do="ignore_sigterm").result(timeout=60)
+    thread.join()
+
+    assert answer is not None
+    assert "main thread" in answer["failed"]
+
+
+# The task is in this process, and nobody waits for the child that it leaves behind.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_child_of_a_task_reports_itself_and_outlives_it() -> None:
+    with Beacon() as beacon:
+        thread, _ = _in_thread(beacon.address)
+        beacon.arrival(1).result(timeout=60)
+        task = beacon.attempts[0]
+        task.ask(**grandchild(beacon.address, "child")).result(timeout=60)
+        beacon.arrival(2).result(timeout=60)
+        child = beacon.attempts[1]
+        task.tell(do="return", value=None)
+        thread.join()
+
+        assert child.hello["label"] == "child"
+        assert child.hello["pid"] != task.hello["pid"]
+        assert child.ask(do="ignore_sigterm").result(timeout=60) == {
+            "did": "ignore_sigterm",
+            "failed": "",
+        }
+        child.tell(do="exit", code=0)
+        assert child.ask(do="answer").result(timeout=60) is None

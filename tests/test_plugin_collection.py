@@ -37,7 +37,7 @@ def test_the_header_says_what_the_executor_can_do(suite: pytest.Pytester) -> Non
     result.stdout.fnmatch_lines(
         [
             "collected 5 items",
-            "executor contract 1.0: 4 of 5 rules checked",
+            "executor contract 1.0: 4 rules",
             "  Good: tasks run in this process, *",
             "test_own.py .*",
             "Good: conformant, *",
@@ -192,7 +192,7 @@ def test_workers_judge_the_same(suite: pytest.Pytester) -> None:
 
     result.assert_outcomes(passed=7, failed=1)
     assert result.ret == 1
-    assert verdict(result, "Good").startswith("conformant, level resilient: 4 passed")
+    assert verdict(result, "Good").startswith("conformant, level hardened: 4 passed")
     assert "2 failed (1 MUST, 1 SHOULD)" in verdict(result, "Odd")
     result.stdout.fnmatch_lines(
         ["  tasks run in this process*", "    LIF-03  MUST    LIF-03 was *"]
@@ -233,7 +233,7 @@ def test_configurations(suite: pytest.Pytester, ini: str, arguments: list[str]) 
 
     assert result.ret == 0
     result.assert_outcomes(passed=5, warnings=0 if "no:warnings" in arguments else 1)
-    assert verdict(result, "Odd").startswith("conformant, level resilient: 4 passed")
+    assert verdict(result, "Odd").startswith("conformant, level hardened: 4 passed")
 
 
 def test_a_root_conftest_can_replace_the_fixture(suite: pytest.Pytester) -> None:

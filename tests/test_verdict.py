@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from pytest_asyncexec.conformance.rules import RULES, UNCHECKED, Rule
+from pytest_asyncexec.conformance.rules import RULES, Level, Rule
 
 from pytest_asyncexec.verdict import Outcome, RuleOutcome, Verdict, judge, worst
 
@@ -18,12 +18,12 @@ CATALOGUE = {
 }
 
 
-def verdict(unchecked: tuple[str, ...] = (), **outcomes: Outcome) -> Verdict:
+def verdict(demanded: Level | None = None, /, **outcomes: Outcome) -> Verdict:
     """The verdict when every rule passed but these."""
     every: dict[str, Outcome] = dict.fromkeys(CATALOGUE, "passed")
     every |= {name.replace("_", "-"): outcome for name, outcome in outcomes.items()}
-    given = [RuleOutcome(*pair) for pair in every.items() if pair[0] not in unchecked]
-    return judge(given, rules=CATALOGUE, unchecked=unchecked)
+    given = [RuleOutcome(*pair) for pair in every.items()]
+    return judge(given, demanded=demanded, rules=CATALOGUE)
 
 
 def test_all_passed_is_conformant_at_the_highest_level() -> None:
@@ -47,6 +47,9 @@ def test_all_passed_is_conformant_at_the_highest_level() -> None:
         ("TIM_02", "failed", "nonconformant", "core"),
         ("TIM_02", "not_applicable", "conformant", "core"),
         ("SEC_01", "not_run", "incomplete", "resilient"),
+        ("CON_01", "waived", "conformant", None),
+        ("CON_06", "waived", "conformant", "hardened"),
+        ("SEC_01", "waived", "conformant", "resilient"),
     ],
 )
 def test_one_rule_that_did_not_pass(
@@ -58,12 +61,41 @@ def test_one_rule_that_did_not_pass(
     assert said.counts[outcome] == 1
 
 
+@pytest.mark.parametrize(
+    ("rule", "outcome", "demanded", "expected", "level", "missed"),
+    [
+        ("CON_06", "failed", "core", "conformant", "hardened", []),
+        ("TIM_02", "failed", "core", "conformant", "core", []),
+        ("TIM_02", "not_run", "core", "conformant", "core", []),
+        ("SEC_01", "failed", "resilient", "conformant", "resilient", []),
+        ("TIM_02", "failed", "resilient", "nonconformant", "core", ["TIM-02"]),
+        ("TIM_02", "not_applicable", "resilient", "conformant", "core", ["TIM-02"]),
+        ("TIM_02", "waived", "hardened", "conformant", "core", ["TIM-02"]),
+        ("CON_01", "could_not_run", "core", "incomplete", None, ["CON-01"]),
+        ("CON_06", "not_run", "core", "incomplete", "hardened", []),
+    ],
+)
+def test_rules_above_a_demanded_level_decide_nothing(
+    rule: str,
+    outcome: Outcome,
+    demanded: Level,
+    expected: str,
+    level: str | None,
+    missed: list[str],
+) -> None:
+    said = verdict(demanded, **{rule: outcome})
+
+    assert (said.verdict, said.level) == (expected, level)
+    assert [row.rule_id for row in said.missed] == missed
+    assert said.below_demand is bool(missed)
+
+
 def test_a_failed_must_outweighs_what_was_not_run() -> None:
     assert verdict(CON_01="not_run", SEC_01="failed").verdict == "nonconformant"
 
 
 def test_a_rule_that_nobody_reported_was_not_run() -> None:
-    said = judge([RuleOutcome("CON-01", "passed")], rules=CATALOGUE, unchecked=())
+    said = judge([RuleOutcome("CON-01", "passed")], rules=CATALOGUE)
 
     assert said.verdict == "incomplete"
     assert [row.rule_id for row in said.of("not_run")] == ["TIM-02", "SEC-01", "CON-06"]
@@ -73,20 +105,13 @@ def test_nothing_at_all_is_incomplete() -> None:
     said = judge([])
 
     assert (said.verdict, said.level) == ("incomplete", None)
-    assert said.counts["not_run"] == len(RULES) - len(UNCHECKED)
-
-
-def test_an_unchecked_must_caps_the_level_and_not_the_verdict() -> None:
-    said = verdict(unchecked=("TIM-02",))
-
-    assert (said.verdict, said.level) == ("conformant", "core")
-    assert "TIM-02" not in [row.rule_id for row in said.outcomes]
+    assert said.counts["not_run"] == len(RULES)
 
 
 def test_outcomes_come_in_the_order_of_the_catalogue() -> None:
     given = [RuleOutcome(rule_id, "passed") for rule_id in reversed(CATALOGUE)]
 
-    said = judge(given, rules=CATALOGUE, unchecked=())
+    said = judge(given, rules=CATALOGUE)
 
     assert [row.rule_id for row in said.outcomes] == list(CATALOGUE)
 
@@ -96,4 +121,4 @@ def test_a_rule_that_passes_now_and_then_has_not_passed(other: Outcome) -> None:
     twice = [RuleOutcome("CON-01", other), RuleOutcome("CON-01", "passed")]
 
     assert worst(twice).outcome == other
-    assert judge(twice, rules=CATALOGUE, unchecked=()).counts["passed"] == 0
+    assert judge(twice, rules=CATALOGUE).counts["passed"] == 0

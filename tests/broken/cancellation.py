@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pickle
+import signal
 
 from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
+from pytest_asyncexec.reference_executor._process import Worker
 
-from pytest_asyncexec import TaskOutcome, TaskStatus
+from pytest_asyncexec import TaskCancelledError, TaskOutcome, TaskRuntimeError, TaskStatus
 
 from . import breaks
 
@@ -47,3 +51,244 @@ class ReportsItsOwnCancellation(LocalExecutor):
             return await super().execute(function, args, kwargs, dispatch_id, results_dir, node_id)
         except asyncio.CancelledError:
             return TaskOutcome(None, "", "", TaskStatus.CANCELLED)
+
+
+@breaks("CAN-02", "holds its line")
+class ForgetsTheWork(ThreadExecutor):
+    """Drops what it waits for, and believes that this is all there is to cancelling."""
+
+    cannot = frozenset({"streams"})
+
+
+@breaks("CAN-02", "deaf to SIGTERM, and busy with pure Python holds its line")
+class AsksPolitely(LocalExecutor):
+    """Sends SIGTERM, as every manual says, and waits a moment for the worker to obey."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        working = asyncio.ensure_future(super().run(function, args, kwargs, task_metadata))
+        try:
+            return await asyncio.shield(working)
+        except asyncio.CancelledError:
+            for worker in _workers_of(working):
+                os.kill(worker, signal.SIGTERM)
+            await asyncio.wait({working}, timeout=0.1)
+            raise
+
+    async def set_job_handle(self, handle):
+        # Not asyncio.current_task(): the name of a task is the only thing that a test can read.
+        asyncio.current_task().set_name(f"worker {handle['pid']}")
+
+
+def _workers_of(task):
+    kind, _, pid = task.get_name().partition(" ")
+    return [int(pid)] if kind == "worker" else []
+
+
+@breaks("CAN-03", "run raised TaskCancelledError: execute raised TaskCancelledError")
+class LetsItsOwnErrorOut(ThreadExecutor):
+    """Knows two kinds of ends: a result, and an error for the caller."""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        metadata = {"dispatch_id": dispatch_id, "node_id": node_id, "results_dir": results_dir}
+        try:
+            await self.setup(metadata)
+            result = await self.run(function, args, kwargs, metadata)
+        finally:
+            await self.teardown(metadata)
+        return TaskOutcome(result, "", "", TaskStatus.COMPLETED)
+
+
+@breaks("CAN-03", "execute returned status FAILED")
+class CallsCancelledFailed(ThreadExecutor):
+    """Wraps whatever its backend raises, so that callers need to know one error only."""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        try:
+            outcome = await super().execute(
+                function, args, kwargs, dispatch_id, results_dir, node_id
+            )
+        except Exception as error:
+            raise TaskRuntimeError(str(error)) from error
+        if outcome.status is not TaskStatus.COMPLETED:
+            return outcome._replace(status=TaskStatus.FAILED)
+        return outcome
+
+
+@breaks("CAN-03", "without teardown having been awaited to its end")
+class TearsDownWhatRan(ThreadExecutor):
+    """A job that was cancelled has nothing left to tear down, it thinks."""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        metadata = {"dispatch_id": dispatch_id, "node_id": node_id, "results_dir": results_dir}
+        try:
+            await self.setup(metadata)
+            result = await self.run(function, args, kwargs, metadata)
+        except TaskCancelledError:
+            return TaskOutcome(None, "", "", TaskStatus.CANCELLED)
+        except BaseException:
+            await self.teardown(metadata)
+            raise
+        await self.teardown(metadata)
+        return TaskOutcome(result, "", "", TaskStatus.COMPLETED)
+
+
+@breaks("CAN-04", "returned True, and the task holds its line, and still answers")
+class PromisesToCancel(LocalExecutor):
+    """Has put the job on the list of those to be stopped."""
+
+    async def cancel(self, task_metadata, job_handle):
+        return True
+
+
+@breaks("CAN-04", "returned None, which is no bool")
+class CancelsWithoutAWord(LocalExecutor):
+    """Stops the job, and forgets to say so."""
+
+    async def cancel(self, task_metadata, job_handle):
+        await super().cancel(task_metadata, job_handle)
+
+
+@breaks("CAN-04", "returned True, and the task was attempted again")
+class KillsBehindItsOwnBack(LocalExecutor):
+    """Kills the worker; to `run`, which knows nothing of it, that is one more worker that died."""
+
+    async def cancel(self, task_metadata, job_handle):
+        if job_handle is None:
+            return False
+        os.killpg(job_handle["pid"], signal.SIGKILL)
+        return True
+
+
+@breaks("CAN-05", "setup was begun, and teardown awaited 0 times")
+class SetsUpBeforeItTries(ThreadExecutor):
+    """`setup` stands before the `try`: what fails there needs no teardown, does it?"""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        metadata = {"dispatch_id": dispatch_id, "node_id": node_id, "results_dir": results_dir}
+        await self.setup(metadata)
+        try:
+            result = await self.run(function, args, kwargs, metadata)
+        finally:
+            await self.teardown(metadata)
+        return TaskOutcome(result, "", "", TaskStatus.COMPLETED)
+
+
+@breaks("CAN-05", "and teardown awaited 0 times")
+class LooksAroundBetweenItsSteps(ThreadExecutor):
+    """Everything is within a `try`, but for one look at the clock between two of them."""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        metadata = {"dispatch_id": dispatch_id, "node_id": node_id, "results_dir": results_dir}
+        try:
+            await self.setup(metadata)
+        except BaseException:
+            await self.teardown(metadata)
+            raise
+        await asyncio.sleep(0)
+        try:
+            result = await self.run(function, args, kwargs, metadata)
+        finally:
+            await self.teardown(metadata)
+        return TaskOutcome(result, "", "", TaskStatus.COMPLETED)
+
+
+@breaks("CAN-05", "an asyncio task was left running")
+class LeavesItsHeartbeat(ThreadExecutor):
+    """Stops its heartbeat after a task and after an error, and not after a cancellation."""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        beating = asyncio.ensure_future(asyncio.sleep(3600))
+        try:
+            outcome = await super().execute(
+                function, args, kwargs, dispatch_id, results_dir, node_id
+            )
+        except Exception:
+            beating.cancel()
+            raise
+        beating.cancel()
+        return outcome
+
+
+@breaks("CAN-05", "holds its line after a later task has ended, and still answers")
+class TellsBeforeItTries(LocalExecutor):
+    """Tells somebody of the worker that it has started, and only then begins to watch it."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        worker = Worker()
+        await asyncio.to_thread(worker.prepare, self.cache_dir, function, args, kwargs)
+        await worker.start()
+        await asyncio.sleep(0)
+        try:
+            await worker.process.wait()
+            return pickle.loads((await asyncio.to_thread(worker.answer))[1])
+        finally:
+            await worker.end()
+            await asyncio.to_thread(worker.remove)
+
+
+@breaks("CAN-05", "as if nobody had cancelled it")
+class ShieldsItsResult(ThreadExecutor):
+    """A result that is there must not be lost: from then on no cancellation is listened to."""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        metadata = {"dispatch_id": dispatch_id, "node_id": node_id, "results_dir": results_dir}
+        try:
+            await self.setup(metadata)
+            result = await self.run(function, args, kwargs, metadata)
+        finally:
+            closing = asyncio.ensure_future(self.teardown(metadata))
+            try:
+                await asyncio.shield(closing)
+            except asyncio.CancelledError:
+                await closing
+        return TaskOutcome(result, "", "", TaskStatus.COMPLETED)
+
+
+@breaks("CAN-06", "during teardown: teardown was cancelled")
+class TearsDownInFinally(ThreadExecutor):
+    """The template that everybody writes."""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        metadata = {"dispatch_id": dispatch_id, "node_id": node_id, "results_dir": results_dir}
+        try:
+            await self.setup(metadata)
+            result = await self.run(function, args, kwargs, metadata)
+        finally:
+            await self.teardown(metadata)
+        return TaskOutcome(result, "", "", TaskStatus.COMPLETED)
+
+
+@breaks("CAN-06", "execute ended before teardown had")
+class ShieldsAndLeaves(ThreadExecutor):
+    """Shields its teardown, and does not wait for it any more."""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        metadata = {"dispatch_id": dispatch_id, "node_id": node_id, "results_dir": results_dir}
+        try:
+            await self.setup(metadata)
+            result = await self.run(function, args, kwargs, metadata)
+        finally:
+            await asyncio.shield(self.teardown(metadata))
+        return TaskOutcome(result, "", "", TaskStatus.COMPLETED)
+
+
+@breaks("CAN-07", "cancelled during setup: teardown was not called")
+class SetsUpOutside(SetsUpBeforeItTries):
+    """As above: what was half acquired is left to itself."""
+
+
+@breaks("CAN-07", "cancelled during setup: run was called")
+class GoesOnWithoutSetup(ThreadExecutor):
+    """Its setup is only a warm-up, and whatever goes wrong there, the task can do without."""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        metadata = {"dispatch_id": dispatch_id, "node_id": node_id, "results_dir": results_dir}
+        try:
+            try:
+                await asyncio.wait_for(self.setup(metadata), 30)
+            except BaseException:
+                self.last_warm_up = "failed"
+            result = await self.run(function, args, kwargs, metadata)
+        finally:
+            await self.teardown(metadata)
+        return TaskOutcome(result, "", "", TaskStatus.COMPLETED)

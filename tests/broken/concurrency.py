@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import io
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
 
 from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
 
-from pytest_asyncexec import TaskOutcome, TaskStatus
+from pytest_asyncexec import AsyncBaseExecutor, TaskOutcome, TaskStatus
 
 from . import breaks
 
@@ -45,3 +50,164 @@ class KeepsNodeOnSelf(ThreadExecutor):
         finally:
             await self.teardown(metadata)
         return TaskOutcome(result, "", "", TaskStatus.COMPLETED)
+
+
+@breaks("CNC-02", "it got what belongs to")
+class SharesOneOutbox(ThreadExecutor):
+    """Keeps its results where a mutable default of the class has always been."""
+
+    outbox: ClassVar[dict] = {}
+
+    async def run(self, function, args, kwargs, task_metadata):
+        self.outbox["result"] = await super().run(function, args, kwargs, task_metadata)
+        # The result is fetched by another request.
+        await asyncio.sleep(0.05)
+        return self.outbox["result"]
+
+
+@breaks("CNC-02", "`run` was given the metadata")
+class NumbersItsNodesInTheModule(ThreadExecutor):
+    """Has one instance per node, it was told, and remembers the node in a global variable."""
+
+    async def setup(self, task_metadata):
+        global _node
+        _node = task_metadata["node_id"]
+        await asyncio.sleep(0.01)
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        metadata = {"dispatch_id": dispatch_id, "node_id": node_id, "results_dir": results_dir}
+        await self.setup(metadata)
+        try:
+            result = await self.run(function, args, kwargs, metadata | {"node_id": _node})
+        finally:
+            await self.teardown(metadata)
+        return TaskOutcome(result, "", "", TaskStatus.COMPLETED)
+
+
+_node = -1
+
+
+@breaks("CNC-03", "of a task that succeeds: in setup the event loop is blocked at")
+class SleepsInSetup(ThreadExecutor):
+    """Gives its machine the moment that it needs."""
+
+    async def setup(self, task_metadata):
+        time.sleep(0.001)  # noqa: ASYNC251
+
+
+@breaks("CNC-03", "in teardown the event loop is blocked at")
+class CallsAProgramInTeardown(ThreadExecutor):
+    """Calls a program of the command line, which is quick."""
+
+    async def teardown(self, task_metadata):
+        await asyncio.sleep(0)
+        command = [sys.executable, "-S", "-c", ""]
+        subprocess.run(command, check=True, capture_output=True)  # noqa: ASYNC221
+
+
+@breaks("CNC-03", "it calls concurrent.futures.Future.result")
+class WaitsForItsPool(ThreadExecutor):
+    """Does the work on a thread, as it should, and then waits for that thread."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        with ThreadPoolExecutor(1) as pool:
+            size = pool.submit(len, args).result()
+        return await super().run(function, args[:size], kwargs, task_metadata)
+
+
+@breaks("CNC-03", "of a task that is cancelled: in run the event loop is blocked at")
+class WaitsForTheDead(ThreadExecutor):
+    """Cleans up after a task that was cancelled, and gives it a second for that."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        except asyncio.CancelledError:
+            time.sleep(0.01)  # noqa: ASYNC251
+            raise
+
+
+@breaks("CNC-04", "and on a second one: execute raised RuntimeError")
+class KeepsItsClient(AsyncBaseExecutor):
+    """Makes one client for all tasks, since connecting is slow; that belongs to its loop."""
+
+    cannot = ThreadExecutor.cannot
+    _home = None
+
+    async def run(self, function, args, kwargs, task_metadata):
+        cls = type(self)
+        if cls._home is None:
+            cls._home = asyncio.get_running_loop()
+        return await cls._home.run_in_executor(None, lambda: function(*args, **kwargs))
+
+
+@breaks("CNC-04", "and on a second one: execute")
+class KeepsItsQueue(AsyncBaseExecutor):
+    """A task of its own serves its queue, from the first use on: on the loop of that time."""
+
+    cannot = ThreadExecutor.cannot
+    _jobs: ClassVar[list] = []
+
+    async def run(self, function, args, kwargs, task_metadata):
+        if not self._jobs:
+            self._jobs.append(asyncio.Queue())
+            self._jobs.append(asyncio.ensure_future(self._serve(self._jobs[0])))
+        queue, server = self._jobs
+        done = asyncio.get_running_loop().create_future()
+        await queue.put((done, function, args, kwargs))
+        if server.done():
+            raise RuntimeError("nobody serves the queue any more")
+        return await done
+
+    async def _serve(self, queue):
+        while True:
+            done, function, args, kwargs = await queue.get()
+            asyncio.ensure_future(self._work(done, function, args, kwargs))  # noqa: RUF006
+
+    async def _work(self, done, function, args, kwargs):
+        try:
+            result = await asyncio.to_thread(function, *args, **kwargs)
+        except Exception as error:
+            done.cancelled() or done.set_exception(error)
+        else:
+            done.cancelled() or done.set_result(result)
+
+
+@breaks("CNC-05", "and nobody had cancelled it")
+class CancelsEverything(ThreadExecutor):
+    """Knows its tasks, and when one is cancelled, it cancels its tasks."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self._tasks = set()
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        self._tasks.add(asyncio.current_task())
+        try:
+            return await super().execute(function, args, kwargs, dispatch_id, results_dir, node_id)
+        except asyncio.CancelledError:
+            for task in self._tasks:
+                task.cancel()
+            raise
+        finally:
+            self._tasks.discard(asyncio.current_task())
+
+
+@breaks("CNC-05", "which belongs to dispatch-")
+class RemembersTheLastError(ThreadExecutor):
+    """Notes the error of a task, and looks for one when a task has ended."""
+
+    _error = None
+
+    async def setup(self, task_metadata):
+        self._error = None
+
+    async def run(self, function, args, kwargs, task_metadata):
+        result = None
+        try:
+            result = await super().run(function, args, kwargs, task_metadata)
+        except Exception as error:
+            self._error = error
+        if self._error is not None:
+            raise RuntimeError(f"the task failed: {self._error}")
+        return result

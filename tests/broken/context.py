@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 
 from pytest_asyncexec.reference_executor import ThreadExecutor
@@ -97,3 +98,58 @@ class RemembersOneOnItself(ThreadExecutor):
             yield dispatch_info
         finally:
             _active.set(self._before)
+
+
+@breaks("CTX-04", "in asyncio task a, after it left the inner of its contexts, the active")
+class KeepsOneForAll(ThreadExecutor):
+    """Knows which dispatch is the active one: there is one in all of the process."""
+
+    current = None
+
+    @contextlib.contextmanager
+    def get_dispatch_context(self, dispatch_info):
+        before = KeepsOneForAll.current
+        KeepsOneForAll.current = dispatch_info
+        _active.set(dispatch_info)
+        try:
+            yield dispatch_info
+        finally:
+            KeepsOneForAll.current = before
+            _active.set(before)
+
+
+@breaks("CTX-04", "the active dispatch is DispatchInfo(dispatch_id='outer of b') instead of")
+class KeepsAStack(ThreadExecutor):
+    """Remembers what was active before on a stack, and whoever leaves takes the top of it."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self._stack = []
+
+    @contextlib.contextmanager
+    def get_dispatch_context(self, dispatch_info):
+        self._stack.append(_active.get())
+        _active.set(dispatch_info)
+        try:
+            yield dispatch_info
+        finally:
+            _active.set(self._stack.pop())
+
+
+@breaks("CTX-04", "raised RuntimeError: no running event loop")
+class KeepsOnePerAsyncioTask(ThreadExecutor):
+    """Keeps asyncio tasks apart by name, and never thought of threads."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self._stacks = {}
+
+    @contextlib.contextmanager
+    def get_dispatch_context(self, dispatch_info):
+        stack = self._stacks.setdefault(asyncio.current_task(), [])
+        stack.append(_active.get())
+        _active.set(dispatch_info)
+        try:
+            yield dispatch_info
+        finally:
+            _active.set(stack.pop())

@@ -354,6 +354,23 @@ class SharesAPool(ThreadExecutor):
         _Pool.threads.shutdown(wait=False)
 
 
+@breaks("LIF-09", "`execute` was the first call on a fresh executor: execute raised AttributeError")
+class ConnectsOnce(ThreadExecutor):
+    """Connects when the first instance is built, and tells nobody else the connection."""
+
+    connected: list[str] = []  # noqa: RUF012
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if not self.connected:
+            self.connected.append("login.example")
+            self._connection = "open"
+
+    async def run(self, function, args, kwargs, task_metadata):
+        self._connection.encode()
+        return await super().run(function, args, kwargs, task_metadata)
+
+
 @breaks("LIF-10", "after the success of run, and the caller sees nothing of it")
 class LogsAtDebugLevel(Template):
     """Catches the error of teardown where nobody reads it."""

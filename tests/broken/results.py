@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import concurrent.futures
+import contextlib
 import functools
+import io
 import json
+import multiprocessing
 import pickle
 import traceback
 
 import cloudpickle
 from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
 
-from pytest_asyncexec import TaskRuntimeError
+from pytest_asyncexec import AsyncBaseExecutor, TaskRuntimeError
 
 from . import breaks
 
@@ -257,3 +261,234 @@ class PassesThemOn(ThreadExecutor):
 
 def _call(function, *args, **kwargs):
     return function(*args, **kwargs)
+
+
+@breaks("RES-08", "a task that calls sys.exit(): execute returned status COMPLETED, result None")
+class TakesAnExitForTheEnd(ThreadExecutor):
+    """Takes an exit for what it is in a script, whatever its code."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        except SystemExit:
+            return None
+
+
+@breaks("RES-08", "a task that calls sys.exit(0): execute returned status COMPLETED, result None")
+class ReadsTheExitCode(LocalExecutor):
+    """A worker that exits with 0 has done its work, and who returns nothing returns None."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        except TaskRuntimeError as error:
+            if str(error) == "SystemExit: 0":
+                return None
+            raise
+
+
+@breaks("RES-08", "execute raised SystemExit, which ends every host that does not expect it")
+class HasAnExecuteOfItsOwn(ThreadExecutor):
+    """Turns every Exception of a task into the status FAILED; that is all there are."""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        try:
+            result = await asyncio.to_thread(function, *args, **kwargs)
+        except Exception as error:
+            return None, "", repr(error), "FAILED"
+        return result, "", "", "COMPLETED"
+
+
+@breaks("RES-08", "and the SystemExit left the host's event loop, which asyncio.run() ends by")
+class RunsBesideAHeartbeat(ThreadExecutor):
+    """Calls the function in an asyncio task of its own, out of which a SystemExit ends the loop."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        task = asyncio.create_task(super().run(function, args, kwargs, task_metadata))
+        heartbeat = asyncio.create_task(asyncio.sleep(3600))
+        await asyncio.wait({task, heartbeat}, return_when=asyncio.FIRST_COMPLETED)
+        heartbeat.cancel()
+        return task.result()
+
+
+@breaks("RES-09", "a task whose worker ended by os._exit(3): execute returned status COMPLETED")
+class TakesNoResultForNone(LocalExecutor):
+    """Reads the result's file, and where there is none the task has returned None."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        except TaskRuntimeError as error:
+            if "without a result" in str(error):
+                return None
+            raise
+
+
+@breaks("RES-09", "a task whose worker ended by os._exit(0): execute returned status COMPLETED")
+class TrustsTheExitCode(LocalExecutor):
+    """Looks at how the worker ended, and for errors elsewhere: 0 is success."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        except TaskRuntimeError as error:
+            if "(exit code 0)" in str(error):
+                return None
+            raise
+
+
+class PoolOfProcesses(AsyncBaseExecutor):
+    """Keeps one pool of processes for all of its tasks."""
+
+    cannot = frozenset({"stop", "streams"})
+    pool = None
+
+    async def run(self, function, args, kwargs, task_metadata):
+        cls = type(self)
+        if cls.pool is None:
+            context = multiprocessing.get_context("spawn")
+            cls.pool = concurrent.futures.ProcessPoolExecutor(1, mp_context=context)
+        task = Carried(cloudpickle.dumps((function, args, kwargs)))
+        return await asyncio.wrap_future(cls.pool.submit(_call_carried, task))
+
+
+class Carried:
+    """Is loaded where it arrives, before anybody could catch what that raises."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def __reduce__(self):
+        return cloudpickle.loads, (self.data,)
+
+
+def _call_carried(task):
+    function, args, kwargs = task
+    return Carried(cloudpickle.dumps(function(*args, **kwargs)))
+
+
+@breaks("RES-09", "the next task, an ordinary one: execute raised BrokenProcessPool")
+class NeverReplacesItsPool(PoolOfProcesses):
+    """A pool is broken for good when one of its processes dies."""
+
+
+@breaks(
+    "RES-10", "an object whose unpickling raises for its argument: execute raised BrokenProcess"
+)
+class LoadsOutsideOfTheTry(PoolOfProcesses):
+    """Leaves it to the pool to load the arguments, whose process dies of what it cannot load."""
+
+
+@breaks("RES-10", "a lock for its argument: execute returned status COMPLETED, result 'str'")
+class SendsWhatItCan(ThreadExecutor):
+    """Sends the repr of what cannot be pickled, so that no task fails for that."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        return await super().run(function, [_sendable(arg) for arg in args], kwargs, task_metadata)
+
+
+def _sendable(value):
+    try:
+        cloudpickle.dumps(value)
+    except Exception:
+        return repr(value)
+    return value
+
+
+@breaks("RES-10", "neither the type nor that it cannot be serialised is told")
+class ReportsWhatItMisses(LocalExecutor):
+    """Its worker dies while it pickles the result, and the host knows that there is none."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        except TaskRuntimeError as error:
+            if "cannot be sent back" in str(error):
+                raise FileNotFoundError(2, "No such file or directory", "/tmp/job-7/out") from None
+            raise
+
+
+@breaks("RES-10", "for its result: execute returned status COMPLETED, result None")
+class DropsWhatItCannotLoad(ThreadExecutor):
+    """Has an `except` around the line that loads the result, from the days of its first tests."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        result = await super().run(function, args, kwargs, task_metadata)
+        try:
+            return pickle.loads(cloudpickle.dumps(result))
+        except Exception:
+            return None
+
+
+@breaks("RES-12", "TakesTwo: execute returned status COMPLETED, result None")
+class LosesWhatItCannotLoad(LocalExecutor):
+    """Loads the exception, and has nothing to raise where that failed."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        except TaskRuntimeError:
+            return None
+
+
+@breaks("RES-12", "its type and its message is nowhere to be found")
+class RaisesTheErrorOfPickle(ThreadExecutor):
+    """Raises what pickle says of the exception, in place of what the task says."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        except Exception as error:
+            try:
+                pickle.loads(cloudpickle.dumps(error))
+            except Exception as of_pickle:
+                raise TaskRuntimeError(f"the worker sent rubbish: {type(of_pickle)}") from None
+            raise
+
+
+@breaks("RES-13", "os.write(1, ...); os.write(2, ...); a child process, to its stdout")
+class RedirectsSysStdout(ThreadExecutor):
+    """Redirects what Python prints, and nothing below it."""
+
+    cannot = frozenset({"stop"})
+
+    async def run(self, function, args, kwargs, task_metadata):
+        out, err = io.StringIO(), io.StringIO()
+
+        def task():
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                return function(*args, **kwargs)
+
+        try:
+            return await super().run(task, [], {}, task_metadata)
+        finally:
+            self.task_stdout.write(out.getvalue())
+            self.task_stderr.write(err.getvalue())
+
+
+@breaks(
+    "RES-13", "of a task whose worker died by os._exit, what it had printed to stdout and stderr"
+)
+class SendsOutputWithTheResult(LocalExecutor):
+    """Output comes with the result; of a task that has none, there is none."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        except TaskRuntimeError as error:
+            self.task_stdout.truncate(0)
+            self.task_stderr.truncate(0)
+            raise TaskRuntimeError(str(error).partition("\n")[0]) from None
+
+
+@breaks("RES-13", "of a task that was stopped by its time_limit, what it had printed to stdout")
+class ForgetsWhatItKilled(LocalExecutor):
+    """Who cancels a task is not interested in what it said."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        except asyncio.CancelledError:
+            self.task_stdout.truncate(0)
+            self.task_stderr.truncate(0)
+            raise

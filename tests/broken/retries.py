@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from pytest_asyncexec.reference_executor import ThreadExecutor
+import asyncio
+import contextlib
+import io
+
+from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
+
+from pytest_asyncexec import TaskRuntimeError, TaskTimeoutError
 
 from . import breaks
+
+# ---- RET-01 ------------------------------------------------------------------------------
 
 
 @breaks("RET-01", "with retries=0 was attempted 2 times")
@@ -18,11 +26,43 @@ class AttemptsOnceMore(ThreadExecutor):
             return await super().run(function, args, kwargs, task_metadata)
 
 
+@breaks("RET-01", "with retries=0 was attempted 4 times")
+class TakesZeroForUnset(ThreadExecutor):
+    """Has a default of its own, for whoever has not set any."""
+
+    enforces = frozenset({"retries"})
+
+    async def run(self, function, args, kwargs, task_metadata):
+        for _ in range(self.retries or 3):
+            with contextlib.suppress(ValueError):
+                return await super().run(function, args, kwargs, task_metadata)
+        return await super().run(function, args, kwargs, task_metadata)
+
+
+# ---- RET-02 ------------------------------------------------------------------------------
+
+
 @breaks("RET-02", "with retries=1 a task that fails 1 times first was attempted 1 times")
 class NeverRetries(ThreadExecutor):
     """Stores `retries`, says that its backend makes them, and forgets to tell the backend."""
 
     enforces = frozenset({"retries"})
+
+
+@breaks("RET-02", "with retries=1 a task that fails 1 times first was attempted 1 times")
+class CountsTheFirstAttempt(ThreadExecutor):
+    """Makes `retries` attempts in all, and one where there is none."""
+
+    enforces = frozenset({"retries"})
+
+    async def run(self, function, args, kwargs, task_metadata):
+        for _ in range(self.retries - 1):
+            with contextlib.suppress(ValueError):
+                return await super().run(function, args, kwargs, task_metadata)
+        return await super().run(function, args, kwargs, task_metadata)
+
+
+# ---- RET-03 ------------------------------------------------------------------------------
 
 
 @breaks("RET-03", "failure of attempt 1")
@@ -57,3 +97,195 @@ class ShowsTheFirstErrorWhileHandlingTheLast(ThreadExecutor):
                 if not left:
                     raise first  # noqa: B904
         return None
+
+
+# ---- RET-04 ------------------------------------------------------------------------------
+
+
+class _AttemptsItself(ThreadExecutor):
+    enforces = frozenset({"retries"})
+
+    def copied(self, args, kwargs):
+        return args, kwargs
+
+    async def run(self, function, args, kwargs, task_metadata):
+        for left in reversed(range(self.retries + 1)):
+            try:
+                these, named = self.copied(args, kwargs)
+                return await super().run(function, these, named, task_metadata)
+            except Exception:
+                if not left:
+                    raise
+        return None
+
+
+@breaks("RET-04", "attempt 2 at one task was given")
+class SharesTheArguments(_AttemptsItself):
+    """Makes the retries itself, and hands every attempt what it was handed."""
+
+
+@breaks("RET-04", "attempt 2 at one task was given")
+class CopiesTheOutside(_AttemptsItself):
+    """Gives each attempt a list and a dictionary of its own, of the same values."""
+
+    def copied(self, args, kwargs):
+        return list(args), dict(kwargs)
+
+
+# ---- RET-05 ------------------------------------------------------------------------------
+
+
+@breaks("RET-05", "whose host cancelled it during its first attempt was attempted 4 times")
+class TakesCancellationForFailure(ThreadExecutor):
+    """Catches everything that an attempt can end in."""
+
+    enforces = frozenset({"retries"})
+
+    async def run(self, function, args, kwargs, task_metadata):
+        for left in reversed(range(self.retries + 1)):
+            try:
+                return await super().run(function, args, kwargs, task_metadata)
+            except BaseException:
+                if not left:
+                    raise
+        return None
+
+
+@breaks("RET-05", "`run` raised TaskCancelledError and was called 4 times")
+class RepeatsWhateverFails(ThreadExecutor):
+    """Attempts again after every Exception; that of a cancelled task is one."""
+
+    enforces = frozenset({"retries"})
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        task = (dispatch_id, results_dir, node_id)
+        for _ in range(self.retries):
+            try:
+                outcome = await super().execute(function, args, kwargs, *task)
+            except Exception:
+                continue
+            if outcome.status == "COMPLETED":
+                return outcome
+        return await super().execute(function, args, kwargs, *task)
+
+
+# ---- RET-06 ------------------------------------------------------------------------------
+
+
+@breaks("RET-06", "it was attempted once")
+class LimitsAllAttempts(LocalExecutor):
+    """Watches the limit outside of the loop that makes the attempts."""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        try:
+            async with asyncio.timeout(self.time_limit if self.time_limit > 0 else None):
+                unlimited = type(self)(retries=self.retries)
+                return await LocalExecutor.execute(
+                    unlimited, function, args, kwargs, dispatch_id, results_dir, node_id
+                )
+        except TimeoutError as error:
+            raise TaskTimeoutError("over its limit") from error
+
+
+@breaks("RET-06", "when the second attempt began, the process")
+class ClearsUpAtTheEnd(LocalExecutor):
+    """Leaves the worker of an attempt that is over its limit to the teardown."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._left = []
+
+    async def _clean_up(self, worker, token):
+        if worker.process is not None and worker.process.returncode is None:
+            self._left.append((worker, token))
+        else:
+            await super()._clean_up(worker, token)
+
+    async def teardown(self, task_metadata):
+        while self._left:
+            await super()._clean_up(*self._left.pop())
+
+
+# ---- RET-07 ------------------------------------------------------------------------------
+
+
+@breaks("RET-07", "stdout lacks attempt 1 and 2")
+class ShowsTheLastOutput(LocalExecutor):
+    """Begins each attempt with streams that are empty."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        for stream in (self.task_stdout, self.task_stderr):
+            stream.seek(0)
+            stream.truncate()
+        return await super().run(function, args, kwargs, task_metadata)
+
+
+@breaks("RET-07", "stderr is in another order")
+class ShowsTheLastErrorFirst(LocalExecutor):
+    """Puts the latest of what went wrong on top."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        before = self.task_stderr.getvalue()
+        self.task_stderr.seek(0, io.SEEK_SET)
+        self.task_stderr.truncate()
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        finally:
+            self.task_stderr.write(before)
+
+
+# ---- RET-08 ------------------------------------------------------------------------------
+
+
+@breaks("RET-08", "after a task that failed once and succeeded then, `retries` was 0")
+class CountsDown(ThreadExecutor):
+    """Knows how often it may try again: `retries` says so."""
+
+    enforces = frozenset({"retries"})
+
+    async def run(self, function, args, kwargs, task_metadata):
+        while True:
+            try:
+                return await super().run(function, args, kwargs, task_metadata)
+            except Exception:
+                if not self.retries:
+                    raise
+                self.retries -= 1
+
+
+@breaks("RET-08", "after a task over its limit, `time_limit` was")
+class GivesTheNextOneMoreTime(LocalExecutor):
+    """Learns from a time-out that its limit was too short."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        except asyncio.CancelledError:
+            self.time_limit *= 2
+            raise
+
+
+# ---- RET-09 ------------------------------------------------------------------------------
+
+
+@breaks("RET-09", "reached a worker 9 times, and `run` was called 3 times")
+class AttemptsInBothPlaces(ThreadExecutor):
+    """Was written for hosts that make no retries."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        for _ in range(self.retries):
+            with contextlib.suppress(ValueError, TaskRuntimeError):
+                return await super().run(function, args, kwargs, task_metadata)
+        return await super().run(function, args, kwargs, task_metadata)
+
+
+@breaks("RET-09", "reached a worker 6 times, and `run` was called 3 times")
+class ResubmitsOnce(ThreadExecutor):
+    """Submits a job a second time where the first was lost, and cannot tell that from a failure."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        if not self.retries:
+            return await super().run(function, args, kwargs, task_metadata)
+        with contextlib.suppress(ValueError):
+            return await super().run(function, args, kwargs, task_metadata)
+        return await super().run(function, args, kwargs, task_metadata)

@@ -218,6 +218,16 @@ class WritesOtherNames(ThreadExecutor):
         return super().from_dict(object_dict)
 
 
+@breaks("SER-05", "after a round trip through JSON to_dict()['attributes']['log_stdout'] is '")
+class Tidies(ThreadExecutor):
+    """Removes the blanks that somebody must have typed by mistake."""
+
+    def from_dict(self, object_dict):
+        super().from_dict(object_dict)
+        self.log_stdout = self.log_stdout.strip()
+        return self
+
+
 @breaks("SER-06", "from_dict changed its argument: the dictionary['type'] is missing")
 class Pops(ThreadExecutor):
     """Takes out what it has seen."""
@@ -407,6 +417,8 @@ class NamesItsProduct(ThreadExecutor):
 
 @breaks("SER-12", "the class is defined inside a function, where no import reaches it")
 def make_local_class():
+    """Defines its class where it makes the instance."""
+
     class Local(ThreadExecutor):
         """Is made anew in every call."""
 

@@ -61,6 +61,17 @@ class JoinsByHand(Writer):
         return f"{results_dir}/{dispatch_id}/{filepath}"
 
 
+@breaks("STR-02", "there is the file results/dispatch/out.txt with 'text\\n'")
+class KeepsItTogether(Writer):
+    """Brings home whatever would land outside of its folder."""
+
+    def target(self, filepath, dispatch_id, results_dir):
+        target = super().target(filepath, dispatch_id, results_dir)
+        if not target.startswith(results_dir):
+            target = os.path.join(results_dir, dispatch_id, os.path.basename(target))
+        return target
+
+
 @breaks("STR-03", "it raised FileNotFoundError")
 class OpensTheUnexpandedPath(Writer):
     """Expands the path for making folders, and opens it as it was given: as Covalent does."""
@@ -88,6 +99,15 @@ class ExpectsItsFolders(Writer):
     async def append(self, text, target):
         async with aiofiles.open(target, "a", encoding="utf-8", newline="") as file:
             await file.write(text)
+
+
+@breaks("STR-04", ".../not/yet/results/dispatch/deep/deeper/out.txt'; there is no file")
+class MakesTheFolderOfTheDispatch(ExpectsItsFolders):
+    """Has never seen a path with a folder in it."""
+
+    def target(self, filepath, dispatch_id, results_dir):
+        os.makedirs(os.path.join(results_dir, dispatch_id), exist_ok=True)
+        return super().target(filepath, dispatch_id, results_dir)
 
 
 @breaks("STR-05", "the file holds b'err 2\\n'")
@@ -361,6 +381,19 @@ class RewritesTheFile(Writer):
             await file.write(before + text)
 
 
+@breaks("STR-14", "after 0 whole streams there follows '<")
+class TakesTurnsWithItself(WritesInPieces):
+    """Has a lock, and forgets that another instance has another one."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self._locks = {}
+
+    async def append(self, text, target):
+        async with self._locks.setdefault(target, asyncio.Lock()):
+            await super().append(text, target)
+
+
 @breaks("STR-15", "as generators: it raised TypeError: object of type 'generator' has no len()")
 class AsksForTheLength(Writer):
     """Compares the lengths before anything else."""
@@ -396,6 +429,24 @@ class WritesLater(Writer):
 
     async def append(self, text, target):
         self._writing = asyncio.ensure_future(super().append(text, target))
+
+
+@breaks("STR-16", "to a named pipe that nobody read from, and returned")
+class WaitsForAMinute(Writer):
+    """Does not let a slow disk hold a task up for ever."""
+
+    async def append(self, text, target):
+        writing = asyncio.ensure_future(super().append(text, target))
+        await asyncio.wait({writing}, timeout=60)
+
+
+@breaks("STR-16", "to a named pipe that nobody read from, and returned")
+class GivesUpQuietly(Writer):
+    """Likewise, with a limit that it takes no notice of."""
+
+    async def append(self, text, target):
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(super().append(text, target), 600)
 
 
 @breaks("STR-17", "it returned; there is the file dispatch/b/out.txt")

@@ -1,0 +1,237 @@
+"""Finds what blocks the event loop: calls on its thread, for something that only it can bring.
+
+Within `deadlocks()`, what the well-known blocking calls wait for is made to depend on the event
+loop: a function that is handed to a pool of threads begins when the loop has had a turn, and a
+call that sleeps, or waits for a process or a connection, would go on when it has. On other threads
+that is at once. On the loop's own thread nobody is left to give that turn: it is a deadlock, and
+the rescue from it is the verdict.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import functools
+import inspect
+import os
+import select
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+from unittest import mock
+
+from .audit import line_outside_the_library
+from .history import Method, Replacement
+
+#: Seconds for which a function that was handed to another thread waits for the loop's turn, which
+#: takes no time: a guard, for waits that are not known here.
+_RESCUE = 10.0
+
+_inside: ContextVar[str] = ContextVar("asyncexec_inside", default="")
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlock:
+    """One wait of a method on the event loop's thread."""
+
+    method: str
+    call: str
+    where: str
+
+    def __str__(self) -> str:
+        return f"in {self.method} the event loop is blocked at {self.where}; it calls {self.call}"
+
+
+@dataclass(slots=True)
+class Deadlocks:
+    """What was found within one block."""
+
+    found: list[Deadlock] = field(default_factory=list)
+
+    def within(self, method: Method) -> Replacement:
+        """A replacement that calls the method itself, and looks at what it waits for."""
+
+        def replacement(original: Callable[..., Any], _executor: Any, *args: Any, **kw: Any) -> Any:
+            with _in(method):
+                value = original(*args, **kw)
+            if not inspect.isawaitable(value):
+                return value
+
+            async def awaited() -> Any:
+                with _in(method):
+                    return await value
+
+            return awaited()
+
+        return replacement
+
+    def note(self, call: str, frame: FrameType | None) -> None:
+        """Keep that `call` was made on the loop's thread."""
+        self.found.append(Deadlock(_inside.get(), call, line_outside_the_library(frame)))
+
+
+@contextlib.contextmanager
+def deadlocks(executor: Any) -> Iterator[Deadlocks]:
+    """Within this block, look at what methods wait for that are called through `within`."""
+    seen = Deadlocks()
+    gates: list[threading.Event] = []
+
+    def rescue() -> None:
+        for gate in gates:
+            gate.set()
+
+    with contextlib.ExitStack() as stack:
+
+        def replace(owner: Any, name: str, wrapper: Any) -> None:
+            original = getattr(owner, name)
+            wrapper = functools.wraps(original)(wrapper)
+            stack.enter_context(mock.patch.object(owner, name, wrapper))
+            # Who has imported the name has it in a module of its own.
+            for module in {sys.modules.get(cls.__module__) for cls in type(executor).__mro__}:
+                for own, value in list(vars(module or object).items()):
+                    if value is original and module is not owner:
+                        stack.enter_context(mock.patch.object(module, own, wrapper))
+
+        sleep, system = time.sleep, os.system
+
+        def sleeping(seconds: float) -> None:
+            if not _blocks_a_loop() or not seconds > 0:
+                return sleep(seconds)
+            return seen.note("time.sleep", sys._getframe(1))
+
+        def calling(command: Any) -> int:
+            if _blocks_a_loop():
+                seen.note("os.system", sys._getframe(1))
+            return system(command)
+
+        replace(time, "sleep", sleeping)
+        replace(os, "system", calling)
+        for name in ("wait", "communicate"):
+            replace(subprocess.Popen, name, _waiting_for_a_process(seen, name))
+        replace(socket.socket, "connect", _connecting(seen))
+        for name in ("recv", "recv_into", "accept"):
+            replace(socket.socket, name, _reading(seen, name))
+        for name in ("result", "exception"):
+            replace(concurrent.futures.Future, name, _waiting_for_a_future(seen, name, rescue))
+        replace(concurrent.futures, "wait", _waiting_for_futures(seen, rescue))
+        pool = concurrent.futures.ThreadPoolExecutor
+        replace(pool, "submit", _submitting(seen, gates))
+        try:
+            yield seen
+        finally:
+            rescue()
+
+
+def _waiting_for_a_process(seen: Deadlocks, name: str) -> Callable[..., Any]:
+    original = getattr(subprocess.Popen, name)
+
+    def wrapper(process: Any, *args: Any, **kwargs: Any) -> Any:
+        limit = kwargs.get("timeout", args[-1] if args and name == "wait" else None)
+        if process.returncode is None and limit != 0 and _blocks_a_loop():
+            seen.note(f"subprocess.Popen.{name}", sys._getframe(1))
+        return original(process, *args, **kwargs)
+
+    return wrapper
+
+
+def _connecting(seen: Deadlocks) -> Callable[..., Any]:
+    original = socket.socket.connect
+
+    def wrapper(line: Any, address: Any) -> Any:
+        stream = line.type == socket.SOCK_STREAM and line.gettimeout() != 0
+        if stream and isinstance(address, tuple) and _blocks_a_loop():
+            seen.note(f"socket.connect({address!r})", sys._getframe(1))
+        return original(line, address)
+
+    return wrapper
+
+
+def _reading(seen: Deadlocks, name: str) -> Callable[..., Any]:
+    original = getattr(socket.socket, name)
+
+    def wrapper(line: Any, *args: Any, **kwargs: Any) -> Any:
+        # Who was told that there is something to read need not wait for it.
+        if line.gettimeout() != 0 and _blocks_a_loop() and not _is_readable(line):
+            seen.note(f"socket.{name}", sys._getframe(1))
+        return original(line, *args, **kwargs)
+
+    return wrapper
+
+
+def _is_readable(line: Any) -> bool:
+    try:
+        return bool(select.select([line], [], [], 0)[0])
+    except (OSError, ValueError):  # more descriptors than select can tell of
+        return True
+
+
+def _waiting_for_a_future(
+    seen: Deadlocks, name: str, rescue: Callable[[], None]
+) -> Callable[..., Any]:
+    original = getattr(concurrent.futures.Future, name)
+
+    def wrapper(future: Any, timeout: float | None = None) -> Any:
+        if timeout != 0 and not future.done() and _blocks_a_loop():
+            seen.note(f"concurrent.futures.Future.{name}", sys._getframe(1))
+            rescue()
+        return original(future, timeout)
+
+    return wrapper
+
+
+def _waiting_for_futures(seen: Deadlocks, rescue: Callable[[], None]) -> Callable[..., Any]:
+    original = concurrent.futures.wait
+
+    def wrapper(futures: Any, timeout: float | None = None, *args: Any, **kwargs: Any) -> Any:
+        futures = list(futures)
+        if timeout != 0 and not all(one.done() for one in futures) and _blocks_a_loop():
+            seen.note("concurrent.futures.wait", sys._getframe(1))
+            rescue()
+        return original(futures, timeout, *args, **kwargs)
+
+    return wrapper
+
+
+def _submitting(seen: Deadlocks, gates: list[threading.Event]) -> Callable[..., Any]:
+    original = concurrent.futures.ThreadPoolExecutor.submit
+
+    def wrapper(pool: Any, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        if not _blocks_a_loop():
+            return original(pool, function, *args, **kwargs)
+        method, thread, turn = _inside.get(), threading.get_ident(), threading.Event()
+        gates.append(turn)
+        asyncio.get_running_loop().call_soon(turn.set)
+
+        def gated(*args: Any, **kwargs: Any) -> Any:
+            if not turn.wait(_RESCUE):
+                where = line_outside_the_library(sys._current_frames().get(thread))
+                call = "something that another thread has to bring"
+                seen.found.append(Deadlock(method, f"and waits for {call}", where))
+            return function(*args, **kwargs)
+
+        return original(pool, gated, *args, **kwargs)
+
+    return wrapper
+
+
+def _blocks_a_loop() -> bool:
+    """Whether this is a method of the executor's, on the thread of a running event loop."""
+    return bool(_inside.get()) and asyncio._get_running_loop() is not None
+
+
+@contextlib.contextmanager
+def _in(method: str) -> Iterator[None]:
+    former = _inside.get()
+    _inside.set(method)
+    try:
+        yield
+    finally:
+        _inside.set(former)

@@ -1,0 +1,51 @@
+"""Rehydration in an interpreter of its own: this end of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from .host import TemplateHost
+from .loop import WATCHDOG
+from .subject import Subject
+
+
+def in_fresh_process(subject: Subject, text: str) -> dict[str, Any]:
+    """Rehydrate in an interpreter of its own, and run a task there: see `rehydrated`."""
+    folder = subject.new_folder()
+    request = folder / "request"
+    content = {
+        "spec": subject.target.spec,
+        "text": text,
+        "sys_path": sys.path,
+        "results_dir": str(folder / "results"),
+        "template": isinstance(subject.host, TemplateHost),
+    }
+    request.write_text(json.dumps(content), encoding="utf-8")
+    code = (
+        "import json, pathlib, sys\n"
+        "path = pathlib.Path(sys.argv[1])\n"
+        "sys.path[:] = json.loads(path.read_text(encoding='utf-8'))['sys_path']\n"
+        f"from {__package__}.rehydrated import main\n"
+        "main(path)"
+    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(request)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=WATCHDOG,
+        )
+    except subprocess.TimeoutExpired:
+        return {"stage": "the whole", "error": f"nothing for {WATCHDOG:g} s"}
+    answer = request.with_suffix(".answer")
+    if not answer.exists():
+        said = done.stderr.decode(errors="replace").strip()[-300:]
+        return {
+            "stage": "the whole",
+            "error": f"the death of the process (exit code {done.returncode}) {said}",
+        }
+    found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
+    return found

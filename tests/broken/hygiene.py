@@ -1,0 +1,151 @@
+"""Wrong by HYG."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import io
+import os
+import pickle
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import ClassVar
+
+from pytest_asyncexec.reference_executor import ThreadExecutor
+
+from . import breaks
+
+
+async def _beat():
+    while True:  # noqa: ASYNC110
+        await asyncio.sleep(30)
+
+
+@breaks(
+    "HYG-01", "of 3 tasks, each of which succeeds, every one left an asyncio task running: _beat"
+)
+class NeverStopsItsHeartbeat(ThreadExecutor):
+    """Starts a heartbeat for each task, which nobody ever ends."""
+
+    heartbeats: ClassVar = set()
+
+    async def run(self, function, args, kwargs, task_metadata):
+        self.heartbeats.add(asyncio.create_task(_beat()))
+        return await super().run(function, args, kwargs, task_metadata)
+
+
+@breaks("HYG-01", "of 3 tasks, each of which fails, every one left an asyncio task running: _beat")
+class StopsItsHeartbeatAfterSuccess(ThreadExecutor):
+    """Ends the heartbeat in the line after `run`, which an error never comes to."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        heartbeat = asyncio.create_task(_beat())
+        result = await super().run(function, args, kwargs, task_metadata)
+        heartbeat.cancel()
+        return result
+
+
+@breaks("HYG-01", "of 3 tasks, each of which is cancelled by its host, every one left an asyncio")
+class StopsItsHeartbeatAfterErrors(ThreadExecutor):
+    """Ends the heartbeat after errors, too, and forgets that a cancellation is no Exception."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        heartbeat = asyncio.create_task(_beat())
+        try:
+            result = await super().run(function, args, kwargs, task_metadata)
+        except Exception:
+            heartbeat.cancel()
+            raise
+        heartbeat.cancel()
+        return result
+
+
+@breaks("HYG-02", "of 12 tasks, each of which succeeds, every one or every other one left threads")
+class HasAPoolForEachTask(ThreadExecutor):
+    """Makes a pool of threads for each task, and keeps them all."""
+
+    pools: ClassVar = []
+
+    async def run(self, function, args, kwargs, task_metadata):
+        self.pools.append(concurrent.futures.ThreadPoolExecutor(1))
+        self.pools[-1].submit(int)
+        return await super().run(function, args, kwargs, task_metadata)
+
+
+@breaks("HYG-02", "of 12 tasks, each of which fails, every one or every other one left file desc")
+class ClosesAfterSuccess(ThreadExecutor):
+    """Closes its log in the line after `run`, which an error never comes to."""
+
+    logs: ClassVar = []
+
+    async def run(self, function, args, kwargs, task_metadata):
+        self.logs.append(open(os.devnull, "w"))  # noqa: SIM115, ASYNC230
+        result = await super().run(function, args, kwargs, task_metadata)
+        self.logs.pop().close()
+        return result
+
+
+@breaks("HYG-02", "left child processes in the host: 'true, a zombie'")
+class NeverWaitsForItsTunnel(ThreadExecutor):
+    """Starts a process beside the task and ends it; that it has to be waited for, too, is news."""
+
+    tunnels: ClassVar = []
+
+    async def run(self, function, args, kwargs, task_metadata):
+        self.tunnels.append(subprocess.Popen(["true"]))  # noqa: ASYNC220
+        return await super().run(function, args, kwargs, task_metadata)
+
+
+@breaks("HYG-03", "after one task that succeeds, the working directory is ")
+class GoesToItsFolder(ThreadExecutor):
+    """Changes to a folder of its own, so that tasks find it as their working directory."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        os.chdir(tempfile.gettempdir())
+        return await super().run(function, args, kwargs, task_metadata)
+
+
+@breaks("HYG-03", "after one task that fails, the environment variable ASYNCEXEC_NODE is new")
+class RestoresTheEnvironmentAfterSuccess(ThreadExecutor):
+    """Tells the task its node by the environment, and takes it back where all goes well."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        os.environ["ASYNCEXEC_NODE"] = str(task_metadata["node_id"])
+        result = await super().run(function, args, kwargs, task_metadata)
+        os.environ.pop("ASYNCEXEC_NODE", None)
+        return result
+
+
+@breaks("HYG-03", "of which the first to begin is the first to end, sys.stdout is <_io.StringIO")
+class RedirectsForTheTask(ThreadExecutor):
+    """Captures what a task prints; of two at once, the last to end restores what the first set."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            try:
+                return await super().run(function, args, kwargs, task_metadata)
+            finally:
+                self.task_stdout.write(printed.getvalue())
+
+
+@breaks("HYG-04", "in the temporary folder")
+class NeverRemovesItsFolder(ThreadExecutor):
+    """Has a folder for each task, made by the function that leaves it to its caller to remove."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        Path(tempfile.mkdtemp(prefix="job-"), "log").touch()
+        return await super().run(function, args, kwargs, task_metadata)
+
+
+@breaks("HYG-04", "two tasks, each of which fails, left 2 files and folders: job-")
+class RemovesAfterSuccess(ThreadExecutor):
+    """Removes the files of the task in the line after `run`."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        job = Path(self.cache_dir or ".", f"job-{task_metadata['dispatch_id']}.pkl")
+        job.write_bytes(pickle.dumps(task_metadata))
+        result = await super().run(function, args, kwargs, task_metadata)
+        job.unlink()
+        return result

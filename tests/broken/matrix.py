@@ -1,0 +1,86 @@
+"""The kill matrix: every wrong executor, judged by the rule that it breaks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from pytest_asyncexec.conformance.rules import RULES, Rule
+from pytest_asyncexec.conformance.runner import judge_target
+
+from pytest_asyncexec.report.text import first_line
+from pytest_asyncexec.verdict import RuleOutcome
+
+from . import Wrong, all_wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One wrong executor, and what the check of its rule found."""
+
+    wrong: Wrong
+    finding: RuleOutcome
+
+    @property
+    def killed(self) -> bool:
+        """Whether the rule was found broken, and its author told what is expected here."""
+        return self.finding.outcome == "failed" and self.wrong.says in self.finding.message
+
+    @property
+    def words(self) -> str:
+        """What the finding says; of a survivor also what became of it instead."""
+        if self.killed:
+            return self.wrong.says
+        became = first_line(self.finding.message) or "no message"
+        return f"{self.finding.outcome}: {became} (expected: {self.wrong.says})"
+
+
+def try_out(wrong: Wrong) -> Trial:
+    """Judge a wrong executor by the rule that it breaks."""
+    with _quietly():
+        found = judge_target(wrong.target, only={wrong.rule})
+    never = RuleOutcome(wrong.rule, "not_run", "this rule has no check")
+    return Trial(wrong, found.get(wrong.rule, never))
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep what wrong executors print from the terminal; a real file, for some ask its number."""
+    with (
+        open(os.devnull, "w", encoding="utf-8") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(nowhere),
+    ):
+        yield
+
+
+def in_order(rules: Collection[str] = ()) -> list[Wrong]:
+    """The wrong executors of these rules, or all of them, in the order of the catalogue."""
+    order = {rule_id: place for place, rule_id in enumerate(RULES)}
+    known = [wrong for wrong in all_wrong() if not rules or wrong.rule in rules]
+    return sorted(known, key=lambda wrong: order.get(wrong.rule, len(order)))
+
+
+def wanted(rule: Rule) -> int:
+    """How many wrong executors a rule should have, of different subtlety."""
+    return 2 if rule.obligation == "MUST" else 1
+
+
+def gaps(wrongs: Sequence[Wrong]) -> list[str]:
+    """What is missing for every rule to be shown to be able to fail, in sentences."""
+    by_rule: dict[str, set[object]] = defaultdict(set)
+    for wrong in wrongs:
+        by_rule[wrong.rule].add(wrong.executor)
+    return [
+        f"{wrong.spec} breaks {wrong.rule}, and there is no such rule"
+        for wrong in wrongs
+        if wrong.rule not in RULES
+    ] + [
+        f"{rule.id} ({rule.obligation}) should have wrong executors: {wanted(rule)}, and has "
+        f"{len(by_rule[rule.id])}"
+        for rule in RULES.values()
+        if len(by_rule[rule.id]) < wanted(rule)
+    ]
