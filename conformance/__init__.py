@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 #: The suite's modules in the order in which they run; each holds one chapter of the contract.
+#: The last one kills workers and poisons results, after which a backend may be of no more use.
 CHECK_MODULES = (
     "test_construction",
     "test_serialization",
     "test_context",
     "test_streams",
     "test_lifecycle",
-    "test_results",
     "test_time_limits",
     "test_retries",
     "test_cancellation",
     "test_concurrency",
     "test_hygiene",
     "test_security",
+    "test_results",
 )

@@ -28,12 +28,9 @@ from types import FrameType
 from typing import Any
 from unittest import mock
 
+from . import patience
 from .audit import line_outside_the_library
 from .history import Method, Replacement
-
-#: Seconds for which a function that was handed to another thread waits for the loop's turn, which
-#: takes no time: a guard, for waits that are not known here.
-_RESCUE = 10.0
 
 _inside: ContextVar[str] = ContextVar("asyncexec_inside", default="")
 
@@ -211,7 +208,7 @@ def _submitting(seen: Deadlocks, gates: list[threading.Event]) -> Callable[..., 
         asyncio.get_running_loop().call_soon(turn.set)
 
         def gated(*args: Any, **kwargs: Any) -> Any:
-            if not turn.wait(_RESCUE):
+            if not turn.wait(patience.RESCUE):
                 where = line_outside_the_library(sys._current_frames().get(thread))
                 call = "something that another thread has to bring"
                 seen.found.append(Deadlock(method, f"and waits for {call}", where))

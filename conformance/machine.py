@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from . import patience
 from .beacon import Attempt, Beacon
 from .check import CouldNotRun
 from .history import History, Method
@@ -27,9 +28,6 @@ Kind = Literal["start", "prints"] | Ending
 
 #: Seconds of the time limit of the second instance. Nothing is wrong with a task that is over it.
 _LIMIT = 0.5
-
-#: Seconds past its limit for which a task is held before it is let go on: a guard.
-_PATIENCE = 15.0
 
 #: Seconds to wait for a task to begin before the next step; it decides nothing, see `_Play.start`.
 _GRACE = 1.0
@@ -232,7 +230,7 @@ class Play:
         await asyncio.wait({task.executing}, timeout=60)
 
     async def _over_time(self, task: _Running) -> None:
-        done, _ = await asyncio.wait({task.executing}, timeout=_LIMIT + _PATIENCE)
+        done, _ = await asyncio.wait({task.executing}, timeout=_LIMIT + patience.PAST_LIMIT)
         if not done:
             self._tell(task, do="return", value=task.model.result)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from . import patience
 from .beacon import Attempt, Beacon
 from .history import History
 from .host import Seen
@@ -21,10 +22,6 @@ Kind = Literal["held", "spinning", "deaf", "with a child"]
 #: Seconds. The first limit of a trial; doubled while tasks on this machine start too slowly for it.
 _FIRST_LIMIT = 0.3
 LAST_LIMIT = 64.0
-
-#: Seconds past its limit for which a task is held before it is let go on: a guard for executors
-#: that never stop it, far beyond what a right one needs to notice.
-PATIENCE = 10.0
 
 _limits: weakref.WeakKeyDictionary[Subject, float] = weakref.WeakKeyDictionary()
 _known: weakref.WeakKeyDictionary[Subject, dict[tuple[Kind, bool], Overrun]] = (
@@ -102,7 +99,7 @@ def _try(subject: Subject, kinds: Sequence[Kind], limit: float) -> list[Overrun]
                 *(_one(subject, *trial, limit, history) for trial in trials)
             )
 
-        return subject.drive(story, longer=limit + 2 * PATIENCE)
+        return subject.drive(story, longer=limit + 2 * patience.PAST_LIMIT)
 
 
 async def _one(
@@ -113,7 +110,7 @@ async def _one(
             subject.execute(executor, report_home, (beacon.address, "task"), dispatch_id=dispatch)
         )
         begun = await _bring_to(kind, beacon, executing)
-        await asyncio.wait({executing}, timeout=limit + PATIENCE)
+        await asyncio.wait({executing}, timeout=limit + patience.PAST_LIMIT)
         let_go = not executing.done()
         # Not what happens later: teardown belongs to the time before the outcome.
         events = History(list(history.of(dispatch).events))
@@ -169,7 +166,7 @@ async def still_alive(attempts: Sequence[Attempt]) -> tuple[str, ...]:
     if not attempts:
         return ()
     asked = {attempt: asyncio.wrap_future(attempt.ask(do="answer")) for attempt in attempts}
-    await asyncio.wait(asked.values(), timeout=PATIENCE)
+    await asyncio.wait(asked.values(), timeout=patience.PAST_LIMIT)
     alive = []
     for attempt, answer in asked.items():
         if not answer.done():

@@ -12,13 +12,10 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
+from . import patience
 from .audit import audited, line_outside_the_library, path_in
 
 T = TypeVar("T")
-
-#: Seconds for which the event loop stands still before it counts as blocked. A guard: what it is
-#: blocked by will never come, for only the loop could bring it.
-STILL = 10.0
 
 #: Seconds after which the pipe is opened for reading, though nobody was seen to open it: a child
 #: process may be the one that writes.
@@ -36,9 +33,6 @@ class Pipe:
     from the event loop, so that a writer on the loop's own thread cannot go on; the watchdog
     rescues it, and keeps the line where it stood in `blocked_at`.
     """
-
-    #: What `STILL` is for this pipe.
-    still = STILL
 
     def __init__(self, path: Path) -> None:
         os.mkfifo(path)
@@ -124,7 +118,7 @@ class Pipe:
                 self._rescue()
             elif self._beats != beats or self._loop_thread is None:
                 beats, since = self._beats, time.monotonic()
-            elif time.monotonic() - since > self.still:
+            elif time.monotonic() - since > patience.RESCUE:
                 frame = sys._current_frames().get(self._loop_thread)
                 self.blocked_at = line_outside_the_library(frame)
                 self._rescue()

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..executor import AsyncBaseExecutor
+from . import patience
 from .beacon import Attempt, Beacon
 from .loop import Hang
 from .probes import look_around
@@ -23,10 +24,6 @@ from .wording import printable, short
 if TYPE_CHECKING:
     from .host import Seen
     from .subject import Subject
-
-#: Seconds that the event loop has for an answer that takes it no time: whoever keeps it from
-#: answering until this rescue comes would have kept it for ever.
-_RESCUE = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +145,7 @@ class _Rescue:
         attempt.tell(do="go on")
 
     def __call__(self, attempt: Attempt, number: int) -> None:
-        if not self._told.wait(_RESCUE):
+        if not self._told.wait(patience.RESCUE):
             self.blocked_at = self._subject.where()
             attempt.tell(do="go on")
 

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ..outcome import TaskCancelledError
+from . import patience
 from .beacon import Attempt, Beacon
 from .check import check
 from .history import History
 from .host import CovalentHost, Seen, host_for
-from .overruns import LAST_LIMIT, PATIENCE, keep_limit, overruns, still_alive, usual_limit
+from .overruns import LAST_LIMIT, keep_limit, overruns, still_alive, usual_limit
 from .probes import ByValue, report_home
 from .subject import Subject, finish
 from .wording import says, short
@@ -411,7 +412,7 @@ def _held_once(subject: Subject, limit: float) -> tuple[Seen | None, int, str, H
                 subject.execute(executor, report_home, (beacon.address, "process"))
             )
             guarded = asyncio.ensure_future(
-                asyncio.wait({executing}, timeout=2 * (limit + PATIENCE))
+                asyncio.wait({executing}, timeout=2 * (limit + patience.PAST_LIMIT))
             )
             if await beacon.reported(2, guarded):
                 first, second = beacon.attempts[:2]
@@ -426,7 +427,7 @@ def _held_once(subject: Subject, limit: float) -> tuple[Seen | None, int, str, H
             return await finish(executing), len(beacon.attempts), overlap
 
     with subject.recording(executor) as history:
-        seen, attempts, overlap = subject.drive(story, longer=3 * (limit + PATIENCE))
+        seen, attempts, overlap = subject.drive(story, longer=3 * (limit + patience.PAST_LIMIT))
     return seen, attempts, overlap, history
 
 

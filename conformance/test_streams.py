@@ -16,6 +16,7 @@ from unittest import mock
 
 from hypothesis import strategies as st
 
+from . import patience
 from .audit import audited, line_outside_the_library, path_in
 from .check import check
 from .logs import UNWRITABLE, hides_outcome, judge_logs, print_both
@@ -379,7 +380,7 @@ def test_STR_09_must_never_block_the_event_loop(subject: Subject) -> None:
     if pipe.blocked_at:
         subject.fail(
             seen="a named pipe, which the event loop reads from as soon as it may run: the loop "
-            f"stood still for {pipe.still:g} s, until it was rescued, at\n{pipe.blocked_at}",
+            f"stood still for {patience.RESCUE:g} s, until it was rescued, at\n{pipe.blocked_at}",
             required="opening, writing and closing wait on another thread (aiofiles, "
             "asyncio.to_thread), and the event loop goes on",
             cause="file operations on the loop's own thread: opening blocks on it here, and so "

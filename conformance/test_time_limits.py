@@ -9,7 +9,7 @@ import time
 from typing import Any, NoReturn
 
 from ..outcome import TaskTimeoutError
-from . import virtual_clock
+from . import patience, virtual_clock
 from .beacon import Attempt, Beacon
 from .check import check
 from .history import History, Replacement, afterwards
@@ -22,9 +22,6 @@ from .wording import says
 
 _YEAR = 365 * 24 * 3600.0
 _HOUR = 3600.0
-
-#: Seconds that the event loop has for answers that take it no time, before a watchdog gives them.
-_RESCUE = 10.0
 
 _CAUSE = (
     "`time_limit` is stored and nobody reads it: `execute` (or the backend, declared in "
@@ -230,7 +227,7 @@ def _led_through_by_the_loop(subject: Subject) -> tuple[str, History]:
 
     def rescue(attempt: Attempt, number: int) -> None:
         nonlocal blocked
-        if not led.wait(_RESCUE):
+        if not led.wait(patience.RESCUE):
             where = subject.where()
             blocked = where if "is blocked" in where else ""
             attempt.tell(do="return", value="rescued")

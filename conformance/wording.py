@@ -6,7 +6,6 @@ import traceback
 import unicodedata
 from typing import Any
 
-
 _LONG = 1000
 
 

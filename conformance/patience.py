@@ -1,0 +1,14 @@
+"""How long the suite waits for what a right executor does at once. No rule is decided by it.
+
+Each of these is a guard far away: who does not come within it would never have come. The suite's
+own tests, whose executors are known to be wrong, lower them.
+"""
+
+from __future__ import annotations
+
+#: Seconds past its limit for which a task is held, before it is taken that nothing stops it.
+PAST_LIMIT = 30.0
+
+#: Seconds that a blocked event loop keeps everybody waiting, before a watchdog thread does in its
+#: place what the loop needs no time for.
+RESCUE = 10.0
