@@ -79,6 +79,16 @@ def target_of(item: pytest.Function) -> Target | None:
     return target if isinstance(target, Target) else None
 
 
+def judged_by(item: pytest.Item) -> tuple[str, str] | None:
+    """The names of target and rule that an item judges, if it is a check of the suite."""
+    if not isinstance(item, pytest.Function) or not is_check(item):
+        return None
+    target, marker = target_of(item), item.get_closest_marker("asyncexec")
+    if target is None or marker is None:
+        return None
+    return target.name, marker.kwargs["rule"]
+
+
 class SuiteCollection:
     """The hooks that put the suite into a session."""
 

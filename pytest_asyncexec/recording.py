@@ -8,36 +8,59 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .collection import is_check, target_of
+from .absence import Absence
+from .collection import is_check, judged_by, target_of
 from .conformance.rules import RULES
 from .conformance.wording import printable
-from .selection import SUITE
-from .verdict import OUTCOMES, Outcome, RuleOutcome, Verdict, judge, worst
+from .selection import SUITE, Plan
+from .targets import Target
+from .verdict import OUTCOMES, Outcome, RuleOutcome, Verdict, is_required, judge, worst
 
 _NAMES: dict[Outcome, tuple[str, str, str]] = {
+    "waived": ("waived", "x", "WAIVED"),
     "not_applicable": ("not applicable", "-", "NOT APPLICABLE"),
     "could_not_run": ("could not run", "?", "COULD NOT RUN"),
 }
 
 _PHASES = ("setup", "call")
 
+#: The exceptions by which pytest itself skips.
+_OF_PYTEST = re.compile(r"^(_pytest\.outcomes\.)?(Skipped|XFailed): ")
+
 
 class Recorder:
     """Keeps what became of every rule, by target."""
 
-    def __init__(self, targets: Iterable[str]) -> None:
-        self.outcomes: dict[str, dict[str, RuleOutcome]] = {name: {} for name in targets}
+    def __init__(self, plan: Plan, absence: Absence) -> None:
+        self.plan = plan
+        self.absence = absence
+        self.outcomes: dict[str, dict[str, RuleOutcome]] = {t.name: {} for t in plan.targets}
         self.summaries: dict[str, str] = {}
-        self.selected: set[tuple[str, str]] = set()
         self.collected = False
+        self._selected: set[tuple[str, str]] = set()
+        self._cut_short = ""
+
+    @property
+    def selected(self) -> set[tuple[str, str]]:
+        """Target and rule of all that was asked for, whether or not somebody took it away."""
+        return self._selected | self.absence.reasons.keys()
 
     def verdict(self, target: str) -> Verdict:
         """What may be said of a target after this run."""
-        return judge(self.outcomes[target].values())
+        known = self.outcomes[target]
+        unheard = {rule for name, rule in self.selected if name == target} - known.keys()
+        why = self._cut_short or self.absence.unreported()
+        silent = [
+            RuleOutcome(rule, "not_run", self.absence.reasons.get((target, rule), why))
+            for rule in unheard
+        ]
+        return judge([*known.values(), *silent], demanded=self.plan.demanded)
 
     def open_rules(self) -> list[tuple[str, str]]:
         """Rules that were selected and are not decided, with their targets."""
@@ -45,27 +68,36 @@ class Recorder:
         return [
             (target, rule)
             for target, rule in sorted(self.selected)
-            if rule not in self.outcomes[target]
-            or self.outcomes[target][rule].outcome not in decided
+            if is_required(RULES[rule], self.plan.demanded)
+            and (
+                rule not in self.outcomes[target]
+                or self.outcomes[target][rule].outcome not in decided
+            )
+        ]
+
+    def needless_waivers(self) -> list[tuple[str, str]]:
+        """Rules that are waived and passed all the same, with their targets."""
+        return [
+            (target.name, rule)
+            for target in self.plan.targets
+            for rule, outcome in self.outcomes[target.name].items()
+            if outcome.outcome == "passed" and self.plan.waivers.of(target, rule)
         ]
 
     # ---- where the checks run: from a finding to a report --------------------------------
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         """Name target and rule in every report of a check, whatever becomes of it."""
-        if isinstance(item, pytest.Function) and is_check(item):
-            target, marker = target_of(item), item.get_closest_marker("asyncexec")
-            if target is not None and marker is not None:
-                item.user_properties += [
-                    ("asyncexec_target", target.name),
-                    ("asyncexec_rule", marker.kwargs["rule"]),
-                ]
+        judged = judged_by(item)
+        if judged is not None:
+            names = ("asyncexec_target", "asyncexec_rule")
+            item.user_properties += zip(names, judged, strict=True)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Remember which rules were selected."""
         self.collected = True
         for item in session.items:
-            self._select(dict(item.user_properties))
+            self._was_selected(dict(item.user_properties))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -81,16 +113,45 @@ class Recorder:
             getattr(subject, "findings", {}).pop(rule_id, None)
         finding = getattr(subject, "findings", {}).get(rule_id)
         if call.when == "call" and finding is not None:
+            finding = self._waived(finding, target_of(item))
             item.user_properties += [
                 ("asyncexec_outcome", finding.outcome),
                 ("asyncexec_message", printable(finding.message)),
                 ("asyncexec_inherited", finding.inherited),
                 ("asyncexec_summary", subject.preflight().summary),
             ]
+            if finding.waiver:
+                item.user_properties.append(("asyncexec_waiver", printable(finding.waiver)))
         report = yield
         if call.when == "call" and finding is not None:
-            _colour(report, finding)
+            self._colour(report, finding)
         return report
+
+    def _waived(self, finding: RuleOutcome, target: Target | None) -> RuleOutcome:
+        waiver = target and self.plan.waivers.of(target, finding.rule_id)
+        if waiver is None or finding.outcome != "failed":
+            return finding
+        return replace(finding, outcome="waived", waiver=str(waiver))
+
+    def _colour(self, report: pytest.TestReport, finding: RuleOutcome) -> None:
+        """Make pytest's report of a check say what was found."""
+        if finding.outcome != "failed" and finding.outcome not in _NAMES:
+            return
+        if hasattr(report, "wasxfail"):
+            del report.wasxfail
+        message = printable(finding.message)
+        report.longrepr = message
+        report.outcome = "failed"
+        if finding.outcome != "failed" or not self.fails_run(finding):
+            # pytest's way to say that this is no failure of the run, and nothing to debug.
+            report.outcome = "skipped"
+            report.wasxfail = message
+
+    def fails_run(self, outcome: RuleOutcome) -> bool:
+        """Whether this is the failure of a rule that the run was asked to insist on."""
+        rule = outcome.rule
+        demanded = rule.obligation == "MUST" and is_required(rule, self.plan.demanded)
+        return demanded and outcome.outcome == "failed"
 
     # ---- where the run is summed up: from reports to outcomes ----------------------------
 
@@ -104,7 +165,7 @@ class Recorder:
             return
         assert isinstance(target, str)
         assert isinstance(rule_id, str)
-        self._select(said)
+        self._was_selected(said)
         outcome = _read(report, said, rule_id)
         if outcome is not None:
             known = self.outcomes[target].get(rule_id)
@@ -112,13 +173,21 @@ class Recorder:
         if "asyncexec_summary" in said:
             self.summaries[target] = str(said["asyncexec_summary"])
 
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Remember what ended the run before its end."""
+        reason = session.shouldfail or session.shouldstop
+        if not reason and exitstatus == pytest.ExitCode.INTERRUPTED:
+            reason = "it was interrupted"
+        if reason:
+            self._cut_short = f"the run ended before its check: {reason}"
+
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: Iterable[str]) -> None:
         """Remember which rules a worker selected."""
         self.collected = True
         for nodeid in ids:
             target, rule_id = self._guess(nodeid)
-            self._select({"asyncexec_target": target, "asyncexec_rule": rule_id})
+            self._was_selected({"asyncexec_target": target, "asyncexec_rule": rule_id})
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(
@@ -127,7 +196,7 @@ class Recorder:
         """Show what pytest has no word for."""
         if not isinstance(report, pytest.TestReport) or report.when != "call":
             return None
-        outcome = dict(report.user_properties).get("asyncexec_outcome")
+        outcome: Any = dict(report.user_properties).get("asyncexec_outcome")
         if outcome == "failed" and report.skipped:
             return "warned", "w", ("WARNED", {"yellow": True})
         if outcome in _NAMES and report.skipped:
@@ -135,10 +204,10 @@ class Recorder:
             return category, letter, (word, {"yellow": True})
         return None
 
-    def _select(self, said: dict[str, Any]) -> None:
+    def _was_selected(self, said: dict[str, Any]) -> None:
         target, rule_id = said.get("asyncexec_target"), said.get("asyncexec_rule")
         if target in self.outcomes and rule_id in RULES:
-            self.selected.add((str(target), str(rule_id)))
+            self._selected.add((str(target), str(rule_id)))
 
     def _guess(self, nodeid: str) -> tuple[str | None, str | None]:
         """Target and rule by a check's id, for reports that were not made from the check."""
@@ -159,34 +228,27 @@ def _read(report: pytest.TestReport, said: dict[str, Any], rule_id: str) -> Rule
             return None
         return RuleOutcome(rule_id, "not_run", _why_not(report))
     if outcome == "passed" and not report.passed:
-        reason = f"the check passed, but the test was then reported as {report.outcome}"
+        reason = f"the check passed, but the test was then {_why_not(report)}"
         return RuleOutcome(rule_id, "not_run", reason, seconds=report.duration)
     if outcome not in OUTCOMES:
         return RuleOutcome(rule_id, "not_run", f"unknown outcome {outcome!r}")
-    message = str(said.get("asyncexec_message", ""))
+    message, waiver = (str(said.get(f"asyncexec_{name}", "")) for name in ("message", "waiver"))
     inherited = said.get("asyncexec_inherited") is True
-    return RuleOutcome(rule_id, outcome, message, inherited, report.duration)
+    return RuleOutcome(rule_id, outcome, message, inherited, report.duration, waiver)
 
 
 def _why_not(report: pytest.TestReport) -> str:
     if report.passed:
         return "something else was run in the place of the check"
     crash = getattr(report.longrepr, "reprcrash", None)
-    why = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+    why, where = report.longrepr, ""
+    if isinstance(why, tuple):
+        file, line, why = why
+        # A mark is reported in the place of the check; everything else where it was raised.
+        if Path(file).name != Path(report.location[0]).name:
+            where = f" ({Path(file).name}:{line})"
     first = (str(crash.message if crash else why or "").strip().splitlines() or ["no reason"])[0]
-    return f"{report.outcome} in {report.when}: {first}" if report.when in _PHASES else first
-
-
-def _colour(report: pytest.TestReport, finding: RuleOutcome) -> None:
-    """Make pytest's report of a check say what was found."""
-    if finding.outcome != "failed" and finding.outcome not in _NAMES:
-        return
-    if hasattr(report, "wasxfail"):
-        del report.wasxfail
-    message = printable(finding.message)
-    report.longrepr = message
-    report.outcome = "failed"
-    if finding.outcome != "failed" or RULES[finding.rule_id].obligation == "SHOULD":
-        # pytest's way to say that this is no failure of the run, and nothing to debug.
-        report.outcome = "skipped"
-        report.wasxfail = message
+    if report.when not in _PHASES:
+        return first
+    first = _OF_PYTEST.sub("", first)
+    return f"{report.outcome} in {report.when}: {first}{where}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Generator, Sequence
-from typing import TYPE_CHECKING
+from datetime import date
+from typing import TYPE_CHECKING, TypeVar, get_args
 
 import pytest
 
@@ -18,10 +19,16 @@ from .selection import (
     parse_selection,
     split_arguments,
 )
-from .targets import load_targets
+from .targets import Target, load_targets
+from .waivers import WaiverError, parse_waivers
 
 if TYPE_CHECKING:
     from .recording import Recorder
+
+T = TypeVar("T", bound=str)
+
+#: Options that make no sense without an executor to judge.
+_DEMANDS = ("asyncexec_profile", "asyncexec_level")
 
 
 def prepare(config: pytest.Config, specs: Sequence[str]) -> None:
@@ -32,11 +39,12 @@ def prepare(config: pytest.Config, specs: Sequence[str]) -> None:
     """
     invocation_dir = config.invocation_params.dir
     paths, arguments = split_arguments(config.args, invocation_dir, config.rootpath)
+    options = [f"--{name.replace('_', '-')}" for name in _DEMANDS if config.getoption(name)]
     if not specs:
-        if arguments:
+        if arguments or options:
             raise pytest.UsageError(
-                f"{arguments[0]} selects from the executor conformance suite, and no executor is "
-                "named.\n  Add --asyncexec-plugin=pkg.mod:Class."
+                f"{[*arguments, *options][0]} asks something of the executor conformance suite, "
+                "and no executor is named.\n  Add --asyncexec-plugin=pkg.mod:Class."
             )
         return
     try:
@@ -47,45 +55,86 @@ def prepare(config: pytest.Config, specs: Sequence[str]) -> None:
     # Of what is imported already pytest would warn that it comes too late.
     if f"{__package__}.conformance" not in sys.modules:
         pytest.register_assert_rewrite(f"{__package__}.conformance")
-    from .collection import PACKAGE, SuiteCollection
-    from .conformance import CHECK_MODULES, fixtures
+    from .absence import Absence
+    from .collection import SuiteCollection
+    from .conformance import fixtures
     from .recording import Recorder
     from .report.terminal import TerminalReport
 
     _refuse_unknown_rules(config.getoption("markexpr"))
-    names = [target.name for target in targets]
-    try:
-        selections = [parse_selection(a, CHECK_MODULES, PACKAGE, names) for a in arguments]
-    except SelectionError as error:
-        raise pytest.UsageError(str(error)) from None
+    selections = _selections(arguments, targets)
     if selections:
         config.args = paths
     # Who names files and has the executor in a configuration file wants those files.
     given = config.args_source is pytest.Config.ArgsSource.ARGS
-    collected = bool(selections or config.getoption("asyncexec_plugin") or not given)
-    plan = Plan(targets, selections or [Selection()], collected)
+    asked = selections or options or config.getoption("asyncexec_plugin")
+    plan = _plan(config, targets, selections, collected=bool(asked or not given))
     config.stash[PLAN] = plan
-    recorder = Recorder(names)
+    absence = Absence(config, plan)
+    recorder = Recorder(plan, absence)
     register = config.pluginmanager.register
     register(fixtures, "asyncexec-fixtures")
     register(SuiteCollection(), "asyncexec-collection")
+    register(absence, "asyncexec-absence")
     register(recorder, "asyncexec-recorder")
     register(TerminalReport(config, plan, recorder), "asyncexec-terminal")
     register(Ending(plan, recorder), "asyncexec-ending")
 
 
+def _selections(arguments: Sequence[str], targets: Sequence[Target]) -> list[Selection]:
+    from .collection import PACKAGE
+    from .conformance import CHECK_MODULES
+
+    names = [target.name for target in targets]
+    try:
+        return [parse_selection(a, CHECK_MODULES, PACKAGE, names) for a in arguments]
+    except SelectionError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _plan(
+    config: pytest.Config,
+    targets: Sequence[Target],
+    selections: Sequence[Selection],
+    *,
+    collected: bool,
+) -> Plan:
+    from .conformance.rules import LEVELS, RULES, Profile
+
+    lines = config.getini("asyncexec_waivers") if collected else []
+    try:
+        waivers = parse_waivers(lines, RULES, date.today())
+    except WaiverError as error:
+        raise pytest.UsageError(f"asyncexec_waivers: {error}") from None
+    return Plan(
+        targets,
+        selections or [Selection()],
+        collected,
+        _one_of(get_args(Profile), config, "asyncexec_profile") or "default",
+        _one_of(LEVELS, config, "asyncexec_level"),
+        waivers,
+    )
+
+
+def _one_of(known: Sequence[T], config: pytest.Config, name: str) -> T | None:
+    """The value of an option that has a few, or else the configuration's, or None."""
+    given = config.getoption(name)
+    where = f"--{name.replace('_', '-')}" if given is not None else f"{name} in the configuration"
+    value = config.getini(name) or None if given is None else given
+    if value is None or value in known:
+        return value
+    hint = near(value, known) or f"Known are {', '.join(known)}."
+    raise pytest.UsageError(f"{where}: there is no {value!r}.\n  {hint}")
+
+
 def _refuse_unknown_rules(expression: str) -> None:
     """Say it when -m asks for a rule that does not exist, instead of selecting nothing."""
-    from .conformance.rules import RULES, UNCHECKED
+    from .conformance.rules import RULES
 
     for _, rule_id in re.findall(r"""asyncexec\(\s*rule\s*=\s*(["'])(.*?)\1""", expression):
         if rule_id not in RULES:
             hint = near(rule_id, RULES) or f"Ids run from {min(RULES)} to {max(RULES)}."
             raise pytest.UsageError(f"-m: the contract has no rule {rule_id!r}.\n  {hint}")
-        if rule_id in UNCHECKED:
-            raise pytest.UsageError(
-                f"-m: no check of this version decides {rule_id} yet, so nothing could be judged."
-            )
 
 
 class Ending:
@@ -112,9 +161,13 @@ class Ending:
     def _red(self, config: pytest.Config) -> bool:
         if config.getoption("collectonly"):
             return False
-        verdicts = [self.recorder.verdict(target.name).verdict for target in self.plan.targets]
-        if "nonconformant" in verdicts:
+        verdicts = [self.recorder.verdict(target.name) for target in self.plan.targets]
+        if any(verdict.verdict == "nonconformant" for verdict in verdicts):
+            return True
+        if self.recorder.needless_waivers():
             return True
         if self.plan.narrowed(config):
-            return bool(self.recorder.open_rules())
-        return "incomplete" in verdicts
+            # A level demanded by the configuration is demanded of runs of the whole suite.
+            missed = config.getoption("asyncexec_level") and any(v.below_demand for v in verdicts)
+            return bool(missed or self.recorder.open_rules())
+        return any(v.verdict == "incomplete" or v.below_demand for v in verdicts)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from .imports import near
 from .targets import Target
+from .waivers import Waivers
+
+if TYPE_CHECKING:
+    from .conformance.rules import Level, Profile
 
 SUITE = "asyncexec"
 
@@ -44,6 +49,9 @@ class Plan:
     targets: Sequence[Target]
     selections: Sequence[Selection]
     collected: bool = True
+    profile: Profile = "default"
+    demanded: Level | None = None
+    waivers: Waivers = field(default_factory=Waivers)
 
     def narrowed(self, config: pytest.Config) -> bool:
         """Whether the user asked for less than the whole suite.
@@ -53,6 +61,10 @@ class Plan:
         if Selection() not in self.selections:
             return True
         return any(getattr(config.option, name, None) for name in _NARROWING)
+
+    def covers(self, module: str, check: str, target: str | None) -> bool:
+        """Whether one of the arguments selects this check on this target."""
+        return any(selection.covers(module, check, target) for selection in self.selections)
 
 
 PLAN = pytest.StashKey[Plan]()

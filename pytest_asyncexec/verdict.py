@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from .conformance.rules import LEVELS, RULES, UNCHECKED, Level, Rule
+from .conformance.rules import LEVELS, RULES, Level, Rule
 
 Outcome = Literal["passed", "failed", "waived", "not_applicable", "could_not_run", "not_run"]
 
@@ -33,6 +33,8 @@ class RuleOutcome:
     message: str = ""
     inherited: bool = False
     seconds: float = 0.0
+    #: Why the project lets the executor break the rule; only of one that is waived.
+    waiver: str = ""
 
     @property
     def rule(self) -> Rule:
@@ -42,12 +44,33 @@ class RuleOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What may be said of an executor, from every rule of the catalogue that has a check."""
+    """What may be said of an executor, from every rule of the catalogue."""
 
     verdict: Literal["conformant", "nonconformant", "incomplete"]
     level: Level | None
     counts: Mapping[Outcome, int]
     outcomes: tuple[RuleOutcome, ...]
+    demanded: Level | None = None
+
+    @property
+    def below_demand(self) -> bool:
+        """Whether a level was demanded and not reached."""
+        return self.demanded is not None and (
+            self.level is None or LEVELS.index(self.level) < LEVELS.index(self.demanded)
+        )
+
+    @property
+    def missed(self) -> list[RuleOutcome]:
+        """The rules that keep the executor from the level that was demanded."""
+        if not self.below_demand:
+            return []
+        return [
+            outcome
+            for outcome in self.outcomes
+            if outcome.rule.obligation == "MUST"
+            and is_required(outcome.rule, self.demanded)
+            and not _counts(outcome.rule, outcome)
+        ]
 
     def of(self, *wanted: Outcome) -> list[RuleOutcome]:
         """The rules that ended in one of these outcomes: what MUST hold first, then by id."""
@@ -60,17 +83,22 @@ def worst(outcomes: Iterable[RuleOutcome]) -> RuleOutcome:
     return max(outcomes, key=lambda outcome: OUTCOMES.index(outcome.outcome))
 
 
+def is_required(rule: Rule, demanded: Level | None) -> bool:
+    """Whether a rule decides a verdict: all do, or those up to the level that was demanded."""
+    return demanded is None or LEVELS.index(rule.level) <= LEVELS.index(demanded)
+
+
 def judge(
     outcomes: Iterable[RuleOutcome],
     *,
+    demanded: Level | None = None,
     rules: Mapping[str, Rule] = RULES,
-    unchecked: Collection[str] = UNCHECKED,
 ) -> Verdict:
     """Judge an executor by the outcomes of its rules.
 
     A rule of the catalogue that is not among `outcomes` was not run, and what was not run did not
-    pass. Rules that nothing checks yet make no verdict incomplete, but nobody reaches a level that
-    obliges to one of them.
+    pass. A waived rule does not make an executor nonconformant, and caps the level. Where a level
+    is demanded, rules above it decide nothing.
     """
     seen: dict[str, list[RuleOutcome]] = {}
     for outcome in outcomes:
@@ -80,23 +108,23 @@ def judge(
         if rule_id in seen
         else RuleOutcome(rule_id, "not_run", _NEVER_REPORTED)
         for rule_id in rules
-        if rule_id in seen or rule_id not in unchecked
     )
     counts = Counter(outcome.outcome for outcome in complete)
+    required = [outcome for outcome in complete if is_required(rules[outcome.rule_id], demanded)]
     verdict: Literal["conformant", "nonconformant", "incomplete"] = "conformant"
-    if any(o.outcome == "failed" and rules[o.rule_id].obligation == "MUST" for o in complete):
+    if any(o.outcome == "failed" and rules[o.rule_id].obligation == "MUST" for o in required):
         verdict = "nonconformant"
-    elif counts["not_run"] or counts["could_not_run"]:
+    elif any(outcome.outcome in ("not_run", "could_not_run") for outcome in required):
         verdict = "incomplete"
     level = _level({outcome.rule_id: outcome for outcome in complete}, rules)
-    return Verdict(verdict, level, {o: counts[o] for o in OUTCOMES}, complete)
+    return Verdict(verdict, level, {o: counts[o] for o in OUTCOMES}, complete, demanded)
 
 
 def _level(outcomes: Mapping[str, RuleOutcome], rules: Mapping[str, Rule]) -> Level | None:
     reached: Level | None = None
     for level in LEVELS:
         duties = [r for r in rules.values() if r.level == level and r.obligation == "MUST"]
-        if not all(rule.id in outcomes and _counts(rule, outcomes[rule.id]) for rule in duties):
+        if not all(_counts(rule, outcomes[rule.id]) for rule in duties):
             break
         reached = level
     return reached

@@ -10,10 +10,19 @@ from typing import Any
 import pytest
 
 from ..conformance.fixtures import subject_of
-from ..conformance.rules import CONTRACT_VERSION, RULES, UNCHECKED
+from ..conformance.rules import CONTRACT_VERSION, RULES
 from ..recording import Recorder
 from ..selection import Plan
-from .text import table, verdict_line, what_next, wrapped
+from ..verdict import RuleOutcome, Verdict
+from .text import (
+    demand_line,
+    peculiarities,
+    table,
+    verdict_line,
+    warning_title,
+    what_next,
+    wrapped,
+)
 
 _COLOURS = {"conformant": "green", "incomplete": "yellow", "nonconformant": "red"}
 
@@ -26,12 +35,12 @@ class TerminalReport:
         self.plan = plan
         self.recorder = recorder
 
-    def pytest_report_header(self) -> str | None:
-        """Say why the suite is absent, if it is."""
+    def pytest_report_header(self) -> list[str]:
+        """Say why the suite is absent, if it is, and else what is not as usual."""
         if self.plan.collected:
-            return None
+            return peculiarities(self.plan)
         names = ", ".join(target.name for target in self.plan.targets)
-        return f"asyncexec: only the paths given; add the argument asyncexec to judge {names}"
+        return [f"asyncexec: only the paths given; add the argument asyncexec to judge {names}"]
 
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
         """Say what is going to be judged, and what the executors can do."""
@@ -39,8 +48,7 @@ class TerminalReport:
         quiet = self.config.get_verbosity() < 0 or self.config.getoption("collectonly")
         if quiet or selected <= {None}:
             return []
-        checked = len(RULES) - len(UNCHECKED)
-        lines = [f"executor contract {CONTRACT_VERSION}: {checked} of {len(RULES)} rules checked"]
+        lines = [f"executor contract {CONTRACT_VERSION}: {len(RULES)} rules"]
         for target in self.plan.targets:
             if target.name in selected:
                 with _undisturbed(self.config):
@@ -72,10 +80,13 @@ class TerminalReport:
                 terminal.write_line("")
             verdict = self.recorder.verdict(target.name)
             selected = {rule for name, rule in self.recorder.selected if name == target.name}
-            line = verdict_line(target.name, verdict, narrowed=narrowed)
+            line = verdict_line(target.name, verdict, narrowed=narrowed, profile=self.plan.profile)
             colour: dict[str, Any] = {_COLOURS[verdict.verdict]: True, "bold": True}
             for part in wrapped(line, self._width):
                 terminal.write_line(part, **colour)
+            for line in self._objections(target.name, verdict):
+                for part in wrapped(line, self._width, "  "):
+                    terminal.write_line(part, red=True)
             if self.config.get_verbosity() < 0:
                 continue
             if target.name in self.recorder.summaries:
@@ -87,22 +98,33 @@ class TerminalReport:
             for part in what_next(verdict, selected, option, narrowed=narrowed):
                 terminal.write_line(part)
 
+    def _objections(self, target: str, verdict: Verdict) -> list[str]:
+        """What fails the run besides the verdict, in sentences."""
+        lines = [demand_line(verdict)] if verdict.below_demand else []
+        for name, rule_id in self.recorder.needless_waivers():
+            if name == target:
+                lines.append(
+                    f"{rule_id} is waived and passes: remove its waiver from asyncexec_waivers."
+                )
+        return lines
+
     def _warnings_in_full(self, terminal: pytest.TerminalReporter) -> None:
-        """What a broken SHOULD has to say; pytest itself shows only what fails the run."""
+        """What a broken rule has to say that does not fail the run; pytest shows the others."""
         if self.config.getoption("tbstyle") == "no":
             return
-        broken = [
-            (target.name, outcome)
-            for target in self.plan.targets
-            for outcome in self.recorder.verdict(target.name).of("failed")
-            if outcome.rule.obligation == "SHOULD"
-        ]
-        if not broken:
-            return
-        terminal.section("broken SHOULD rules")
-        for name, outcome in broken:
-            terminal.section(f"{outcome.rule_id} {name}", sep="_", yellow=True)
-            terminal.write_line(outcome.message)
+        sections: dict[str, list[tuple[str, RuleOutcome]]] = {}
+        for target in self.plan.targets:
+            for outcome in self.recorder.verdict(target.name).of("failed", "waived"):
+                if not self.recorder.fails_run(outcome):
+                    title = warning_title(outcome, self.plan.demanded)
+                    sections.setdefault(title, []).append((target.name, outcome))
+        for title, broken in sections.items():
+            terminal.section(title)
+            for name, outcome in broken:
+                terminal.section(f"{outcome.rule_id} {name}", sep="_", yellow=True)
+                terminal.write_line(outcome.message)
+                if outcome.waiver:
+                    terminal.write_line(f"  waived: {outcome.waiver}")
 
 
 @contextlib.contextmanager

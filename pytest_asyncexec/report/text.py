@@ -6,7 +6,8 @@ import textwrap
 from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 
-from ..conformance.rules import LEVELS, RULES, UNCHECKED
+from ..conformance.rules import RULES, Level, Profile
+from ..selection import Plan
 from ..verdict import Outcome, RuleOutcome, Verdict
 
 _TITLES: dict[Outcome, str] = {
@@ -45,7 +46,42 @@ def first_line(message: str) -> str:
     return ""
 
 
-def verdict_line(name: str, verdict: Verdict, *, narrowed: bool) -> str:
+def peculiarities(plan: Plan) -> list[str]:
+    """What a run judges otherwise than usual, one line or none."""
+    parts = [] if plan.profile == "default" else [f"profile {plan.profile}"]
+    if plan.demanded:
+        parts.append(f"level {plan.demanded} demanded")
+    waived = [w for w in plan.waivers.waivers if any(w.covers(t) for t in plan.targets)]
+    others = [w.target for w in plan.waivers.waivers if w not in waived and w.target]
+    if waived:
+        parts.append(f"waived: {', '.join(dict.fromkeys(w.rule_id for w in waived))}")
+    if others:
+        parts.append(f"waivers for {', '.join(dict.fromkeys(others))}, not judged in this run")
+    return [f"asyncexec: {'; '.join(parts)}"] if parts else []
+
+
+def demand_line(verdict: Verdict) -> str:
+    """Which level was demanded, which was reached, and because of what."""
+    missed: dict[Outcome, list[str]] = {}
+    for outcome in verdict.missed:
+        missed.setdefault(outcome.outcome, []).append(outcome.rule_id)
+    because = [f"{', '.join(_spans(ids))} ({_TITLES[how]})" for how, ids in missed.items()]
+    return (
+        f"level {verdict.demanded} was demanded, {verdict.level or 'none'} was reached: because "
+        f"of {', '.join(because)}"
+    )
+
+
+def warning_title(outcome: RuleOutcome, demanded: Level | None) -> str:
+    """Under which title a finding stands that does not fail the run."""
+    if outcome.outcome == "waived":
+        return "waived rules"
+    if outcome.rule.obligation == "SHOULD":
+        return "broken SHOULD rules"
+    return f"broken rules above level {demanded}"
+
+
+def verdict_line(name: str, verdict: Verdict, *, narrowed: bool, profile: Profile) -> str:
     """One line: verdict, level reached, counts; to be broken between counts only."""
     word: str = verdict.verdict
     if word == "incomplete" and narrowed:
@@ -59,7 +95,10 @@ def verdict_line(name: str, verdict: Verdict, *, narrowed: bool) -> str:
     parts += [f"{counts[o]} {_TITLES[o]}" for o in ("waived", "not_applicable") if counts[o]]
     parts += [f"{counts['could_not_run']} could not run", f"{counts['not_run']} not run"]
     parts = [part.replace(" ", _NO_BREAK) for part in parts]
-    return f"{name}: {word}, level {verdict.level or 'none'}: {', '.join(parts)}"
+    level = f"level {verdict.level or 'none'}"
+    if profile != "default":
+        level += f", profile {profile}"
+    return f"{name}: {word}, {level}: {', '.join(parts)}"
 
 
 def table(verdict: Verdict, selected: Collection[str], width: int, *, narrowed: bool) -> list[str]:
@@ -73,8 +112,9 @@ def table(verdict: Verdict, selected: Collection[str], width: int, *, narrowed: 
             continue
         lines += ["", f"  {title}"]
         for reason, same in _by_reason(rows):
-            if len(same) < _MANY or outcome == "failed":
-                lines += [_row(row, width) for row in same]
+            if len(same) < _MANY or outcome in ("failed", "waived"):
+                for row in same:
+                    lines += _row(row, width)
             else:
                 lines += wrapped(f"{len(same)} rules: {reason}", width, "    ")
                 lines += wrapped(f"({', '.join(_spans(r.rule_id for r in same))})", width, "      ")
@@ -88,12 +128,19 @@ def _by_reason(rows: Sequence[RuleOutcome]) -> Iterable[tuple[str, list[RuleOutc
     return order.items()
 
 
-def _row(row: RuleOutcome, width: int) -> str:
+def _row(row: RuleOutcome, width: int) -> list[str]:
     reason = first_line(row.message) or "no reason given"
     if row.inherited:
         reason = f"(inherited) {reason}"
     head = f"    {row.rule_id}  {row.rule.obligation:6}  "
-    return head + textwrap.shorten(reason, max(width - 1 - len(head), 24), placeholder=" ...")
+    room = max(width - 1 - len(head), 24)
+    lines = textwrap.wrap(row.waiver, room)
+    if row.outcome in ("failed", "waived"):
+        # The whole message stands further up.
+        lines.append(textwrap.shorten(reason, room, placeholder=" ..."))
+    else:
+        lines += textwrap.wrap(reason, room)
+    return [(" " * len(head) if number else head) + line for number, line in enumerate(lines)]
 
 
 def _spans(rule_ids: Iterable[str]) -> list[str]:
@@ -110,13 +157,8 @@ def _spans(rule_ids: Iterable[str]) -> list[str]:
 def what_next(
     verdict: Verdict, selected: Collection[str], option: str, *, narrowed: bool
 ) -> list[str]:
-    """What caps the level, and what to do about what is open."""
+    """What to do about what is open."""
     lines = []
-    capped = [level for level in LEVELS if any(RULES[rule].level == level for rule in UNCHECKED)]
-    if capped:
-        many = f"{len(UNCHECKED)} rules of the contract have"
-        many = many if len(UNCHECKED) > 1 else "one rule of the contract has"
-        lines.append(f"  {' and '.join(capped)}: {many} no check yet")
     failed, blocked = verdict.of("failed"), verdict.of("could_not_run")
     skipped = [row for row in verdict.of("not_run") if row.rule_id in selected or not narrowed]
     if skipped:
@@ -126,6 +168,7 @@ def what_next(
         target = f"--asyncexec-plugin={option} " if option else ""
         rule = f"-m \"asyncexec(rule='{first.rule_id}')\""
         lines += ["  To see one rule again:", f"    pytest {target}{rule}"]
+        lines += ["  and all about it:", f"    pytest --asyncexec-rules={first.rule_id}"]
     elif narrowed and verdict.verdict == "incomplete":
         lines.append("  For a verdict run the whole suite: without -k, -m, ids and the like.")
     return ["", *lines] if lines else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -54,12 +55,18 @@ def try_out(wrong: Wrong) -> Trial:
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """Keep what wrong executors print from the terminal; a real file, for some ask its number."""
-    with (
-        open(os.devnull, "w", encoding="utf-8") as nowhere,
-        contextlib.redirect_stdout(nowhere),
-        contextlib.redirect_stderr(nowhere),
-    ):
+    """Keep what wrong executors and their processes print from the terminal."""
+    with contextlib.ExitStack() as undo:
+        # A real file: some ask for its number.
+        nowhere = undo.enter_context(open(os.devnull, "w", encoding="utf-8"))
+        for descriptor, stream in ((1, sys.stdout), (2, sys.stderr)):
+            stream.flush()
+            kept = os.dup(descriptor)
+            undo.callback(os.close, kept)
+            undo.callback(os.dup2, kept, descriptor)
+            os.dup2(nowhere.fileno(), descriptor)
+        undo.enter_context(contextlib.redirect_stdout(nowhere))
+        undo.enter_context(contextlib.redirect_stderr(nowhere))
         yield
 
 

@@ -1,0 +1,117 @@
+"""The catalogue as a page of Markdown: `python -m pytest_asyncexec.report.rules_page FILE`."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from ..broken import Wrong, all_wrong
+from ..conformance.rules import CHAPTERS, CONTRACT_VERSION, LEVELS, NEEDS, RULES, Rule
+
+#: How docs/rules.md comes up to date.
+COMMAND = "python -m pytest_asyncexec.report.rules_page docs/rules.md"
+
+_LEVELS = {
+    "core": "what the documented interface promises and a host relies on",
+    "resilient": "time limits, retries, cancellation, concurrency",
+    "hardened": "leaks, hostile input, injected faults",
+}
+
+
+def page() -> str:
+    """The whole page."""
+    wrongs = all_wrong()
+    blocks = [_introduction()]
+    for chapter, rules in groupby(RULES.values(), lambda rule: rule.chapter):
+        blocks += _chapter(chapter, list(rules), wrongs)
+    return "\n\n".join(blocks) + "\n"
+
+
+def _introduction() -> str:
+    counts = Counter(rule.obligation for rule in RULES.values())
+    levels = Counter(rule.level for rule in RULES.values())
+    chapters = dict.fromkeys(rule.chapter for rule in RULES.values())
+    return "\n\n".join(
+        [
+            "# The rules of the executor contract",
+            f"<!-- Made by: {COMMAND} -->",
+            f"Version {CONTRACT_VERSION} of the contract has {len(RULES)} rules: "
+            f"{counts['MUST']} MUST and {counts['SHOULD']} SHOULD. An id never changes its "
+            "meaning. `pytest --asyncexec-rules=RET-02` prints an entry together with the code of "
+            "the executors that are wrong by it, and `python -m pytest_asyncexec.broken RET-02` "
+            "shows that they are found.",
+            _table(
+                ("level", "rules", "about"),
+                ((level, str(levels[level]), _LEVELS[level]) for level in LEVELS),
+            ),
+            "A rule is judged where its needs are met. What an executor declares that it cannot "
+            "do makes a rule *not applicable*, which is no pass.",
+            _table(("need", "meaning"), ((f"`{n}`", means) for n, means in NEEDS.items())),
+            "\n".join(
+                f"- [{_title(chapter)}](#{_anchor(_title(chapter))})" for chapter in chapters
+            ),
+        ]
+    )
+
+
+def _chapter(chapter: str, rules: Sequence[Rule], wrongs: Iterable[Wrong]) -> list[str]:
+    table = _table(
+        ("rule", "", "level", "sentence"),
+        (
+            (f"[{rule.id}](#{rule.id.lower()})", rule.obligation, rule.level, rule.sentence)
+            for rule in rules
+        ),
+    )
+    entries = [_entry(rule, [wrong for wrong in wrongs if wrong.rule == rule.id]) for rule in rules]
+    return [f"## {_title(chapter)}", table, *entries]
+
+
+def _entry(rule: Rule, wrongs: Sequence[Wrong]) -> str:
+    needs = ", ".join(f"`{need}`" for need in rule.needs)
+    lines = [
+        f"### {rule.id}",
+        f"**{rule.obligation}**, level {rule.level}, needs {needs}, since {rule.since}",
+        f"> {_plain(rule.sentence)}",
+        f"**Why:** {_plain(rule.why)}",
+        f"**How it is decided:** {_plain(rule.how)}",
+        f"**Source:** {_plain(rule.source)}",
+    ]
+    if wrongs:
+        names = "\n".join(f"- `{wrong.name}`: {_plain(wrong.mistake)}" for wrong in wrongs)
+        lines.append(f"**Wrong by it:**\n\n{names}")
+    return "\n\n".join(lines)
+
+
+def _title(chapter: str) -> str:
+    return f"{chapter}: {CHAPTERS[chapter].title}"
+
+
+def _anchor(heading: str) -> str:
+    """What a heading is linked by, as the usual renderers make it."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    cells = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(map(_cell, row))} |" for row in cells)
+
+
+def _cell(text: str) -> str:
+    return text if text.startswith("[") else _plain(text).replace("|", r"\|")
+
+
+def _plain(text: str) -> str:
+    """Text in which nothing but what stands in backticks is taken for markup."""
+    parts = text.split("`")
+    parts[::2] = [re.sub(r"([\\*_<>\[\]])", r"\\\1", part) for part in parts[::2]]
+    return "`".join(parts)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(f"usage: {COMMAND}")
+    Path(sys.argv[1]).write_text(page(), encoding="utf-8", newline="\n")
