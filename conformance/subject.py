@@ -18,20 +18,25 @@ from typing import Any, NoReturn, TypeVar
 from ..executor import AsyncBaseExecutor
 from ..targets import Target
 from ..verdict import Outcome, RuleOutcome
+from .beacon import Attempt, Beacon, NetworkBeacon
 from .check import CouldNotRun, NotApplicable, RuleViolation
 from .effects import Effects, effects, of_library
 from .guard import Guard, guarded
 from .history import History, Replacement, recorded
 from .host import NativeHost, Seen, TemplateHost, host_for
 from .loop import WATCHDOG, Hang, WatchedLoop
+from .mailbox import Mailbox
 from .preflight import Preflight, first_look
-from .probes import ByValue
+from .probes import ByValue, echo
 from .rules import Profile, Rule
 from .watch import Watch
 
 T = TypeVar("T")
 
 _PATIENCE_AFTER_A_HANG = 20.0
+
+#: Chapters whose checks cut tasks short, by which even one that is passed may break a backend.
+_INTERRUPTING = ("CAN", "CNC")
 
 #: So many calls that never end are enough.
 _HANGS = 4
@@ -53,6 +58,8 @@ class Subject:
         self._loop: WatchedLoop | None = None
         self._watch = Watch()
         self._hangs: list[str] = []
+        #: The rule after whose check it is not certain that an ordinary task still works.
+        self._doubts = ""
         self._dispatches = itertools.count(1)
         self._preflight: Preflight | None = None
         #: What building the first executor did: it may do more than any later one does.
@@ -135,7 +142,7 @@ class Subject:
             if self._loop is None or not self._loop.usable:
                 self._loop = WatchedLoop()
             try:
-                return self._loop.drive(story, longer + self._patience)
+                return self._loop.drive(story, longer + self.patience)
             except Hang:
                 self._loop = None
                 self._note_hang()
@@ -157,7 +164,7 @@ class Subject:
         with self._watch.elsewhere():
             loop = WatchedLoop()
             try:
-                return loop.drive(to_the_end, self._patience)
+                return loop.drive(to_the_end, self.patience)
             except Hang:
                 self._note_hang()
                 raise
@@ -170,12 +177,16 @@ class Subject:
         return [] if self._loop is None else self._loop.escaped
 
     @property
-    def _patience(self) -> float:
+    def patience(self) -> float:
         """Seconds after which a call counts as hung.
 
         Who has hung once is not given that long again: the rest of the suite is still to come.
         """
         return min(WATCHDOG, _PATIENCE_AFTER_A_HANG) if self._hangs else WATCHDOG
+
+    def elsewhere(self) -> contextlib.AbstractContextManager[None]:
+        """Within this block the check waits for something that has a watchdog of its own."""
+        return self._watch.elsewhere()
 
     def _note_hang(self) -> None:
         self._hangs.append(self.rule.id if self.rule else "the first trivial task")
@@ -245,7 +256,10 @@ class Subject:
             looks: list[Preflight] = []
             with guarded() as guard:
                 try:
-                    self._watch.call(lambda: looks.append(self._look()), self._patience)
+                    crash = self._watch.call(lambda: looks.append(self._look()), self.patience)
+                    if crash is not None:
+                        why = f"the first look at it crashed: {_explain(crash)}{_raised_at(crash)}"
+                        looks.append(Preflight(run_error=why))
                 except Hang as hang:
                     self._note_hang()
                     looks.append(Preflight(build_error=f"building it never ended: {hang}"))
@@ -293,6 +307,33 @@ class Subject:
             raise NotApplicable("the executor has no cancel of its own")
         if "shared-files" in rule.needs and not facts.shared_files:
             raise NotApplicable("its tasks do not see the suite's files")
+        if "run" in rule.needs:
+            self._clear_doubts()
+
+    def _clear_doubts(self) -> None:
+        """Make sure that an ordinary task works on a fresh executor, where that is in doubt.
+
+        A backend that all instances share, a pool or a client, may have been broken by what an
+        earlier check did; no other rule is broken by that.
+
+        Raises:
+            CouldNotRun: it does not.
+        """
+        if not self._doubts:
+            return
+
+        blocked = f"blocked: since {self._doubts} was judged, not even an ordinary task completes"
+
+        def ordinary(subject: Subject) -> None:
+            seen = subject.run(subject.build(), echo, "ordinary")
+            if not seen.completed or seen.result != "ordinary":
+                raise CouldNotRun(f"{blocked}: {seen}")
+
+        try:
+            self._attempt(ordinary)
+        except RuleViolation:
+            raise CouldNotRun(blocked) from None
+        self._doubts = ""
 
     # ---- judging -------------------------------------------------------------------------
 
@@ -334,11 +375,14 @@ class Subject:
         finally:
             self.rule = None
             self.findings[rule.id] = RuleOutcome(rule.id, outcome, message, inherited)
+            went_well = outcome in ("passed", "not_applicable")
+            if "run" in rule.needs and not (went_well and rule.id[:3] not in _INTERRUPTING):
+                self._doubts = self._doubts or rule.id
 
     def _attempt(self, function: Callable[[Subject], None]) -> None:
         try:
             with guarded() as guard:
-                error = self._watch.call(lambda: function(self), self._patience)
+                error = self._watch.call(lambda: function(self), self.patience)
         except Hang as hang:
             self._note_hang()
             error = hang
@@ -397,7 +441,7 @@ class Subject:
         self._template_host = True
         try:
             with guarded():
-                return self._watch.call(lambda: function(self), self._patience) is None
+                return self._watch.call(lambda: function(self), self.patience) is None
         except Hang:
             return False
         finally:
@@ -418,7 +462,7 @@ class Subject:
         seen: object,
         required: str,
         cause: str = "",
-        history: History | None = None,
+        history: History | str | None = None,
         reproduce: str = "",
     ) -> NoReturn:
         """End the check: the rule is broken.
@@ -442,14 +486,26 @@ class Subject:
             parts.append(f"  to see it without pytest:\n      {_indented(lines, 6)}")
         raise RuleViolation("\n".join(parts))
 
+    def beacon(self, answer: Callable[[Attempt, int], None] | None = None) -> Beacon:
+        """What tasks of the subject can report to, see `Beacon`."""
+        facts = self.preflight()
+        if facts.reaches_mailbox:
+            return Mailbox(self.new_folder(), answer)
+        return NetworkBeacon(answer)
+
     def need_beacon(self) -> None:
-        """End the check where tasks cannot connect to the suite, and nothing can take the place.
+        """End the check where tasks can neither connect to the suite nor talk to it by files.
 
         Raises:
             CouldNotRun: attempts can neither be counted nor held.
         """
-        if not self.preflight().reaches_beacon:
-            raise CouldNotRun("tasks cannot connect to the suite: it cannot count or hold them")
+        facts = self.preflight()
+        if not facts.reachable:
+            instead = "cannot lock" if facts.shared_files else "do not see"
+            raise CouldNotRun(
+                f"tasks cannot connect to the suite, and {instead} its files: it cannot count or "
+                "hold them"
+            )
 
     def need_free_loop(self, *, lost: str, reproduce: str) -> None:
         """End the check where a running task keeps the event loop from doing what is judged.
