@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 #: The suite's modules in the order in which they run; each holds one chapter of the contract.
-#: The last one kills workers and poisons results, after which a backend may be of no more use.
+#: The last one takes from several what may break a backend for good, after which it is of no use.
 CHECK_MODULES = (
     "test_construction",
     "test_serialization",
@@ -17,4 +17,5 @@ CHECK_MODULES = (
     "test_hygiene",
     "test_security",
     "test_results",
+    "test_breakage",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import concurrent.futures
 import contextlib
@@ -10,18 +11,41 @@ import secrets
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, Self
 
-#: What a task needs to find its beacon: host, port, token.
-Address = tuple[str, int, str]
+#: What a task needs to find its beacon: host, port and token, or the path of a shared folder.
+Address = tuple[str, int, str] | str
+
+
+class Wire(Protocol):
+    """What carries lines between the suite and one attempt."""
+
+    def send(self, line: bytes) -> None:
+        """Send a line, from any thread.
+
+        Raises:
+            OSError: nobody can receive it any more.
+        """
+
+    def lines(self) -> Iterator[bytes]:
+        """What the attempt sends, until its end of the wire is closed, or this one is.
+
+        Nothing of the wire is left open then.
+
+        Raises:
+            OSError: the wire has broken, which is an end like any other.
+        """
+
+    def hang_up(self) -> None:
+        """Close this end."""
 
 
 class Attempt:
     """The suite's end of the line to one attempt of a task."""
 
-    def __init__(self, connection: socket.socket, hello: dict[str, Any]) -> None:
-        self._connection = connection
+    def __init__(self, wire: Wire, hello: dict[str, Any]) -> None:
+        self._wire = wire
         #: What the attempt said of itself: `pid`, and `label` as the check gave it.
         self.hello = hello
         #: Done as soon as the attempt's end of the line is closed, by itself or by its death.
@@ -32,7 +56,7 @@ class Attempt:
     def tell(self, **command: Any) -> None:
         """Send one command, see `probes.report_home`; an attempt that is gone hears nothing."""
         with contextlib.suppress(OSError):
-            self._connection.sendall(json.dumps(command).encode() + b"\n")
+            self._wire.send(json.dumps(command).encode() + b"\n")
 
     def ask(self, **command: Any) -> concurrent.futures.Future[dict[str, Any] | None]:
         """Send one command and have it acknowledged: a future of the attempt's answer.
@@ -53,19 +77,17 @@ class Attempt:
 
     def close(self) -> None:
         """Hang up: an attempt that still listens ends in a ConnectionError."""
-        with contextlib.suppress(OSError):
-            self._connection.shutdown(socket.SHUT_RDWR)
+        self._wire.hang_up()
 
     def _listen(self) -> None:
-        with contextlib.suppress(OSError), self._connection.makefile("rb") as lines:
-            for line in lines:
+        with contextlib.suppress(OSError):
+            for line in self._wire.lines():
                 # Of a line that was cut off by the attempt's death nothing is believed.
                 if line.endswith(b"\n"):
                     with self._lock:
                         answer = self._asked.popleft() if self._asked else None
                     if answer is not None:
                         answer.set_result(json.loads(line))
-        self._connection.close()
         with self._lock:
             self.gone.set_result(None)
             unanswered = list(self._asked)
@@ -74,8 +96,8 @@ class Attempt:
             answer.set_result(None)
 
 
-class Beacon:
-    """A server on the loopback interface that attempts of tasks report to.
+class Beacon(abc.ABC):
+    """What attempts of tasks report to: `NetworkBeacon`, or a `Mailbox` where none can connect.
 
     It runs on threads of its own, so that an executor that blocks the host's event loop is
     judged by the rule about blocking and by no other.
@@ -86,48 +108,36 @@ class Beacon:
             attempt is held until somebody tells it what to do.
     """
 
+    address: Address
+
     def __init__(self, answer: Callable[[Attempt, int], None] | None = None) -> None:
         self._answer = answer
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self._token = secrets.token_hex(8)
         self._lock = threading.Lock()
         self._awaited: list[tuple[int, concurrent.futures.Future[None]]] = []
         self._closed = False
         self.attempts: list[Attempt] = []
-        host, port = self._server.getsockname()[:2]
-        self.address: Address = (host, port, self._token)
 
-    def __enter__(self) -> Beacon:
+    def __enter__(self) -> Self:
         threading.Thread(target=self._serve, name="asyncexec-beacon", daemon=True).start()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         with self._lock:
             self._closed = True
-        # Closing a listening socket does not wake accept() everywhere; a connection does.
-        with contextlib.suppress(OSError), socket.create_connection(self.address[:2], timeout=5):
-            pass
-        self._server.close()
+        self._stop_serving()
         for attempt in self.attempts:
             attempt.close()
 
+    @abc.abstractmethod
     def _serve(self) -> None:
-        while not self._closed:
-            try:
-                connection, _ = self._server.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._greet, args=(connection,), daemon=True).start()
+        """Have every attempt that comes greeted on a thread of its own, until closed."""
 
-    def _greet(self, connection: socket.socket) -> None:
-        try:
-            hello = json.loads(_line(connection))
-            if hello.pop("token") != self._token:
-                raise ValueError("somebody else's task")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            connection.close()
-            return
-        attempt = Attempt(connection, hello)
+    @abc.abstractmethod
+    def _stop_serving(self) -> None:
+        """Turn away whoever comes from now on."""
+
+    def _greet(self, wire: Wire, hello: dict[str, Any]) -> None:
+        attempt = Attempt(wire, hello)
         with self._lock:
             self.attempts.append(attempt)
             number = len(self.attempts)
@@ -166,6 +176,64 @@ class Beacon:
         for number, arrival in self._awaited:
             if len(self.attempts) >= number and not arrival.done():
                 arrival.set_result(None)
+
+
+class NetworkBeacon(Beacon):
+    """A server on the loopback interface that attempts of tasks connect to."""
+
+    def __init__(self, answer: Callable[[Attempt, int], None] | None = None) -> None:
+        super().__init__(answer)
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self._token = secrets.token_hex(8)
+        self._host, self._port = self._server.getsockname()[:2]
+        self.address: tuple[str, int, str] = (self._host, self._port, self._token)
+
+    def _stop_serving(self) -> None:
+        # Closing a listening socket does not wake accept() everywhere; a connection does.
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection((self._host, self._port), timeout=5),
+        ):
+            pass
+        self._server.close()
+
+    def _serve(self) -> None:
+        while not self._closed:
+            try:
+                connection, _ = self._server.accept()
+            except OSError:
+                return
+            threading.Thread(
+                target=self._receive, name="asyncexec-hello", args=(connection,), daemon=True
+            ).start()
+
+    def _receive(self, connection: socket.socket) -> None:
+        try:
+            hello = json.loads(_line(connection))
+            if hello.pop("token") != self._token:
+                raise ValueError("somebody else's task")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            connection.close()
+            return
+        self._greet(_Connection(connection), hello)
+
+
+class _Connection:
+    """A wire made of a socket."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    def send(self, line: bytes) -> None:
+        self._connection.sendall(line)
+
+    def lines(self) -> Iterator[bytes]:
+        with self._connection, self._connection.makefile("rb") as lines:
+            yield from lines
+
+    def hang_up(self) -> None:
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
 
 
 def _line(connection: socket.socket) -> bytes:

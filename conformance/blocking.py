@@ -121,6 +121,8 @@ def deadlocks(executor: Any) -> Iterator[Deadlocks]:
         replace(concurrent.futures, "wait", _waiting_for_futures(seen, rescue))
         pool = concurrent.futures.ThreadPoolExecutor
         replace(pool, "submit", _submitting(seen, gates))
+        if hasattr(os, "waitid"):
+            replace(os, "waitpid", _waiting_for_a_child(seen))
         try:
             yield seen
         finally:
@@ -137,6 +139,28 @@ def _waiting_for_a_process(seen: Deadlocks, name: str) -> Callable[..., Any]:
         return original(process, *args, **kwargs)
 
     return wrapper
+
+
+def _waiting_for_a_child(seen: Deadlocks) -> Callable[..., Any]:
+    original = os.waitpid
+
+    def wrapper(pid: int, options: int) -> Any:
+        frame = sys._getframe(1)
+        # A child that could not even be executed is waited for by its own module.
+        ours = frame.f_globals.get("__name__") != "subprocess"
+        if ours and not options & os.WNOHANG and _blocks_a_loop() and not _has_ended(pid):
+            seen.note("os.waitpid", frame)
+        return original(pid, options)
+
+    return wrapper
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether there is an exit code to be fetched, as when the loop was told of it before."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except (OSError, OverflowError):  # no child of ours, or not a single one
+        return True
 
 
 def _connecting(seen: Deadlocks) -> Callable[..., Any]:

@@ -42,7 +42,7 @@ def endings(subject: Subject, executor: Any, *, stopped: bool = False) -> Mappin
         "fails": lambda executor: subject.execute(executor, fail, ("on purpose",)),
     }
     facts = subject.preflight()
-    if not facts.reaches_beacon or facts.blocks_loop_at:
+    if not facts.reachable or facts.blocks_loop_at:
         return found
     if inspect.iscoroutinefunction(getattr(executor, "execute", None)):
         found["is cancelled by its host"] = lambda executor: _cancelled(subject, executor)
@@ -60,7 +60,7 @@ async def _succeeded(subject: Subject, executor: Any) -> None:
 
 
 async def _cancelled(subject: Subject, executor: Any) -> None:
-    with Beacon() as beacon:
+    with subject.beacon() as beacon:
         executing = asyncio.ensure_future(subject.execute(executor, report_home, (beacon.address,)))
         if await beacon.reported(1, executing):
             executing.cancel()
@@ -73,7 +73,7 @@ async def _stopped(subject: Subject, executor: Any) -> None:
     with contextlib.suppress(Exception):
         executor.time_limit = _LIMIT
     try:
-        with Beacon() as beacon:
+        with subject.beacon() as beacon:
             executing = asyncio.ensure_future(
                 subject.execute(executor, report_home, (beacon.address,))
             )

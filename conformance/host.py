@@ -10,6 +10,7 @@ import io
 import platform
 import sys
 import traceback
+import weakref
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -123,6 +124,10 @@ class NativeHost:
         )
 
 
+#: The event loop to which the queues of an executor belong.
+_served_on: weakref.WeakKeyDictionary[Any, asyncio.AbstractEventLoop] = weakref.WeakKeyDictionary()
+
+
 class CovalentHost(NativeHost):
     """Covalent's dispatcher: wraps callables as it does and answers the executor's two queues."""
 
@@ -134,8 +139,11 @@ class CovalentHost(NativeHost):
     @asynccontextmanager
     async def session(self, executor: Any) -> AsyncIterator[None]:
         """Answer what the executor asks of the dispatcher while the task runs."""
-        if not hasattr(executor, "_send_queue"):
-            executor._init_runtime(loop=asyncio.get_running_loop(), cancel_pool=None)
+        # Covalent does so for every task; here an instance may have several at once.
+        loop = asyncio.get_running_loop()
+        if not hasattr(executor, "_send_queue") or _served_on.get(executor._send_queue) is not loop:
+            executor._init_runtime(loop=loop, cancel_pool=None)
+            _served_on[executor._send_queue] = loop
         watcher = asyncio.ensure_future(_answer(executor._send_queue, executor._recv_queue))
         try:
             yield

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from . import patience
-from .beacon import Attempt, Beacon
+from .beacon import Attempt
 from .check import CouldNotRun
 from .history import History, Method
 from .host import Seen
@@ -101,7 +101,7 @@ class Play:
         limit = {"time_limit": _LIMIT} if "time out" in self.steps else {}
         self._executors["B"] = _built(self._subject, **limit)
         self._recorded = self._stack.enter_context(self._subject.recording(self._executors["A"]))
-        self._beacon = self._stack.enter_context(Beacon(self._answer))
+        self._beacon = self._stack.enter_context(self._subject.beacon(self._answer))
 
     def end(self) -> None:
         """Let every task that is still held succeed, and judge those that have not been yet."""

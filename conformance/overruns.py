@@ -105,7 +105,7 @@ def _try(subject: Subject, kinds: Sequence[Kind], limit: float) -> list[Overrun]
 async def _one(
     subject: Subject, executor: Any, kind: Kind, dispatch: str, limit: float, history: History
 ) -> Overrun:
-    with Beacon() as beacon:
+    with subject.beacon() as beacon:
         executing = asyncio.ensure_future(
             subject.execute(executor, report_home, (beacon.address, "task"), dispatch_id=dispatch)
         )

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..executor import AsyncBaseExecutor
 from . import patience
-from .beacon import Attempt, Beacon
+from .beacon import Attempt, Beacon, NetworkBeacon
 from .loop import Hang
+from .mailbox import Mailbox
 from .probes import look_around
 from .wording import printable, short
 
@@ -34,7 +35,9 @@ class Preflight:
     run_error: str = ""
     place: str = ""
     shared_files: bool = False
+    #: Whether tasks can connect to the suite; and if not, talk to it through files that they share.
     reaches_beacon: bool = False
+    reaches_mailbox: bool = False
     captures_streams: bool = False
     cancels: bool = False
     cannot: frozenset[str] = frozenset()
@@ -42,6 +45,11 @@ class Preflight:
     blocks_loop_at: str = ""
     #: Rules that are broken so badly that nothing else can be found out: what was seen, by id.
     convicts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def reachable(self) -> bool:
+        """Whether tasks can be talked to while they run."""
+        return self.reaches_beacon or self.reaches_mailbox
 
     @property
     def summary(self) -> str:
@@ -56,6 +64,8 @@ class Preflight:
             "streams captured" if self.captures_streams else "streams not captured",
             "cancel of its own" if self.cancels else "no cancel of its own",
         ]
+        if not self.reaches_beacon:
+            facts.append("no connection to the suite")
         if self.blocks_loop_at:
             facts.append("a running task blocks the host's event loop")
         if self.cannot:
@@ -76,25 +86,34 @@ def first_look(executor: Any, subject: Subject) -> Preflight:
     cancels = _overrides_cancel(type(executor))
     folder, marker = subject.new_folder(), secrets.token_hex(8)
     (folder / "from-suite").write_text(marker, encoding="utf-8")
-    rescue = _Rescue(subject)
+    rescues = _Rescue(subject), _Rescue(subject)
 
     async def story() -> Seen:
+        mailbox = lines[1].address if lines[1:] else ""
         executing = asyncio.ensure_future(
-            subject.execute(executor, look_around, (str(folder), marker, beacon.address))
+            subject.execute(executor, look_around, (str(folder), marker, lines[0].address, mailbox))
         )
+
         # The event loop itself lets the task go on: who blocks it has to wait for the rescue.
-        if await beacon.reported(1, executing):
-            rescue.not_needed(beacon.attempts[0])
+        async def let_go(line: Beacon, rescue: _Rescue) -> None:
+            if await line.reported(1, executing):
+                rescue.not_needed(line.attempts[0])
+
+        await asyncio.gather(*map(let_go, lines, rescues))
         return await executing
 
-    # An executor that runs tasks in this process lets the probe's marker through.
-    with Beacon(rescue) as beacon, _unseen():
+    with contextlib.ExitStack() as stack:
+        lines: list[Beacon] = [stack.enter_context(NetworkBeacon(rescues[0]))]
+        with contextlib.suppress(OSError):
+            lines.append(stack.enter_context(Mailbox(subject.new_folder(), rescues[1])))
+        # An executor that runs tasks in this process lets the probe's marker through.
+        stack.enter_context(_unseen())
         try:
             seen = subject.drive(story)
         except Hang as hang:
             why = f"a trivial task never ended: {hang}"
             # A backend that cannot be reached may keep a task from beginning, but not from ending.
-            convicts = {"LIF-09": why} if beacon.attempts else {}
+            convicts = {"LIF-09": why} if any(line.attempts for line in lines) else {}
             if "the event loop is blocked" in why:
                 convicts["CNC-03"] = why
             if "was stopped, or closed" in why:
@@ -115,10 +134,11 @@ def first_look(executor: Any, subject: Subject) -> Preflight:
         place=_place(found["host"], found["pid"]),
         shared_files=found["shares_files"] and (folder / "from-task").is_file(),
         reaches_beacon=found["reaches_beacon"],
+        reaches_mailbox=found["reaches_mailbox"],
         captures_streams=f"{marker} out" in seen.stdout and f"{marker} err" in seen.stderr,
         cancels=cancels,
         cannot=cannot,
-        blocks_loop_at=rescue.blocked_at,
+        blocks_loop_at=rescues[0].blocked_at or rescues[1].blocked_at,
     )
 
 
@@ -142,12 +162,12 @@ class _Rescue:
 
     def not_needed(self, attempt: Attempt) -> None:
         self._told.set()
-        attempt.tell(do="go on")
+        attempt.tell(do="return", value=None)
 
     def __call__(self, attempt: Attempt, number: int) -> None:
         if not self._told.wait(patience.RESCUE):
             self.blocked_at = self._subject.where()
-            attempt.tell(do="go on")
+            attempt.tell(do="return", value=None)
 
 
 def _place(host: str, pid: int) -> str:

@@ -1,7 +1,7 @@
 """The functions that checks send to `run`, and how they travel.
 
-Every function here stands alone: it imports what it needs inside, for it is carried by value to
-workers that have never heard of this package.
+Every function here imports what it needs inside, for it is carried by value to workers that have
+never heard of this package.
 """
 
 from __future__ import annotations
@@ -63,8 +63,16 @@ def echo(value: Any) -> Any:
     return value
 
 
-def look_around(folder: str, marker: str, address: tuple[str, int, str]) -> dict[str, Any]:
-    """Find out where this task runs and what it can reach."""
+def look_around(
+    folder: str, marker: str, address: tuple[str, int, str], mailbox: str
+) -> dict[str, Any]:
+    """Find out where this task runs and what it can reach.
+
+    Args:
+        folder: where the suite has left a file with this marker.
+        address: of a `NetworkBeacon`.
+        mailbox: the address of a `Mailbox`, tried where the other is out of reach; "" for none.
+    """
     import json
     import os
     import socket
@@ -88,16 +96,23 @@ def look_around(folder: str, marker: str, address: tuple[str, int, str]) -> dict
             connection.recv(1)
     except OSError:
         reaches_beacon = False
+    reaches_mailbox = bool(mailbox) and shares_files and not reaches_beacon
+    if reaches_mailbox:
+        try:
+            report_home(mailbox)
+        except (OSError, ImportError):
+            reaches_mailbox = False
     return {
         "pid": os.getpid(),
         "host": socket.gethostname(),
         "shares_files": shares_files,
         "reaches_beacon": reaches_beacon,
+        "reaches_mailbox": reaches_mailbox,
     }
 
 
-def report_home(address: tuple[str, int, str], label: str = "", *values: Any) -> Any:
-    """Connect to a beacon and do what it says, command by command, until one ends the task.
+def report_home(address: tuple[str, int, str] | str, label: str = "", *values: Any) -> Any:
+    """Report to a beacon and do what it says, command by command, until one ends the task.
 
     Commands: `{"do": "return", "value": json}`, `{"do": "raise", "type": "ValueError",
     "message": str}`, `{"do": "print", "text": str, "to": "stdout" | "stderr"}`,
@@ -109,31 +124,86 @@ def report_home(address: tuple[str, int, str], label: str = "", *values: Any) ->
     Between commands it is held in a blocking C call. A command with `"ack": true` is answered with
     a line `{"did": ..., "failed": str}` when it is done, `spin` when it begins; "failed" says why
     it could not be done, or is empty.
+
+    The address says over which wire: that of a `NetworkBeacon`, or of a `Mailbox`, which see.
     """
     import builtins
     import contextlib
     import json
     import os
+    import secrets
     import select
     import signal
     import socket
     import subprocess
     import sys
+    import time
 
-    line = socket.create_connection((address[0], address[1]), timeout=60)
-    line.settimeout(None)
-    with (
-        contextlib.ExitStack() as undo,
-        line,
+    hello = {"pid": os.getpid(), "label": label}
+
+    # Of a wire: how to say something, how to wait for a command, and whether one has come.
+    def connected(host: str, port: int, token: str) -> Any:
+        line = undo.enter_context(socket.create_connection((host, port), timeout=60))
+        line.settimeout(None)
         # Not one file for both: to write to it throws away the commands that it has read ahead.
-        line.makefile("r", encoding="utf-8", newline="\n") as orders,
-        line.makefile("w", encoding="utf-8", newline="\n") as wire,
-    ):
-        wire.write(json.dumps({"token": address[2], "pid": os.getpid(), "label": label}) + "\n")
-        wire.flush()
+        orders, wire = (
+            undo.enter_context(line.makefile(mode, encoding="utf-8", newline="\n"))
+            for mode in ("r", "w")
+        )
+
+        def say(message: dict[str, Any]) -> None:
+            wire.write(json.dumps(message) + "\n")
+            wire.flush()
+
+        say({**hello, "token": token})
+        return say, orders.readline, lambda: select.select([line], [], [], 0)[0]
+
+    def posted(folder: str) -> Any:
+        import fcntl
+
+        name, number, letter = secrets.token_hex(8), 0, None
+        path = os.path.join(folder, name)
+        said = undo.enter_context(open(f"{path}.new", "xb", buffering=0))  # noqa: SIM115
+        fcntl.flock(said, fcntl.LOCK_EX)
+        # Not by closing it alone: a process that is just being forked holds it, too.
+        undo.callback(fcntl.flock, said, fcntl.LOCK_UN)
+
+        def say(message: dict[str, Any]) -> None:
+            said.write(json.dumps(message).encode() + b"\n")
+
+        def delivered(how: int) -> Any:
+            nonlocal letter
+            if letter is None:
+                letter = open(f"{path}.{number}", "rb", buffering=0)  # noqa: SIM115
+            try:
+                fcntl.flock(letter, fcntl.LOCK_SH | how)
+            except BlockingIOError:
+                return None
+            return letter
+
+        def hear() -> Any:
+            nonlocal number, letter
+            with delivered(0) as written:
+                order = written.read()
+            number, letter = number + 1, None
+            return order
+
+        say(hello)
+        os.rename(f"{path}.new", f"{path}.said")
+        with open(os.path.join(folder, "open"), "rb", buffering=0) as suite:
+            # Only a listing shows what somebody else has put there, where the folder is a network's
+            while f"{name}.0" not in os.listdir(folder):
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.flock(suite, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                    raise ConnectionRefusedError("the suite does not listen any more")
+                time.sleep(0.002)
+        return say, hear, lambda: delivered(fcntl.LOCK_NB)
+
+    with contextlib.ExitStack() as undo:
+        say, hear, called = posted(address) if isinstance(address, str) else connected(*address)
         while True:
             failed = ""
-            order = orders.readline()
+            order = hear()
             if not order:
                 raise ConnectionError("the suite hung up")
             command = json.loads(order)
@@ -161,17 +231,16 @@ def report_home(address: tuple[str, int, str], label: str = "", *values: Any) ->
                     stderr=nowhere,
                 )
             if command.get("ack"):
-                wire.write(json.dumps({"did": command["do"], "failed": failed}) + "\n")
-                wire.flush()
+                say({"did": command["do"], "failed": failed})
             if command["do"] == "spin":
-                while not select.select([line], [], [], 0)[0]:
+                while not called():
                     pass
 
 
-def grandchild(address: tuple[str, int, str], label: str) -> dict[str, str]:
+def grandchild(address: tuple[str, int, str] | str, label: str) -> dict[str, str]:
     """The command by which a task starts a child process that reports to the beacon itself.
 
     To the beacon it is one more attempt, with this label, and obeys the same commands.
     """
-    code = f"{inspect.getsource(report_home)}\nreport_home({tuple(address)!r}, {label!r})\n"
+    code = f"{inspect.getsource(report_home)}\nreport_home({address!r}, {label!r})\n"
     return {"do": "spawn", "code": f"from __future__ import annotations\n{code}"}

@@ -1,4 +1,4 @@
-"""The other end of a rehydration: what a fresh process does with an executor as JSON text."""
+"""What a fresh process does with an executor, as JSON text or built anew: the other end."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ..targets import load_target
-from .host import TemplateHost, host_for
+from .history import recorded
+from .host import Seen, TemplateHost, host_for
 from .probes import ByValue, echo
+from .subject import finish
+
+#: Tasks on each event loop.
+AT_ONCE = 3
 
 
 def main(path: Path) -> None:
@@ -21,7 +26,8 @@ def main(path: Path) -> None:
     request = json.loads(path.read_text(encoding="utf-8"))
     answer: dict[str, Any] = {}
     try:
-        for stage in _stages(request, answer):
+        stages = _on_loops if "loops" in request else _stages
+        for stage in stages(request, answer):
             answer["stage"] = stage
     except BaseException as error:
         answer["error"] = f"{type(error).__name__}: {error}"
@@ -40,12 +46,44 @@ def _stages(request: dict[str, Any], answer: dict[str, Any]) -> Iterator[str]:
     yield "to_dict"
     answer["described"] = json.loads(json.dumps(executor.to_dict(), allow_nan=False))
     yield "running a task"
-    host = host_for(executor)
-    if request["template"]:
-        host = TemplateHost(host)
-    seen = asyncio.run(
-        host.execute(executor, ByValue(echo), ["hello"], results_dir=request["results_dir"])
-    )
+    seen = asyncio.run(_hello(executor, request))
     answer["completed"] = seen.completed and seen.result == "hello"
     answer["seen"] = str(seen)
     yield "done"
+
+
+async def _hello(executor: Any, request: dict[str, Any]) -> Seen:
+    host = host_for(executor)
+    if request["template"]:
+        host = TemplateHost(host)
+    return await host.execute(
+        executor, ByValue(echo), ["hello"], results_dir=request["results_dir"]
+    )
+
+
+def _on_loops(request: dict[str, Any], answer: dict[str, Any]) -> Iterator[str]:
+    yield "importing the target"
+    target = load_target(request["spec"])
+    yield "building an executor"
+    executor = target.build()
+    answer["completed"], answer["seen"] = [], []
+    with recorded(type(executor)) as history:
+        for number in range(1, request["loops"] + 1):
+            yield f"running a task on event loop {number}"
+            try:
+                seen = asyncio.run(_hello_or_nothing(executor, request))
+            finally:
+                answer["history"] = str(history)
+            answer["completed"].append(seen.completed and seen.result == "hello")
+            answer["seen"].append(str(seen))
+    yield "done"
+
+
+async def _hello_or_nothing(executor: Any, request: dict[str, Any]) -> Seen:
+    tasks = [asyncio.ensure_future(_hello(executor, request)) for _ in range(AT_ONCE)]
+    outcomes = [
+        await finish(executing) or Seen(malformed="execute had not ended after a minute")
+        for executing in tasks
+    ]
+    wrong = (seen for seen in outcomes if not seen.completed or seen.result != "hello")
+    return next(wrong, outcomes[0])

@@ -38,6 +38,9 @@ _PATIENCE_AFTER_A_HANG = 20.0
 #: Chapters whose checks cut tasks short, by which even one that is passed may break a backend.
 _INTERRUPTING = ("CAN", "CNC")
 
+#: Seconds for an ordinary task that decides nothing but whether others are tried at all.
+_PATIENCE_WHERE_IN_DOUBT = 30.0
+
 #: So many calls that never end are enough.
 _HANGS = 4
 
@@ -60,6 +63,8 @@ class Subject:
         self._hangs: list[str] = []
         #: The rule after whose check it is not certain that an ordinary task still works.
         self._doubts = ""
+        #: Why nothing more is tried: an ordinary task did not even end.
+        self._blocked = ""
         self._dispatches = itertools.count(1)
         self._preflight: Preflight | None = None
         #: What building the first executor did: it may do more than any later one does.
@@ -319,20 +324,33 @@ class Subject:
         Raises:
             CouldNotRun: it does not.
         """
+        if self._blocked:
+            raise CouldNotRun(self._blocked)
         if not self._doubts:
             return
-
         blocked = f"blocked: since {self._doubts} was judged, not even an ordinary task completes"
 
+        async def story() -> Seen | None:
+            executing = asyncio.ensure_future(self.execute(self.build(), echo, ("ordinary",)))
+            seen = await finish(executing, _PATIENCE_WHERE_IN_DOUBT)
+            executing.cancel()
+            return seen
+
         def ordinary(subject: Subject) -> None:
-            seen = subject.run(subject.build(), echo, "ordinary")
+            seen = subject.drive(story)
+            if seen is None:
+                subject._blocked = (
+                    f"{blocked}: it had not ended after {_PATIENCE_WHERE_IN_DOUBT:g} s"
+                )
+                raise CouldNotRun(subject._blocked)
             if not seen.completed or seen.result != "ordinary":
                 raise CouldNotRun(f"{blocked}: {seen}")
 
         try:
             self._attempt(ordinary)
         except RuleViolation:
-            raise CouldNotRun(blocked) from None
+            self._blocked = f"{blocked}: it never ended"
+            raise CouldNotRun(self._blocked) from None
         self._doubts = ""
 
     # ---- judging -------------------------------------------------------------------------

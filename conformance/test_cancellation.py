@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
 import functools
 import importlib
-import inspect
-import itertools
 import json
 import threading
-import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Any, NoReturn
 from unittest import mock
 
 from ..outcome import TaskCancelledError
-from .beacon import Attempt, Beacon
-from .check import CouldNotRun, check
-from .history import History, Method, Replacement
+from .beacon import Beacon
+from .check import check
+from .history import History, Method
 from .host import CovalentHost, call_method, host_for
 from .probes import echo, report_home
+from .stopping import cancellable, ending_of, let_go, still_there, with_a_retry, within
 from .subject import Subject, finish
-from .sweep import PATIENCE, Walk, coroutine_methods, methods_of, spread, unbalanced
+from .sweep import coroutine_methods, methods_of
 from .wording import short, short_error
 
 #: Seconds for which a cancelled `execute` may go on: a guard, far beyond what stopping takes.
 _PATIENCE = 60.0
 
-#: Seconds in which the kernel tells of a death that has happened: a guard, it takes none.
-_DEATH = 10.0
-
-#: Seconds after which an attempt that should be dead is asked whether it is.
-_SUSPICION = 2.0
 
 #: Seconds for a cancellation to take effect, where it may be right that it takes none: who is
 #: slower than that is not found out, and nobody is condemned by it.
@@ -60,13 +52,13 @@ _REPRODUCE = """
 
 @check("CAN-01")
 def test_CAN_01_must_end_a_cancelled_execute_in_cancelled_error(subject: Subject) -> None:
-    executor = _cancellable(subject)
+    executor = cancellable(subject)
     subject.need_beacon()
     subject.need_free_loop(lost="nobody can cancel anything", reproduce=_REPRODUCE)
 
     async def story() -> str:
         # The task is running and will not end by itself ...
-        with Beacon() as beacon:
+        with subject.beacon() as beacon:
             executing = asyncio.ensure_future(
                 subject.execute(executor, report_home, (beacon.address,))
             )
@@ -139,9 +131,9 @@ _WORK_REPRODUCE = """
 
 @check("CAN-02")
 def test_CAN_02_must_have_stopped_the_work_of_a_cancelled_task(subject: Subject) -> None:
-    _cancellable(subject)
+    cancellable(subject)
     subject.need_free_loop(lost="nobody can cancel anything", reproduce=_REPRODUCE)
-    if not subject.preflight().reaches_beacon:
+    if not subject.preflight().reachable:
         executor = subject.build()
         with subject.recording(executor) as history:
             alive = subject.drive(lambda: _writes_on(subject, executor))
@@ -157,7 +149,7 @@ def test_CAN_02_must_have_stopped_the_work_of_a_cancelled_task(subject: Subject)
     )
     for way in ways:
         executor = subject.build()
-        with subject.recording(executor) as history, Beacon() as beacon:
+        with subject.recording(executor) as history, subject.beacon() as beacon:
             alive = subject.drive(functools.partial(_lives_on, subject, executor, beacon, way))
         if alive:
             _fail_by_work(subject, alive, history)
@@ -171,7 +163,7 @@ async def _lives_on(subject: Subject, executor: Any, beacon: Beacon, way: list[s
     attempt = beacon.attempts[0]
     for command in way:
         # Whether it could be done matters little: the task is only busy in another way then.
-        await _within(attempt.ask(do=command))
+        await within(attempt.ask(do=command))
     executing.cancel()
     await asyncio.wait({executing}, timeout=_PATIENCE)
     busy = {
@@ -182,27 +174,10 @@ async def _lives_on(subject: Subject, executor: Any, beacon: Beacon, way: list[s
     }[" ".join(way)]
     if not executing.done():
         return f"a task that was {busy}: {_PATIENCE:g} s after it was cancelled execute went on"
-    said = await _still_there(attempt)
+    said = await still_there(attempt)
     if not said:
         return ""
     return f"a task that was {busy} holds its line after the cancelled execute had ended, {said}"
-
-
-async def _still_there(attempt: Attempt) -> str:
-    """How an attempt that should be dead shows that it is not; or nothing."""
-    if await _within(attempt.gone, _SUSPICION):
-        return ""
-    # By its death its end of the line would be closed. Who answers has not died.
-    answer = attempt.ask(do="answer")
-    await _within(answer)
-    if attempt.gone.done():
-        return ""
-    return "and still answers" if answer.done() else f"though it gives no answer for {_DEATH:g} s"
-
-
-async def _within(future: concurrent.futures.Future[Any], limit: float = _DEATH) -> bool:
-    await asyncio.wait({asyncio.wrap_future(future)}, timeout=limit)
-    return future.done()
 
 
 def _write_on(path: str, end: str) -> None:
@@ -334,12 +309,12 @@ def test_CAN_04_must_answer_cancel_by_whether_the_task_runs_on(subject: Subject)
     subject.need_beacon()
     subject.need_free_loop(lost="nobody can cancel anything", reproduce=_CANCEL_REPRODUCE)
     # A job that was killed has failed, which is a reason to try again: a cancelled one is not.
-    executor = _with_a_retry(subject)
+    executor = with_a_retry(subject)
     # By one handle that is nobody's, and by that which the host was given.
     for by_handle in (False, True):
         with (
             subject.recording(executor) as history,
-            Beacon() as beacon,
+            subject.beacon() as beacon,
             _handles(executor) as handles,
         ):
             wrong = subject.drive(
@@ -379,7 +354,7 @@ async def _cancel_wrongly(
 
     answer, wrong = await _answer_of(executor, metadata, handle, called)
     if not wrong and answer:
-        said = await _still_there(attempt)
+        said = await still_there(attempt)
         again = asyncio.ensure_future(beacon.reported(2, executing))
         if not said:
             await asyncio.wait({again}, timeout=_PATIENCE)
@@ -390,8 +365,8 @@ async def _cancel_wrongly(
         elif not executing.done():
             wrong = f"{called} returned True; the task is dead, and execute goes on"
         again.cancel()
-    for held in beacon.answer_with(_let_go):
-        _let_go(held, 0)
+    for held in beacon.answer_with(let_go):
+        let_go(held, 0)
     seen = await finish(executing)
     if wrong:
         return wrong
@@ -427,10 +402,6 @@ async def _answer_of(
     return answer, ""
 
 
-def _let_go(attempt: Attempt, _number: int) -> None:
-    attempt.tell(do="return", value="ran to its end")
-
-
 @contextlib.contextmanager
 def _handles(executor: Any) -> Iterator[list[Any]]:
     """What the executor says of its jobs through `set_job_handle`, within this block."""
@@ -458,225 +429,6 @@ async def _handle_known(handles: list[Any], executing: asyncio.Future[Any]) -> N
         await asyncio.wait({executing}, timeout=0.01)
 
 
-def _with_a_retry(subject: Subject) -> Any:
-    try:
-        return subject.build(retries=1)
-    except CouldNotRun:
-        return subject.build()
-
-
-_SWEEP_REPRODUCE = """
-    import asyncio
-    from pytest_asyncexec.conformance.history import recorded
-    from pytest_asyncexec.conformance.host import host_for
-    from pytest_asyncexec.conformance.sweep import Walk
-
-    async def pause(original, executor, *args, **kwargs):
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-
-    async def main():
-        for point in range(100):
-            with recorded(type(executor), setup=pause, run=pause, teardown=pause) as history:
-                walk = Walk(point, late=False, history=history)
-                await walk.walk(lambda: host_for(executor).execute(executor, len, ["abc"]))
-            print(walk, walk.executing, walk.left_behind, walk.after, sep="\\n")
-            if not walk.delivered:
-                break
-
-    asyncio.run(main())
-"""
-
-
-_ORPHAN_REPRODUCE = """
-    import asyncio, tempfile, time
-    from pathlib import Path
-    from pytest_asyncexec.conformance.history import recorded
-    from pytest_asyncexec.conformance.host import host_for
-    from pytest_asyncexec.conformance.sweep import Walk
-
-    def work(path):
-        import time
-        time.sleep(2)
-        with open(path, "w"):
-            pass
-
-    async def main():
-        folder = Path(tempfile.mkdtemp())
-        for point in range(1, 100):
-            with recorded(type(executor)) as history:
-                path = str(folder / f"orphan of point {point}")
-                walk = Walk(point, late=False, history=history)
-                await walk.walk(lambda: host_for(executor).execute(executor, work, [path]))
-            if not walk.delivered or "run" in walk.where:
-                print(walk)
-            if not walk.delivered:
-                break
-        Path(path).unlink()
-        await asyncio.sleep(5)
-        print(*folder.iterdir(), sep="\\n")
-
-    asyncio.run(main())
-"""
-
-
-@check("CAN-05")
-def test_CAN_05_must_end_in_order_wherever_it_is_cancelled(subject: Subject) -> None:
-    with warnings.catch_warnings():
-        # Of what is cancelled before its first step Python says that it was never awaited.
-        warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
-        _sweep(subject, _cancellable(subject), _with_a_retry(subject))
-
-
-def _sweep(subject: Subject, executor: Any, retrying: Any) -> None:
-    has = methods_of(executor)
-
-    # With methods that do nothing but wait, and no backend, at every point there is. The first
-    # attempt fails, so that a cancellation meets the moments between two attempts as well.
-    for late in (False, True):
-        first = _walk(subject, retrying, has, point=-1, late=late, pausing=True)
-        if not first.after.count("run"):
-            subject.could_not_run("execute ended without calling `run` of its class")
-        wanted = subject.pick(quick=8, default=300, thorough=5000)
-        for point in spread(first.passed, wanted):
-            walk = _walk(subject, retrying, has, point=point, late=late, pausing=True)
-            _judge_walk(subject, walk, coroutine_methods(executor, has), has)
-    facts = subject.preflight()
-    if not facts.reaches_beacon or facts.blocks_loop_at:
-        return
-
-    # With its own methods, at some points of a real task.
-    with Beacon() as beacon:
-
-        def real(point: int) -> Walk:
-            # An instance of its own: what the last one was cut off from is not in its way.
-            fresh = subject.build()
-            return _walk(subject, fresh, has, point=point, late=False, beacon=beacon)
-
-        first = real(-1)
-        for point in spread(first.passed, subject.pick(quick=3, default=24, thorough=200)):
-            walk = real(point)
-            # What stays behind without a cancellation, too, is not the fault of one.
-            walk.left_behind = [] if first.left_behind else walk.left_behind
-            _judge_walk(subject, walk, coroutine_methods(executor, has), has)
-        if "stop" in facts.cannot:
-            return
-        # The time that one more task takes is the time that one which nobody has stopped has to
-        # report, too.
-        last = real(-1)
-        alive = subject.drive(lambda: _any_still_there(beacon.attempts))
-        if alive:
-            subject.fail(
-                seen=f"an attempt of a task that was cancelled at one of its {first.passed} points "
-                f"holds its line after a later task has ended, {alive}",
-                required="nothing is left running by an execute that was cancelled",
-                cause="the work is started by steps of which the last ones can be cut off: nobody "
-                "knows then that there is something to stop",
-                history=last.after,
-                reproduce=_ORPHAN_REPRODUCE,
-            )
-
-
-async def _any_still_there(attempts: list[Attempt]) -> str:
-    for attempt in attempts:
-        said = await _still_there(attempt)
-        if said:
-            return said
-    return ""
-
-
-def _walk(
-    subject: Subject,
-    executor: Any,
-    has: Collection[Method],
-    *,
-    point: int,
-    late: bool,
-    pausing: bool = False,
-    beacon: Beacon | None = None,
-) -> Walk:
-    """Run one task that is cancelled at a point: with pausing methods, or the executor's own."""
-    attempts = itertools.count(1)
-
-    def replaced(method: Method) -> Replacement:
-        def instead(*_args: Any, **_kwargs: Any) -> Any:
-            number = next(attempts) if method == "run" else 0
-            if number == 1:
-                raise ValueError("the first attempt fails on purpose")
-
-        async def pausing(*_args: Any, **_kwargs: Any) -> Any:
-            await asyncio.sleep(0)
-            await _a_turn()
-            instead()
-            await asyncio.sleep(0)
-
-        return pausing if method in coroutine_methods(executor, has) else instead
-
-    instead = {method: replaced(method) for method in has} if pausing else {}
-    function: Any = echo if beacon is None else report_home
-    args: tuple[Any, ...] = ("value",) if beacon is None else (beacon.address, str(point))
-
-    async def story() -> Walk:
-        with subject.recording(executor, **instead) as history:
-            walk = Walk(point, late=late, history=history)
-
-            def answer(attempt: Attempt, _number: int) -> None:
-                # Who is to be stopped already is not let go: it has to die.
-                is_to_die = walk.delivered and not walk.in_a_race
-                if not is_to_die and attempt.hello["label"] == str(point):
-                    _let_go(attempt, 0)
-
-            if beacon is not None:
-                beacon.answer_with(answer)
-            await walk.walk(lambda: subject.execute(executor, function, args))
-        return walk
-
-    return subject.drive(story)
-
-
-async def _a_turn() -> None:
-    """Wait for something that the event loop brings."""
-    loop = asyncio.get_running_loop()
-    turn = loop.create_future()
-
-    def bring() -> None:
-        if not turn.done():
-            turn.set_result(None)
-
-    loop.call_soon(bring)
-    await turn
-
-
-def _judge_walk(
-    subject: Subject, walk: Walk, awaited: Collection[Method], has: Collection[Method]
-) -> None:
-    if not walk.is_over:
-        wrong = f"execute still went on {PATIENCE:g} s later"
-    elif walk.swallowed:
-        assert walk.executing is not None
-        wrong = f"{_ended(walk.executing)}, as if nobody had cancelled it"
-    else:
-        wrong = unbalanced(walk.after, has, awaited)
-        if not wrong and walk.left_behind:
-            wrong = f"an asyncio task was left running: it waits at {walk.left_behind[0]}"
-    if wrong:
-        subject.fail(
-            seen=f"{walk}: {wrong}",
-            required="CancelledError out of execute; if setup was begun, teardown was awaited "
-            "exactly once, and nothing is left running",
-            cause="a step between setup and teardown is not within the `try` whose `finally` "
-            "tears down; or what is started in a task of its own is not awaited when the caller "
-            "is cancelled",
-            history=walk.after,
-            reproduce=_SWEEP_REPRODUCE,
-        )
-
-
-def _ended(executing: asyncio.Future[Any]) -> str:
-    error = executing.exception()
-    return f"execute raised {short_error(error)}" if error else str(executing.result())
-
-
 _HELD_REPRODUCE = """
     import asyncio
     from pytest_asyncexec.conformance.history import recorded
@@ -699,7 +451,7 @@ _HELD_REPRODUCE = """
 
 @check("CAN-06")
 def test_CAN_06_should_not_cut_teardown_short_by_a_second_cancellation(subject: Subject) -> None:
-    executor = _cancellable(subject)
+    executor = cancellable(subject)
     if "teardown" not in methods_of(executor):
         subject.not_applicable("the executor has no teardown")
 
@@ -752,7 +504,7 @@ def test_CAN_06_should_not_cut_teardown_short_by_a_second_cancellation(subject: 
 
 @check("CAN-07")
 def test_CAN_07_must_not_run_what_was_cancelled_during_setup(subject: Subject) -> None:
-    executor = _cancellable(subject)
+    executor = cancellable(subject)
     if "setup" not in methods_of(executor):
         subject.not_applicable("the executor has no setup")
 
@@ -772,7 +524,7 @@ def test_CAN_07_must_not_run_what_was_cancelled_during_setup(subject: Subject) -
             if not executing.done():
                 ended = f"execute still went on {_PATIENCE:g} s after it was cancelled"
             else:
-                ended = "CancelledError" if executing.cancelled() else _ended(executing)
+                ended = "CancelledError" if executing.cancelled() else ending_of(executing)
             return History(list(history.events)), ended
 
     history, ended = subject.drive(story)
@@ -847,11 +599,3 @@ async def _settled(
     await _first(executing, event or asyncio.Event(), timeout=grace)
     for _ in range(100):
         await asyncio.sleep(0)
-
-
-def _cancellable(subject: Subject) -> Any:
-    """An executor whose `execute` is awaited, and can be cancelled."""
-    executor = subject.build()
-    if not inspect.iscoroutinefunction(getattr(executor, "execute", None)):
-        subject.not_applicable("execute is synchronous: nothing awaits it that could be cancelled")
-    return executor

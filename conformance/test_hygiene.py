@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .beacon import Attempt, Beacon
+from .beacon import Attempt
 from .check import CouldNotRun, check
 from .endings import Ending, endings
 from .guard import Guard
@@ -142,8 +142,9 @@ _STEPS, _TASKS_IN_A_STEP = 6, 2
 @check("HYG-02")
 def test_HYG_02_must_not_grow_with_the_number_of_tasks(subject: Subject) -> None:
     executor = subject.build()
-    kinds = endings(subject, executor)
-    warm_up, batch = subject.pick(quick=(1, 1), default=(1, 3), thorough=(2, 12))
+    with_stopped = subject.pick(quick=False, default=True, thorough=True)
+    kinds = endings(subject, executor, stopped=with_stopped)
+    warm_up, batch = subject.pick(quick=(1, 1), default=(1, 2), thorough=(2, 12))
 
     try:
         drive: Drive = subject.drive_apart
@@ -177,6 +178,7 @@ def test_HYG_02_must_not_grow_with_the_number_of_tasks(subject: Subject) -> None
                     f"            await run({_function_for(kind)})",
                     "    asyncio.run(main())",
                     f"    print(times, {_COUNTS[what]})",
+                    limited="time_limit" in kind,
                 ),
             )
 
@@ -258,9 +260,10 @@ def _few(names: list[str], limit: int = 4) -> str:
 @check("HYG-03")
 def test_HYG_03_must_leave_the_process_as_it_was(subject: Subject) -> None:
     executor = subject.build()
+    with_stopped = subject.pick(quick=False, default=True, thorough=True)
     stories: dict[str, Callable[[], Any]] = {
         f"one task that {kind}": lambda ending=ending: ending(executor)  # type: ignore[misc]
-        for kind, ending in endings(subject, executor).items()
+        for kind, ending in endings(subject, executor, stopped=with_stopped).items()
     }
     stories["two tasks at once, of which the first to begin is the first to end"] = lambda: (
         _overlapping(subject, executor)
@@ -300,6 +303,7 @@ def test_HYG_03_must_leave_the_process_as_it_was(subject: Subject) -> None:
                     "before = state()",
                     "asyncio.run(main())",
                     "print(before == state(), file=sys.__stdout__)",
+                    limited="time_limit" in what,
                 ),
             )
 
@@ -342,10 +346,10 @@ _GRACE = 1.0
 async def _overlapping(subject: Subject, executor: Any) -> None:
     """Two tasks of which the first to begin is the first to end, where the executor lets them."""
     facts = subject.preflight()
-    if not facts.reaches_beacon or facts.blocks_loop_at:
+    if not facts.reachable or facts.blocks_loop_at:
         await asyncio.gather(*(subject.execute(executor, echo, (n,)) for n in range(2)))
         return
-    with Beacon() as beacon:
+    with subject.beacon() as beacon:
         first = asyncio.ensure_future(subject.execute(executor, report_home, (beacon.address,)))
         await beacon.reported(1, first)
         second = asyncio.ensure_future(subject.execute(executor, report_home, (beacon.address,)))

@@ -28,18 +28,17 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from .beacon import Attempt, Beacon
+from .beacon import Attempt
 from .check import check
 from .host import Seen
 from .odd import (
     ODD_ERRORS,
-    SCRIPT_CLASSES,
     forget_module_of_the_worker,
     new_message,
     raise_odd,
-    uncarriable,
 )
-from .probes import echo, report_home
+from .probes import report_home
+from .recovery import NEXT, PATIENCE, is_failure, must_work, outcome_of, works
 from .strategies import for_all, picklable_values, same
 from .subject import Subject, finish
 from .wording import short, short_text
@@ -643,325 +642,6 @@ def test_RES_11_must_pass_keyword_arguments_of_any_name(subject: Subject) -> Non
     )
 
 
-def _exit(*code: Any) -> None:
-    import sys
-
-    sys.exit(*code)
-
-
-#: Seconds for which a task may go on that fails at once: a guard, far beyond what that takes.
-_PATIENCE = 100.0
-
-
-def _outcome(subject: Subject, executor: Any, function: Any, *args: Any, **named: Any) -> Seen:
-    """What comes of one task; a `malformed` outcome if `execute` does not end."""
-
-    async def story() -> Seen:
-        executing = asyncio.ensure_future(subject.execute(executor, function, args, **named))
-        seen = await finish(executing, _PATIENCE)
-        if seen is None:
-            executing.cancel()
-            await asyncio.wait({executing}, timeout=5)
-            return Seen(malformed=f"execute had not ended after {_PATIENCE:g} s")
-        return seen
-
-    return subject.drive(story)
-
-
-def _is_failure(seen: Seen) -> bool:
-    """Whether the host was told that the task failed, in one of the two ways there are."""
-    return not seen.malformed and (seen.error is not None or seen.status == "FAILED")
-
-
-def _works(subject: Subject, executor: Any) -> Seen | None:
-    """What comes of an ordinary task, if that is anything but its result."""
-    word = secrets.token_hex(4)
-    seen = _outcome(subject, executor, echo, word)
-    return None if seen.completed and seen.result == word else seen
-
-
-def _must_work(subject: Subject, executor: Any) -> None:
-    """End the check where tasks do not complete anyway.
-
-    What is to come would be blamed for what an earlier task has broken, in another check perhaps: a
-    pool of all instances, or a cluster.
-    """
-    seen = _works(subject, executor)
-    if seen is not None:
-        subject.could_not_run(f"blocked: not even an ordinary task completes any more: {seen}")
-
-
-_NEXT = "on the same instance the next task, an ordinary one: {}"
-
-
-@check("RES-08")
-def test_RES_08_must_take_system_exit_for_a_failure(subject: Subject) -> None:
-    executor = subject.build()
-    _must_work(subject, executor)
-    codes: tuple[tuple[Any, ...], ...] = ((), (0,), ("words",), (3,))
-    before = len(subject.escaped)
-
-    for code in subject.pick(quick=codes[1:3], default=codes, thorough=codes):
-        called = f"sys.exit({', '.join(map(repr, code))})"
-        seen = _outcome(subject, executor, _exit, *code)
-
-        wrong = f"a task that calls {called}: {seen}"
-        cause = (
-            "an exit is taken for the end of a task that went well: the exit code 0 of a worker, "
-            "or an `except SystemExit` that returns"
-        )
-        if seen.error is not None and not isinstance(seen.error, Exception):
-            wrong += ", which ends every host that does not expect it"
-            cause = (
-                "`except Exception` does not catch a SystemExit: where the task runs in this "
-                "process it has to be caught, and told as TaskRuntimeError"
-            )
-        elif subject.escaped[before:]:
-            wrong += "; and the SystemExit left the host's event loop, which asyncio.run() ends by"
-            cause = (
-                "asyncio lets a SystemExit that a task of its own ends in out of the event loop: "
-                "catch it within the coroutine that calls the function"
-            )
-        elif _is_failure(seen):
-            after = _works(subject, executor)
-            if after is None:
-                continue
-            wrong += f"; {_NEXT.format(after)}"
-            cause = "the exit ends a worker that is needed again"
-        subject.fail(
-            seen=wrong,
-            required="the status FAILED, or an error that a host catches with `except Exception`; "
-            "the host and its next task go on",
-            cause=cause,
-            reproduce="""
-                import asyncio, sys
-                from pytest_asyncexec.conformance.host import host_for
-
-                async def main():
-                    for task in (lambda: CALLED, lambda: "the next task"):
-                        print(repr(await host_for(executor).execute(executor, task)))
-
-                asyncio.run(main())
-            """.replace("CALLED", called),
-        )
-
-
-@check("RES-09")
-def test_RES_09_must_survive_the_death_of_a_worker(subject: Subject) -> None:
-    if subject.preflight().place == "this process":
-        subject.not_applicable(
-            "tasks run in the host's own process: there is no worker that could die alone"
-        )
-    executor = subject.build()
-    _must_work(subject, executor)
-
-    for code in (3, 0):
-        died, seen = _of_a_dying_worker(subject, executor, code)
-
-        wrong = f"a task whose worker ended by os._exit({code})"
-        if seen is None and not died and not subject.preflight().reaches_beacon:
-            subject.could_not_run(
-                f"{_PATIENCE:g} s after it was handed over, a task that ends its worker had not "
-                "failed; as tasks cannot connect to the suite, it may not have begun"
-            )
-        if seen is None:
-            wrong += (
-                f": {died} deaths were seen, and execute still went on {_PATIENCE:g} s "
-                "after the last of them"
-            )
-            cause = "it waits for a result, and does not look at the worker that was to send it"
-        elif not _is_failure(seen):
-            wrong += f": {seen}"
-            cause = (
-                "an exit code of 0 is taken for success, whether or not there is a result"
-                if code == 0
-                else "a result that is missing is taken for None"
-            )
-        else:
-            after = _works(subject, executor)
-            if after is None:
-                continue
-            wrong += f": {seen}; {_NEXT.format(after)}"
-            cause = "the worker, or the pool that broke with it, is not replaced"
-        subject.fail(
-            seen=wrong,
-            required="the error is raised, or the status is FAILED, soon after the worker has "
-            "died; the next task works",
-            cause=cause,
-            reproduce="""
-                import asyncio, os
-                from pytest_asyncexec.conformance.host import host_for
-
-                async def main():
-                    print(await host_for(executor).execute(executor, os._exit, [CODE]))
-                    print(await host_for(executor).execute(executor, abs, [-1]))
-
-                asyncio.run(main())
-            """.replace("CODE", str(code)),
-        )
-
-
-def _end_worker(code: int) -> None:
-    import os
-
-    os._exit(code)
-
-
-def _of_a_dying_worker(subject: Subject, executor: Any, code: int) -> tuple[int, Seen | None]:
-    """How many workers died, and what came of the task; None if nothing did."""
-
-    def die(attempt: Attempt, number: int) -> None:
-        # Whose backend runs the task again loses that worker, too.
-        attempt.tell(do="exit", code=code)
-
-    async def story() -> tuple[int, Seen | None]:
-        with Beacon(die) as beacon:
-            task: tuple[Any, tuple[Any, ...]] = (
-                (report_home, (beacon.address,))
-                if subject.preflight().reaches_beacon
-                else (_end_worker, (code,))
-            )
-            executing = asyncio.ensure_future(subject.execute(executor, *task))
-            died = -1
-            while not executing.done() and died < min(len(beacon.attempts), _MANY):
-                # Its patience begins anew with every death.
-                died = len(beacon.attempts)
-                await asyncio.wait({executing}, timeout=_PATIENCE)
-            if not executing.done():
-                executing.cancel()
-                await asyncio.wait({executing}, timeout=5)
-                return died, None
-            return len(beacon.attempts), executing.result()
-
-    return subject.drive(story, longer=_PATIENCE * (_MANY + 2))
-
-
-#: Workers that a task which ends them may cost before it is given up: a backend may try it again.
-_MANY = 10
-
-
-@check("RES-10")
-def test_RES_10_must_report_what_cannot_be_serialised(subject: Subject) -> None:
-    executor = subject.build()
-    _must_work(subject, executor)
-    tasks = list(uncarriable())
-
-    for task in subject.pick(quick=[*tasks[:4:3], *tasks[5::3]], default=tasks, thorough=tasks):
-        seen = _outcome(subject, executor, task.function, *task.args, by_value=task.by_value)
-
-        wrong = f"a task with {task.what}: {seen}"
-        if seen.completed:
-            # An executor in this process has no need to serialise, and may complete.
-            arrived = seen.result if isinstance(seen.result, str) else type(seen.result).__name__
-            wrong = "" if arrived == task.type_name else wrong
-            cause = "what cannot be serialised is left out, or replaced by something that can"
-        elif not _is_failure(seen):
-            cause = (
-                "the worker, or the thread that reads from it, ends by the error of pickle and "
-                "tells nobody"
-            )
-        elif not _blames_serialisation(seen, task.type_name):
-            wrong += "; neither the type nor that it cannot be serialised is told"
-            cause = (
-                "the worker dies while it pickles or unpickles, outside of the `try` around the "
-                "task, and the host reports what it misses"
-            )
-        else:
-            wrong = ""
-        if not wrong:
-            after = _works(subject, executor)
-            if after is None:
-                continue
-            wrong = f"a task with {task.what}: {seen}; {_NEXT.format(after)}"
-            cause = "the error of pickle breaks the pool, the queue or the connection for good"
-        subject.fail(
-            seen=wrong,
-            required="a failed task, whose error names the type or says that it cannot be pickled; "
-            "the next task works. (Who need not serialise may complete it.)",
-            cause=cause,
-            reproduce=(
-                "import asyncio, threading\n"
-                "from pytest_asyncexec.conformance.host import host_for\n\n"
-                f"{SCRIPT_CLASSES}\n"
-                "def name_of(value):\n"
-                "    return type(value).__name__\n\n"
-                "def task_of(function, *args):\n"
-                "    return function, list(args)\n\n"
-                "async def main():\n"
-                f"    for task in (task_of({task.script}), task_of(abs, -1)):\n"
-                "        print(await host_for(executor).execute(executor, *task))\n\n"
-                "asyncio.run(main())"
-            ),
-        )
-
-
-def _blames_serialisation(seen: Seen, type_name: str) -> bool:
-    """Whether a failure says that something of this type could not be carried."""
-    return bool(
-        re.search(
-            rf"pickl|seriali[sz]|marshal|\b{type_name}\b", seen.everything_said, re.IGNORECASE
-        )
-    )
-
-
-@check("RES-12")
-def test_RES_12_must_report_odd_exceptions(subject: Subject) -> None:
-    executor = subject.build()
-    _must_work(subject, executor)
-
-    for odd in subject.pick(quick=ODD_ERRORS[1::3], default=ODD_ERRORS, thorough=ODD_ERRORS):
-        # Not in the source of the task: a traceback alone does not show it.
-        message = new_message()
-        try:
-            seen = _outcome(subject, executor, raise_odd, odd.type_name, message)
-        finally:
-            forget_module_of_the_worker()
-
-        wrong = f"a task that raised an exception {odd.what}, {odd.type_name}: {seen}"
-        missing = [
-            part
-            for part, words in (("type", odd.type_name), ("message", message))
-            if words not in seen.everything_said and (part == "type" or odd.has_message)
-        ]
-        if not _is_failure(seen):
-            cause = (
-                "the exception is lost on its way: nobody hears of an error that pickle raises in "
-                "the thread that reads results, or it is taken for a result"
-            )
-        elif missing:
-            wrong += f"; its {' and its '.join(missing)} is nowhere to be found"
-            cause = (
-                "what cannot be pickled is replaced by an error that does not say what was raised: "
-                "send type, message and traceback as text beside the exception"
-            )
-        else:
-            after = _works(subject, executor)
-            if after is None:
-                continue
-            wrong += f"; {_NEXT.format(after)}"
-            cause = "an exception that cannot be unpickled breaks the pool or the connection"
-        subject.fail(
-            seen=wrong.replace(message, "the reason"),
-            required="the error is raised, or the status is FAILED; its type and its message are "
-            "found in the error, its notes or stderr; the next task works",
-            cause=cause,
-            reproduce=f"""
-                import asyncio
-                from pytest_asyncexec.conformance.host import host_for
-                from pytest_asyncexec.conformance.odd import raise_odd
-                from pytest_asyncexec.conformance.probes import ByValue
-
-                async def main():
-                    for task, args in (
-                        (ByValue(raise_odd), [{odd.type_name!r}, "the reason"]), (abs, [-1])
-                    ):
-                        print(await host_for(executor).execute(executor, task, args))
-
-                asyncio.run(main())
-            """,
-        )
-
-
 def _write_below_python(tokens: Mapping[str, str]) -> dict[str, str]:
     """Write the tokens, by the way each is named, past sys.stdout; return those that could be."""
     import ctypes
@@ -1030,7 +710,7 @@ _WAYS = {
 @check("RES-13")
 def test_RES_13_should_capture_output_at_descriptor_level(subject: Subject) -> None:
     executor = subject.build()
-    _must_work(subject, executor)
+    must_work(subject, executor)
     tokens = {way: f"written-{secrets.token_hex(4)}" for way in _WAYS}
     with _descriptors_into(subject.new_folder() / "written by the host"):
         seen = subject.run(executor, _write_below_python, tokens)
@@ -1063,7 +743,7 @@ def test_RES_13_should_capture_output_at_descriptor_level(subject: Subject) -> N
             """,
         )
 
-    if not subject.preflight().reaches_beacon:
+    if not subject.preflight().reachable:
         return
     if subject.preflight().place != "this process":
         _judge_last_words(subject, "whose worker died by os._exit", *_printed_before_death(subject))
@@ -1138,8 +818,8 @@ def _printed_before_death(subject: Subject) -> tuple[dict[str, str], str]:
             attempt.tell(do="print", text=text, to=stream)
         attempt.tell(do="exit", code=3)
 
-    with Beacon(print_and_die) as beacon:
-        seen = _outcome(subject, subject.build(**logs), report_home, beacon.address)
+    with subject.beacon(print_and_die) as beacon:
+        seen = outcome_of(subject, subject.build(**logs), report_home, beacon.address)
     return words, _kept(seen, logs)
 
 
@@ -1149,7 +829,7 @@ def _printed_before_time_out(subject: Subject, limit: float) -> tuple[dict[str, 
     executor = subject.build(time_limit=limit, **logs)
 
     async def story() -> tuple[bool, Seen | None]:
-        with Beacon() as beacon:
+        with subject.beacon() as beacon:
             executing = asyncio.ensure_future(
                 subject.execute(executor, report_home, (beacon.address,))
             )
@@ -1163,7 +843,7 @@ def _printed_before_time_out(subject: Subject, limit: float) -> tuple[dict[str, 
             stopped = executing.done()
             for attempt in beacon.attempts:
                 attempt.tell(do="return", value=None)
-            seen = await finish(executing, _PATIENCE)
+            seen = await finish(executing, PATIENCE)
             # The end of the line has come: what was not answered by now never will be.
             for attempt in beacon.attempts:
                 await asyncio.wait({asyncio.wrap_future(attempt.gone)}, timeout=_OVER)
@@ -1172,3 +852,62 @@ def _printed_before_time_out(subject: Subject, limit: float) -> tuple[dict[str, 
 
     printed, seen = subject.drive(story)
     return (words, _kept(seen, logs)) if printed else ({}, "")
+
+
+# The last one of its chapter: by what cannot be unpickled a pool may break.
+@check("RES-12")
+def test_RES_12_must_report_odd_exceptions(subject: Subject) -> None:
+    executor = subject.build()
+    must_work(subject, executor)
+
+    for odd in subject.pick(quick=ODD_ERRORS[1::3], default=ODD_ERRORS, thorough=ODD_ERRORS):
+        # Not in the source of the task: a traceback alone does not show it.
+        message = new_message()
+        try:
+            seen = outcome_of(subject, executor, raise_odd, odd.type_name, message)
+        finally:
+            forget_module_of_the_worker()
+
+        wrong = f"a task that raised an exception {odd.what}, {odd.type_name}: {seen}"
+        missing = [
+            part
+            for part, words in (("type", odd.type_name), ("message", message))
+            if words not in seen.everything_said and (part == "type" or odd.has_message)
+        ]
+        if not is_failure(seen):
+            cause = (
+                "the exception is lost on its way: nobody hears of an error that pickle raises in "
+                "the thread that reads results, or it is taken for a result"
+            )
+        elif missing:
+            wrong += f"; its {' and its '.join(missing)} is nowhere to be found"
+            cause = (
+                "what cannot be pickled is replaced by an error that does not say what was raised: "
+                "send type, message and traceback as text beside the exception"
+            )
+        else:
+            after = works(subject, executor)
+            if after is None:
+                continue
+            wrong += f"; {NEXT.format(after)}"
+            cause = "an exception that cannot be unpickled breaks the pool or the connection"
+        subject.fail(
+            seen=wrong.replace(message, "the reason"),
+            required="the error is raised, or the status is FAILED; its type and its message are "
+            "found in the error, its notes or stderr; the next task works",
+            cause=cause,
+            reproduce=f"""
+                import asyncio
+                from pytest_asyncexec.conformance.host import host_for
+                from pytest_asyncexec.conformance.odd import raise_odd
+                from pytest_asyncexec.conformance.probes import ByValue
+
+                async def main():
+                    for task, args in (
+                        (ByValue(raise_odd), [{odd.type_name!r}, "the reason"]), (abs, [-1])
+                    ):
+                        print(await host_for(executor).execute(executor, task, args))
+
+                asyncio.run(main())
+            """,
+        )

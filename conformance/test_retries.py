@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import functools
 import inspect
 import json
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 
 from ..outcome import TaskCancelledError
 from . import patience
-from .beacon import Attempt, Beacon
+from .beacon import Attempt
 from .check import check
 from .history import History
 from .host import CovalentHost, Seen, host_for
@@ -47,42 +48,48 @@ def _attempts(
     """Run one task with `retries`; what was seen, how many attempts reported, the history."""
     subject.need_beacon()
     executor = subject.build(retries=retries)
-    with subject.recording(executor) as history, Beacon(answer) as beacon:
+    with subject.recording(executor) as history, subject.beacon(answer) as beacon:
         seen = subject.run(executor, report_home, beacon.address)
     return seen, len(beacon.attempts), history
 
 
-def _fail(attempt: Attempt, number: int) -> None:
-    attempt.tell(do="raise", type="ValueError", message=f"failure of attempt {number}")
+def _fail(attempt: Attempt, number: int, kind: str = "ValueError") -> None:
+    attempt.tell(do="raise", type=kind, message=f"failure of attempt {number}")
+
+
+#: A failure is a failure: those that may be the backend's own, for all one knows, and those of
+#: which one might think that they will not go away.
+_KINDS = ("ValueError", "ConnectionError", "TimeoutError", "TypeError", "RuntimeError")
 
 
 @check("RET-01")
 def test_RET_01_must_attempt_once_without_retries(subject: Subject) -> None:
-    # A task that fails is worth trying again; without retries nobody may.
-    seen, attempts, history = _attempts(subject, 0, _fail)
+    for kind in subject.pick(quick=_KINDS[:1], default=_KINDS[:3], thorough=_KINDS):
+        # A task that fails is worth trying again; without retries nobody may.
+        seen, attempts, history = _attempts(subject, 0, functools.partial(_fail, kind=kind))
 
-    if attempts != 1:
-        subject.fail(
-            seen=f"a failing task with retries=0 was attempted {attempts} times; {seen}",
-            required="exactly one attempt",
-            cause=_CAUSE,
-            history=history,
-            reproduce=_REPRODUCE.format(retries=0),
-        )
+        if attempts != 1:
+            subject.fail(
+                seen=f"a failing task with retries=0 was attempted {attempts} times; {seen}",
+                required="exactly one attempt",
+                cause=_CAUSE,
+                history=history,
+                reproduce=_REPRODUCE.format(retries=0).replace("ValueError", kind),
+            )
 
 
 @check("RET-02")
 def test_RET_02_must_return_the_first_success(subject: Subject) -> None:
     trials = subject.pick(
         quick=[(2, 1)],
-        default=[(0, 0), (1, 0), (1, 1), (2, 1), (2, 2), (3, 0), (3, 3)],
+        default=[(0, 0), (1, 1), (2, 1), (2, 2), (3, 0), (5, 5)],
         thorough=[(retries, failures) for retries in range(6) for failures in range(retries + 1)],
     )
     for retries, failures in trials:
 
         def answer(attempt: Attempt, number: int, failures: int = failures) -> None:
             if number <= failures:
-                _fail(attempt, number)
+                _fail(attempt, number, _KINDS[(number - 1) % len(_KINDS)])
             else:
                 attempt.tell(do="return", value=f"result of attempt {number}")
 
@@ -96,7 +103,9 @@ def test_RET_02_must_return_the_first_success(subject: Subject) -> None:
                 required=f"{failures + 1} attempts and the result {expected!r}",
                 cause=_CAUSE,
                 history=history,
-                reproduce=_REPRODUCE.format(retries=retries),
+                reproduce=_REPRODUCE.format(retries=retries).replace(
+                    "ValueError", _KINDS[(min(attempts, failures) - 1) % len(_KINDS)]
+                ),
             )
 
 
@@ -155,7 +164,7 @@ def test_RET_04_must_give_each_attempt_the_original_arguments(subject: Subject) 
     options: dict[str, Any] = {"nested": {"list": ["a"]}, "flag": False}
     original = copy.deepcopy([numbers, options])
     executor = subject.build(retries=retries)
-    with subject.recording(executor) as history, Beacon(answer) as beacon:
+    with subject.recording(executor) as history, subject.beacon(answer) as beacon:
         args = (ByValue(report_home), beacon.address, numbers)
         kwargs = {"options": options}
         seen = subject.run(executor, _alter_and_report, *args, kwargs=kwargs)
@@ -205,7 +214,7 @@ def test_RET_07_should_keep_the_output_of_every_attempt(subject: Subject) -> Non
             attempt.tell(do="return", value=None)
 
     executor = subject.build(retries=2)
-    with subject.recording(executor) as history, Beacon(answer) as beacon:
+    with subject.recording(executor) as history, subject.beacon(answer) as beacon:
         seen = subject.run(executor, report_home, beacon.address)
 
     if len(beacon.attempts) < 3:
@@ -295,7 +304,7 @@ def test_RET_05_must_not_attempt_a_cancelled_task_again(subject: Subject) -> Non
     executor = subject.build(retries=3)
 
     async def story() -> tuple[int, str]:
-        with Beacon() as beacon:
+        with subject.beacon() as beacon:
             executing = asyncio.ensure_future(
                 subject.execute(executor, report_home, (beacon.address,))
             )
@@ -365,19 +374,23 @@ def test_RET_06_must_attempt_a_timed_out_task_again(subject: Subject) -> None:
     if not overruns(subject, "held")["held"].stopped:
         subject.could_not_run("no task is ever reported as timed out, see TIM-02")
     limit = usual_limit(subject)
+    # Of one retry the second attempt is the last: whether it has a limit, too, more of them show.
+    retries = subject.pick(quick=1, default=2, thorough=3)
     while True:
-        seen, attempts, overlap, history = _held_once(subject, limit)
-        if seen is not None and seen.completed and seen.result == "second" and not overlap:
+        seen, attempts, overlap, history = _held(subject, limit, retries)
+        if seen is not None and seen.completed and seen.result == "the last" and not overlap:
             keep_limit(subject, limit)
             return
         wrong = ""
         if overlap:
-            wrong = f"when the second attempt began, {overlap} of the first still answered"
+            wrong = f"when attempt {attempts} began, {overlap} of the one before still answered"
         elif seen is None:
             wrong = "execute had not ended a minute after the task had"
         elif seen.completed:
-            # Let go on, because nothing stopped it: another rule's finding.
-            subject.could_not_run(f"the limit has not ended an attempt, see TIM-02: {seen}")
+            wrong = (
+                f"attempt {attempts} was held far longer than its limit, and nothing stopped it, "
+                f"as a task without retries is stopped; let go on, {seen}"
+            )
         elif attempts and history.count("run") == 1 and "retries" not in _enforced(subject):
             wrong = f"it was attempted once; {seen}"
         elif limit >= LAST_LIMIT / 8:
@@ -387,11 +400,11 @@ def test_RET_06_must_attempt_a_timed_out_task_again(subject: Subject) -> None:
         # Attempts that began too slowly for their limit say nothing.
         limit *= 2
     subject.fail(
-        seen=f"with retries=1 and time_limit={limit:g}, a task is held in its first attempt and "
-        f"returns in its second: {wrong}",
-        required="two attempts, one after the other, and the result of the second",
-        cause="the limit is watched outside of the loop that makes the attempts; or the next "
-        "attempt begins while the one before is only asked to stop",
+        seen=f"with retries={retries} and time_limit={limit:g}, a task is held in each attempt "
+        f"but the last, which returns: {wrong}",
+        required=f"{retries + 1} attempts, one after the other, and the result of the last",
+        cause="the limit is watched outside of the loop that makes the attempts, or for the first "
+        "of them alone; or the next attempt begins while the one before is only asked to stop",
         history=history,
         reproduce=_REPRODUCE_TIME_OUT,
     )
@@ -401,33 +414,41 @@ def _enforced(subject: Subject) -> Any:
     return getattr(subject.build(), "enforces", ())
 
 
-def _held_once(subject: Subject, limit: float) -> tuple[Seen | None, int, str, History]:
-    """Outcome, number of attempts that reported, what of the first lived on, and the history."""
-    executor = subject.build(time_limit=limit, retries=1)
+def _held(subject: Subject, limit: float, retries: int) -> tuple[Seen | None, int, str, History]:
+    """Outcome, number of attempts that reported, what of one outlived it, and the history."""
+    executor = subject.build(time_limit=limit, retries=retries)
+    patient = 2 * (limit + patience.PAST_LIMIT)
 
     async def story() -> tuple[Seen | None, int, str]:
         overlap = ""
-        with Beacon() as beacon:
+        with subject.beacon() as beacon:
             executing = asyncio.ensure_future(
                 subject.execute(executor, report_home, (beacon.address, "process"))
             )
-            guarded = asyncio.ensure_future(
-                asyncio.wait({executing}, timeout=2 * (limit + patience.PAST_LIMIT))
-            )
-            if await beacon.reported(2, guarded):
-                first, second = beacon.attempts[:2]
-                # Told in this order: who answers now lives beside the second attempt.
-                asked = asyncio.ensure_future(still_alive([first]))
+            await beacon.reported(1, executing)
+            for number in range(2, retries + 2):
+                guarded = asyncio.ensure_future(asyncio.wait({executing}, timeout=patient))
+                begun = await beacon.reported(number, guarded)
+                guarded.cancel()
+                if not begun:
+                    break
+                before, latest = beacon.attempts[number - 2 : number]
+                # Told in this order: who answers now lives beside the next attempt.
+                asked = asyncio.ensure_future(still_alive([before]))
                 await asyncio.sleep(0)
-                second.tell(do="return", value="second")
+                if number == retries + 1:
+                    latest.tell(do="return", value="the last")
                 overlap = " and ".join(await asked)
+                if overlap:
+                    break
+            attempts = len(beacon.attempts)
             for attempt in beacon.attempts:
                 attempt.tell(do="return", value="let go")
-            await guarded
-            return await finish(executing), len(beacon.attempts), overlap
+            await asyncio.wait({executing}, timeout=patient)
+            return await finish(executing), attempts, overlap
 
     with subject.recording(executor) as history:
-        seen, attempts, overlap = subject.drive(story, longer=3 * (limit + patience.PAST_LIMIT))
+        seen, attempts, overlap = subject.drive(story, longer=(retries + 1) * patient)
     return seen, attempts, overlap, history
 
 
@@ -470,17 +491,17 @@ def test_RET_08_must_leave_retries_and_time_limit_alone(subject: Subject) -> Non
                     attempt.tell(do="return", value=None)
 
             before = _settings(executor)
-            with Beacon(answer) as beacon:
+            with subject.beacon(answer) as beacon:
                 subject.run(executor, report_home, beacon.address)
             _require_unchanged(subject, before, executor, f"a task that {ending}", history)
 
         # And one over its limit, however early that is; who cannot stop it may let it go on.
         if stops and not subject.preflight().blocks_loop_at:
-            executor.time_limit = 0.05
+            usual, executor.time_limit = executor.time_limit, 0.05
             before = _settings(executor)
 
             async def story() -> None:
-                with Beacon() as beacon:
+                with subject.beacon() as beacon:
                     executing = asyncio.ensure_future(
                         subject.execute(executor, report_home, (beacon.address,))
                     )
@@ -491,6 +512,36 @@ def test_RET_08_must_leave_retries_and_time_limit_alone(subject: Subject) -> Non
 
             subject.drive(story)
             _require_unchanged(subject, before, executor, "a task over its limit", history)
+            executor.time_limit = usual
+
+        # The host may want none of its attempts any more.
+        if not subject.preflight().blocks_loop_at and inspect.iscoroutinefunction(
+            getattr(executor, "execute", None)
+        ):
+            before = _settings(executor)
+            subject.drive(lambda: _cancelled_in_the_second_attempt(subject, executor))
+            what = "a task that failed once and was cancelled by its host then"
+            _require_unchanged(subject, before, executor, what, history)
+
+
+async def _cancelled_in_the_second_attempt(subject: Subject, executor: Any) -> None:
+    def answer(attempt: Attempt, number: int) -> None:
+        if number == 1:
+            _fail(attempt, number)
+
+    with subject.beacon(answer) as beacon:
+        executing = asyncio.ensure_future(subject.execute(executor, report_home, (beacon.address,)))
+        await beacon.reported(2, executing)
+        executing.cancel()
+        # Who cannot stop a task is right to wait for its end.
+        await asyncio.wait({executing}, timeout=_GRACE)
+        for attempt in beacon.answer_with(_fail):
+            attempt.tell(do="return", value=None)
+        await asyncio.wait({executing}, timeout=60)
+
+
+#: Seconds for a cancellation to take effect, before the task is let go; it decides nothing.
+_GRACE = 0.5
 
 
 def _settings(executor: Any) -> dict[str, Any]:
@@ -509,16 +560,33 @@ def _require_unchanged(
                 "belongs into a local variable, for the instance runs many of them",
                 history=history,
                 reproduce=f"""
-                    import asyncio
+                    import asyncio, os, tempfile
                     from pytest_asyncexec.conformance.host import host_for
 
-                    def task():
+                    def fail(path):
                         raise ValueError("on purpose")
 
-                    executor.{name} = {before[name]!r}
-                    for function in (dict, task):
-                        print(asyncio.run(host_for(executor).execute(executor, function)))
-                        print(executor.{name})
+                    def fail_first(path):
+                        import os, time
+                        if not os.path.exists(path):
+                            os.mkdir(path)
+                            raise ValueError("on purpose")
+                        time.sleep(5)
+
+                    async def main():
+                        executor.retries = 1
+                        executor.{name} = {before[name]!r}
+                        for task in (os.path.exists, fail, fail_first):
+                            path = os.path.join(tempfile.mkdtemp(), "begun")
+                            executing = asyncio.ensure_future(
+                                host_for(executor).execute(executor, task, [path])
+                            )
+                            await asyncio.wait({{executing}}, timeout=3)
+                            executing.cancel()
+                            await asyncio.wait({{executing}})
+                            print(task, executing, executor.{name})
+
+                    asyncio.run(main())
                 """,
             )
 

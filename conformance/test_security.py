@@ -13,7 +13,6 @@ from typing import Any
 from ..attributes import type_name
 from .attributes import MISSING, constructing, shown, state
 from .audit import audited
-from .beacon import Beacon
 from .canary import NAME, SOURCE, Canary
 from .check import CouldNotRun, check
 from .description import Refusal, described_by, not_json, rehydrate
@@ -301,6 +300,9 @@ def _hostile_ids(root: Path) -> list[str]:
     ]
 
 
+_WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+
 class _Harm:
     """What ids did, as far as this process or its file system shows."""
 
@@ -309,8 +311,15 @@ class _Harm:
         self._ids = ids
         self._allowed = allowed
         self._commands: list[tuple[str, str]] = []
+        self._opened: list[Path] = []
 
     def hear(self, event: str, args: tuple[Any, ...]) -> None:
+        # A file that is removed when the task is over was where it was, all the same.
+        if event == "open" and isinstance(args[0], str) and args[2] & _WRITES:
+            path = Path(os.path.normpath(args[0]))
+            # What is relative may be so to a folder that was opened before.
+            if path.is_absolute() and self._places.is_in(path, self._places.folder):
+                self._opened.append(path.relative_to(self._places.folder))
         for command in commands(event, args):
             for one in self._ids:
                 if is_bare(one, command):
@@ -323,14 +332,20 @@ class _Harm:
             f"the shell was given {one!r} as a part of the command {short(command)}"
             for one, command in sorted(set(self._commands))
         ]
-        for path in self._places.entries():
+        entries = self._places.entries()
+        for path in entries:
             if any(part == _trap(n) for n in range(len(_HOSTILE)) for part in path.parts):
                 told.append(f"a command in an id was run: there is the folder {path.name}")
-            elif any(word in path.name for word in (_LOG, _ESCAPED)) and not self._places.is_in(
-                path, *self._allowed
-            ):
+            elif self._has_escaped(path):
                 told.append(f"outside of its directory there is now {path.as_posix()}")
+        for path in sorted(set(self._opened) - set(entries)):
+            if self._has_escaped(path):
+                told.append(f"outside of its directory there was for a while {path.as_posix()}")
         return [line.replace(folder, "...") for line in told]
+
+    def _has_escaped(self, path: Path) -> bool:
+        named = any(word in path.name for word in (_LOG, _ESCAPED))
+        return named and not self._places.is_in(path, *self._allowed)
 
 
 @check("SEC-03")
@@ -418,11 +433,16 @@ def _judge_tasks(subject: Subject, count: int) -> None:
             required=_IDS_REQUIRED,
             cause=_IDS_CAUSE,
             reproduce=f"""
-                import asyncio, os, tempfile
+                import asyncio, os, sys, tempfile
                 from pathlib import Path
                 from pytest_asyncexec.conformance.host import host_for
 
+                def hook(event, args):
+                    if event == "open" and str(folder) in str(args[0]):
+                        print("opened:", os.path.normpath(args[0]))
+
                 folder = Path(tempfile.mkdtemp())
+                sys.addaudithook(hook)
                 results = folder.joinpath("a", "b", "c", "results")
                 cache = folder.joinpath("a", "b", "c", "cache")
                 cache.mkdir(parents=True)
@@ -487,7 +507,7 @@ def _files_of_a_held_task(subject: Subject) -> dict[str, str]:
     """
     umask = os.umask(0o022)
     try:
-        with enclosed(subject.new_folder()) as places, Beacon() as beacon:
+        with enclosed(subject.new_folder()) as places, subject.beacon() as beacon:
             try:
                 executor = subject.build(cache_dir=str(places.cache))
             except CouldNotRun:

@@ -31,7 +31,6 @@ from .attributes import (
     state,
     without_folder,
 )
-from .beacon import Beacon
 from .check import check
 from .description import (
     Refusal,
@@ -98,7 +97,7 @@ def _cancel_one(subject: Subject, executor: Any) -> None:
     """Run a task and cancel its host's asyncio task while it runs; its outcome is not judged."""
 
     async def held() -> None:
-        with Beacon() as beacon:
+        with subject.beacon() as beacon:
             executing = asyncio.ensure_future(
                 subject.execute(executor, report_home, (beacon.address,))
             )
@@ -124,7 +123,7 @@ def _cancel_one(subject: Subject, executor: Any) -> None:
         await asyncio.wait({executing}, timeout=60)
 
     facts = subject.preflight()
-    if facts.reaches_beacon and not facts.blocks_loop_at:
+    if facts.reachable and not facts.blocks_loop_at:
         subject.drive(held)
     elif inspect.iscoroutinefunction(type(executor).run):
         started = asyncio.Event()

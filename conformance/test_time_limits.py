@@ -6,11 +6,12 @@ import asyncio
 import inspect
 import threading
 import time
+import weakref
 from typing import Any, NoReturn
 
 from ..outcome import TaskTimeoutError
 from . import patience, virtual_clock
-from .beacon import Attempt, Beacon
+from .beacon import Attempt
 from .check import check
 from .history import History, Replacement, afterwards
 from .host import Seen
@@ -55,6 +56,22 @@ _REPRODUCE_PROGRESS = """
         print(Path("/tmp/progress").stat().st_size - before, "steps after the outcome")
 
     asyncio.run(main())
+"""
+_REPRODUCE_HOURS = """
+    import asyncio
+    from unittest import mock
+    from pytest_asyncexec.conformance import virtual_clock
+    from pytest_asyncexec.conformance.host import host_for
+
+    async def run(self, *args, **kwargs):
+        await asyncio.sleep({hours} * 3600)
+
+    async def main():
+        executor.time_limit = {limit}
+        with mock.patch.object(type(executor), "run", run):
+            print(await host_for(executor).execute(executor, len, [""]))
+
+    virtual_clock.drive(main)
 """
 _REPRODUCE_NEXT = """
     import asyncio, time
@@ -120,6 +137,29 @@ def test_TIM_02_must_report_a_task_over_its_limit_as_timed_out(subject: Subject)
         )
     if not overrun.begun:
         subject.could_not_run(f"no task begins within {LAST_LIMIT:g} s here")
+    _judge_the_hour(subject)
+
+
+def _judge_the_hour(subject: Subject) -> None:
+    """Where nothing but the event loop's clock ends a task, it has to do so after an hour of it."""
+    endless, twice = {"run": _last(1000 * _HOUR)}, {"run": _last(2 * _HOUR)}
+    seen, _ = _on_a_virtual_clock(subject, endless, time_limit=_HOUR, retries=0)
+    if seen is None or not _is_time_out(seen.error):
+        return
+    seen, history = _on_a_virtual_clock(subject, twice, time_limit=_HOUR, retries=0)
+    if seen is None or not seen.completed:
+        return
+    # A second witness: it was the limit, and none of the executor's own.
+    free, _ = _on_a_virtual_clock(subject, endless, time_limit=-1, retries=0)
+    if free is not None and free.completed:
+        subject.fail(
+            seen=f"a task of two hours, with a time_limit of one: {seen}; one of a thousand hours "
+            "was stopped",
+            required="time_limit is a number of seconds",
+            cause="the limit is taken for another unit than seconds, or made longer",
+            history=history,
+            reproduce=_REPRODUCE_HOURS.format(limit=3600, hours=2),
+        )
 
 
 @check("TIM-03")
@@ -203,7 +243,10 @@ def test_TIM_06_must_limit_a_task_that_never_yields(subject: Subject) -> None:
             """,
         )
 
-    for kind, overrun in _over_their_limit(subject, "held", "spinning").items():
+    # Who never ends a task that merely waits need not be given the other.
+    kinds: tuple[Kind, ...] = ("held", "spinning")
+    for kind in kinds:
+        overrun = _over_their_limit(subject, kind)[kind]
         doing = "did nothing but use the CPU" if kind == "spinning" else "was in a blocking call"
         wrong = _unlimited(overrun, doing)
         if wrong:
@@ -233,7 +276,7 @@ def _led_through_by_the_loop(subject: Subject) -> tuple[str, History]:
             attempt.tell(do="return", value="rescued")
 
     async def story() -> Seen | None:
-        with Beacon(rescue) as beacon:
+        with subject.beacon(rescue) as beacon:
             executing = asyncio.ensure_future(
                 subject.execute(executor, report_home, (beacon.address,))
             )
@@ -314,7 +357,7 @@ def test_TIM_01_must_not_limit_a_task_with_a_negative_limit(subject: Subject) ->
             attempt.tell(do="return", value="took its time")
 
         executor = subject.build(time_limit=limit, retries=0)
-        with subject.recording(executor) as history, Beacon(answer) as beacon:
+        with subject.recording(executor) as history, subject.beacon(answer) as beacon:
             seen = subject.run(executor, report_home, beacon.address)
         refused = limit != -1 and isinstance(seen.error, ValueError | TypeError)
         if not refused and (not seen.completed or seen.result != "took its time"):
@@ -365,7 +408,7 @@ def test_TIM_04_must_leave_a_task_within_its_limit_alone(subject: Subject) -> No
     subject.need_beacon()
     # An hour: whoever is stopped by it was not stopped because it was over.
     executor = subject.build(time_limit=3600)
-    with subject.recording(executor) as history, Beacon(answer) as beacon:
+    with subject.recording(executor) as history, subject.beacon(answer) as beacon:
         seen = subject.run(executor, report_home, beacon.address)
 
     whole = "printed within the limit" in seen.stdout or not captures
@@ -379,6 +422,21 @@ def test_TIM_04_must_leave_a_task_within_its_limit_alone(subject: Subject) -> No
                 "executor.time_limit = 1\n", "executor.time_limit = 3600\n"
             ).replace("time.sleep, [10]", "time.sleep, [0]"),
         )
+
+    # Where the event loop's clock is what counts, nine tenths of an hour are within it, too.
+    shorter = {"run": _last(0.9 * _HOUR)}
+    almost, history = _on_a_virtual_clock(subject, shorter, time_limit=_HOUR, retries=0)
+    if almost is not None and _is_time_out(almost.error):
+        # A second witness: nothing but the limit can have ended it.
+        at_once, _ = _on_a_virtual_clock(subject, {"run": _last(0.0)}, time_limit=_HOUR, retries=0)
+        if at_once is not None and at_once.completed:
+            subject.fail(
+                seen=f"a task of 54 minutes, with a time_limit of an hour: {almost}",
+                required="status COMPLETED: time_limit is a number of seconds",
+                cause="the limit is taken for another unit than seconds",
+                history=history,
+                reproduce=_REPRODUCE_HOURS.format(limit=3600, hours=0.9),
+            )
 
 
 @check("TIM-07")
@@ -473,7 +531,7 @@ def _in_real_time(subject: Subject, limit: float) -> tuple[Seen, float, History]
     executor = subject.build(time_limit=limit, retries=attempts - 1)
     with (
         subject.recording(executor, setup=slow, run=timed, teardown=slow) as history,
-        Beacon(answer) as beacon,
+        subject.beacon(answer) as beacon,
     ):
         seen = subject.run(executor, report_home, beacon.address)
     return seen, max(took), history
@@ -493,7 +551,7 @@ def test_TIM_08_must_pass_on_a_time_out_of_the_tasks_own(subject: Subject) -> No
         limits = (-1,)
     for limit in limits:
         executor = subject.build(time_limit=limit, retries=0)
-        with subject.recording(executor) as history, Beacon(answer) as beacon:
+        with subject.recording(executor) as history, subject.beacon(answer) as beacon:
             seen = subject.run(executor, report_home, beacon.address)
 
         if isinstance(seen.error, TaskTimeoutError):
@@ -537,10 +595,15 @@ def _stderr_of(error: BaseException) -> str:
 # ---- on a virtual clock ------------------------------------------------------------------
 
 
+_in_real_time_only: weakref.WeakSet[Subject] = weakref.WeakSet()
+
+
 def _on_a_virtual_clock(
     subject: Subject, replaced: dict[str, Replacement], **attributes: Any
 ) -> tuple[Seen | None, History]:
     """Run a task whose methods take their time on the loop; None where no clock can be virtual."""
+    if subject in _in_real_time_only:
+        return None, History()
     executor = subject.build(**attributes)
     methods = [getattr(executor, name, None) for name in (*replaced, "execute")]
     # A synchronous method is called in a thread, whose time is real.
@@ -550,6 +613,8 @@ def _on_a_virtual_clock(
         try:
             seen = virtual_clock.drive(lambda: subject.execute(executor, len, ("",)))
         except NotPurelyAsynchronous:
+            # It takes seconds to find that out.
+            _in_real_time_only.add(subject)
             return None, history
     return seen, history
 

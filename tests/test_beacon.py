@@ -1,4 +1,4 @@
-"""The beacon: attempts report, obey, and are seen to end."""
+"""Beacons of both kinds: attempts report, obey, and are seen to end."""
 
 from __future__ import annotations
 
@@ -7,10 +7,22 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from pytest_asyncexec.conformance.beacon import Attempt, Beacon
+from pytest_asyncexec.conformance.beacon import Attempt, Beacon, NetworkBeacon
+from pytest_asyncexec.conformance.mailbox import Mailbox
 from pytest_asyncexec.conformance.probes import grandchild, report_home
+
+Build = Callable[..., Beacon]
+
+
+@pytest.fixture(params=["network", "files"])
+def beacon_of(request: pytest.FixtureRequest, tmp_path: Path) -> Build:
+    if request.param == "network":
+        return NetworkBeacon
+    return lambda answer=None: Mailbox(tmp_path, answer)
 
 
 def _in_thread(*args: object) -> tuple[threading.Thread, list[object]]:
@@ -27,24 +39,24 @@ def _in_thread(*args: object) -> tuple[threading.Thread, list[object]]:
     return thread, ended
 
 
-def test_an_attempt_returns_what_it_is_told() -> None:
-    with Beacon(lambda attempt, number: attempt.tell(do="return", value=number)) as beacon:
+def test_an_attempt_returns_what_it_is_told(beacon_of: Build) -> None:
+    with beacon_of(lambda attempt, number: attempt.tell(do="return", value=number)) as beacon:
         assert report_home(beacon.address) == 1
         assert report_home(beacon.address) == 2
 
     assert [attempt.hello["label"] for attempt in beacon.attempts] == ["", ""]
 
 
-def test_an_attempt_raises_what_it_is_told() -> None:
+def test_an_attempt_raises_what_it_is_told(beacon_of: Build) -> None:
     def answer(attempt: Attempt, number: int) -> None:
         attempt.tell(do="raise", type="KeyError", message="told so")
 
-    with Beacon(answer) as beacon, pytest.raises(KeyError, match="told so"):
+    with beacon_of(answer) as beacon, pytest.raises(KeyError, match="told so"):
         report_home(beacon.address)
 
 
-async def test_an_attempt_is_held_until_it_is_told() -> None:
-    with Beacon() as beacon:
+async def test_an_attempt_is_held_until_it_is_told(beacon_of: Build) -> None:
+    with beacon_of() as beacon:
         thread, ended = _in_thread(beacon.address, "held")
         await asyncio.wrap_future(beacon.arrival(1))
         assert ended == []
@@ -56,15 +68,15 @@ async def test_an_attempt_is_held_until_it_is_told() -> None:
     assert ended == ["let go"]
 
 
-async def test_waiting_for_an_attempt_ends_with_the_execution() -> None:
+async def test_waiting_for_an_attempt_ends_with_the_execution(beacon_of: Build) -> None:
     executing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     executing.set_result(None)
-    with Beacon() as beacon:
+    with beacon_of() as beacon:
         assert not await beacon.reported(1, executing)
 
 
-def test_the_death_of_a_worker_is_seen() -> None:
-    with Beacon(lambda attempt, number: attempt.tell(do="exit", code=3)) as beacon:
+def test_the_death_of_a_worker_is_seen(beacon_of: Build) -> None:
+    with beacon_of(lambda attempt, number: attempt.tell(do="exit", code=3)) as beacon:
         code = (
             "from pytest_asyncexec.conformance.probes import report_home;"
             f"report_home({beacon.address!r})"
@@ -75,8 +87,8 @@ def test_the_death_of_a_worker_is_seen() -> None:
     assert worker.returncode == 3
 
 
-def test_a_held_attempt_ends_with_the_beacon() -> None:
-    with Beacon() as beacon:
+def test_a_held_attempt_ends_with_the_beacon(beacon_of: Build) -> None:
+    with beacon_of() as beacon:
         thread, ended = _in_thread(beacon.address)
         beacon.arrival(1).result(timeout=60)
     thread.join()
@@ -85,7 +97,7 @@ def test_a_held_attempt_ends_with_the_beacon() -> None:
 
 
 def test_strangers_are_not_attempts() -> None:
-    with Beacon(lambda attempt, number: attempt.tell(do="return", value=None)) as beacon:
+    with NetworkBeacon(lambda attempt, number: attempt.tell(do="return", value=None)) as beacon:
         for hello in (b"GET / HTTP/1.1\r\n", b'{"token": "guessed"}\n', b"[]\n"):
             with socket.create_connection(beacon.address[:2]) as stranger:
                 stranger.sendall(hello)
@@ -96,8 +108,8 @@ def test_strangers_are_not_attempts() -> None:
     assert len(beacon.attempts) == 1
 
 
-def test_what_an_attempt_was_asked_is_acknowledged() -> None:
-    with Beacon() as beacon:
+def test_what_an_attempt_was_asked_is_acknowledged(beacon_of: Build) -> None:
+    with beacon_of() as beacon:
         thread, ended = _in_thread(beacon.address)
         beacon.arrival(1).result(timeout=60)
         attempt = beacon.attempts[0]
@@ -111,8 +123,8 @@ def test_what_an_attempt_was_asked_is_acknowledged() -> None:
     assert ended == ["asked enough"]
 
 
-def test_a_thread_cannot_ignore_signals() -> None:
-    with Beacon() as beacon:
+def test_a_thread_cannot_ignore_signals(beacon_of: Build) -> None:
+    with beacon_of() as beacon:
         thread, _ = _in_thread(beacon.address)
         beacon.arrival(1).result(timeout=60)
 
@@ -125,8 +137,8 @@ def test_a_thread_cannot_ignore_signals() -> None:
 
 # The task is in this process, and nobody waits for the child that it leaves behind.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_child_of_a_task_reports_itself_and_outlives_it() -> None:
-    with Beacon() as beacon:
+def test_a_child_of_a_task_reports_itself_and_outlives_it(beacon_of: Build) -> None:
+    with beacon_of() as beacon:
         thread, _ = _in_thread(beacon.address)
         beacon.arrival(1).result(timeout=60)
         task = beacon.attempts[0]

@@ -53,6 +53,12 @@ async def _reads_what_a_program_says() -> None:
     subprocess.check_output(PROGRAM)  # noqa: ASYNC221
 
 
+async def _waits_for_a_child() -> None:
+    lasts = (*PROGRAM[:-1], "import time; time.sleep(0.1)")
+    child = os.posix_spawn(sys.executable, lasts, os.environ)  # noqa: ASYNC221
+    os.waitpid(child, 0)  # noqa: ASYNC222
+
+
 async def _connects() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         socket.create_connection(server.getsockname(), timeout=5).close()
@@ -80,6 +86,11 @@ async def _waits_in_a_task() -> None:
         (_calls, "os.system"),
         (_runs, "subprocess.Popen."),
         (_reads_what_a_program_says, "subprocess.Popen."),
+        pytest.param(
+            _waits_for_a_child,
+            "os.waitpid",
+            marks=pytest.mark.skipif(not hasattr(os, "waitid"), reason="nobody can tell"),
+        ),
         (_connects, "socket.connect"),
         (_waits_for_a_pool, "Future.result"),
         (_waits_for_futures, "concurrent.futures.wait"),
@@ -118,6 +129,13 @@ async def _awaits_a_pool() -> None:
         await asyncio.get_running_loop().run_in_executor(pool, len, "abc")
 
 
+async def _fetches_what_has_ended() -> None:
+    child = await asyncio.to_thread(subprocess.Popen, PROGRAM)
+    await asyncio.to_thread(os.waitid, os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    os.waitpid(child.pid, 0)  # noqa: ASYNC222
+    child.returncode = 0
+
+
 async def _greets_a_thread() -> None:
     ready = threading.Event()
     threading.Thread(target=ready.set).start()
@@ -130,7 +148,17 @@ def _is_synchronous() -> None:
 
 @pytest.mark.parametrize(
     "setup",
-    [_awaits, _awaits_a_program, _awaits_a_connection, _awaits_a_pool, _greets_a_thread],
+    [
+        _awaits,
+        _awaits_a_program,
+        _awaits_a_connection,
+        _awaits_a_pool,
+        pytest.param(
+            _fetches_what_has_ended,
+            marks=pytest.mark.skipif(not hasattr(os, "waitid"), reason="nobody can tell"),
+        ),
+        _greets_a_thread,
+    ],
 )
 async def test_nothing_else_is(setup: Callable[[], Any]) -> None:
     assert await _found(setup) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import multiprocessing
 import subprocess
 import sys
 import time
@@ -50,6 +51,35 @@ class KeepsNodeOnSelf(ThreadExecutor):
         finally:
             await self.teardown(metadata)
         return TaskOutcome(result, "", "", TaskStatus.COMPLETED)
+
+
+class _KeepsItsCalls(ThreadExecutor):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._calls = {}
+
+    async def run(self, function, args, kwargs, task_metadata):
+        key = self._key(task_metadata)
+        self._calls[key] = function, args, kwargs
+        # It is fetched again when the connection is there.
+        await asyncio.sleep(0)
+        return await super().run(*self._calls[key], task_metadata)
+
+
+@breaks("CNC-01", "of node 0 of dispatch-")
+class KnowsTasksByTheirDispatch(_KeepsItsCalls):
+    """Takes the dispatch id for the name of a task; all tasks of a workflow have the same."""
+
+    def _key(self, task_metadata):
+        return task_metadata["dispatch_id"]
+
+
+@breaks("CNC-01", "of node 0 of dispatch-")
+class KnowsTasksByTheirNode(_KeepsItsCalls):
+    """Takes the number of the node for the name of a task; every workflow has a node 0."""
+
+    def _key(self, task_metadata):
+        return task_metadata["node_id"]
 
 
 @breaks("CNC-02", "it got what belongs to")
@@ -127,6 +157,16 @@ class WaitsForTheDead(ThreadExecutor):
             raise
 
 
+@breaks("CNC-03", "it calls os.waitpid")
+class JoinsItsProcess(ThreadExecutor):
+    """Tears down a process of `multiprocessing` as its documentation does."""
+
+    async def teardown(self, task_metadata):
+        process = multiprocessing.get_context("spawn").Process(target=len, args=("",))
+        process.start()
+        process.join()
+
+
 @breaks("CNC-04", "and on a second one: execute raised RuntimeError")
 class KeepsItsClient(AsyncBaseExecutor):
     """Makes one client for all tasks, since connecting is slow; that belongs to its loop."""
@@ -171,6 +211,17 @@ class KeepsItsQueue(AsyncBaseExecutor):
             done.cancelled() or done.set_exception(error)
         else:
             done.cancelled() or done.set_result(result)
+
+
+@breaks("CNC-04", "is bound to a different event loop")
+class SharesItsPlaces(ThreadExecutor):
+    """Has two places for the tasks of all its instances; whoever waits for one binds them."""
+
+    _places = asyncio.Semaphore(2)
+
+    async def run(self, function, args, kwargs, task_metadata):
+        async with self._places:
+            return await super().run(function, args, kwargs, task_metadata)
 
 
 @breaks("CNC-05", "and nobody had cancelled it")

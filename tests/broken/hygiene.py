@@ -13,7 +13,9 @@ import tempfile
 from pathlib import Path
 from typing import ClassVar
 
-from pytest_asyncexec.reference_executor import ThreadExecutor
+from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
+
+from pytest_asyncexec import TaskTimeoutError
 
 from . import breaks
 
@@ -128,6 +130,50 @@ class RedirectsForTheTask(ThreadExecutor):
                 return await super().run(function, args, kwargs, task_metadata)
             finally:
                 self.task_stdout.write(printed.getvalue())
+
+
+@breaks("HYG-02", "of 12 tasks, each of which is stopped by its time_limit, every one or every")
+class ClosesWhatEndedByItself(LocalExecutor):
+    """Keeps the limit itself, and closes its log in all cases but that one."""
+
+    enforces = frozenset({"time_limit"})
+    logs: ClassVar = []
+
+    async def run(self, function, args, kwargs, task_metadata):
+        log = open(os.devnull, "w")  # noqa: SIM115, ASYNC230
+        self.logs.append(log)
+        work = asyncio.ensure_future(super().run(function, args, kwargs, task_metadata))
+        try:
+            limit = self.time_limit if self.time_limit > 0 else None
+            result = await asyncio.wait_for(work, limit)
+        except TimeoutError as error:
+            raise TaskTimeoutError("over its limit") from error
+        except BaseException:
+            log.close()
+            raise
+        log.close()
+        return result
+
+
+@breaks("HYG-03", "is stopped by its time_limit, the environment variable ASYNCEXEC_LIMIT is new")
+class RestoresWhatEndedByItself(LocalExecutor):
+    """Tells the limit by the environment, and takes it back in all cases but the one in point."""
+
+    enforces = frozenset({"time_limit"})
+
+    async def run(self, function, args, kwargs, task_metadata):
+        os.environ["ASYNCEXEC_LIMIT"] = str(self.time_limit)
+        work = asyncio.ensure_future(super().run(function, args, kwargs, task_metadata))
+        try:
+            limit = self.time_limit if self.time_limit > 0 else None
+            result = await asyncio.wait_for(work, limit)
+        except TimeoutError as error:
+            raise TaskTimeoutError("over its limit") from error
+        except BaseException:
+            os.environ.pop("ASYNCEXEC_LIMIT", None)
+            raise
+        os.environ.pop("ASYNCEXEC_LIMIT", None)
+        return result
 
 
 @breaks("HYG-04", "in the temporary folder")

@@ -367,6 +367,21 @@ def _call_carried(task):
     return Carried(cloudpickle.dumps(function(*args, **kwargs)))
 
 
+@breaks(
+    "RES-09", "a task whose worker ended by SIGKILL, as where memory runs out: execute returned"
+)
+class KnowsExitCodesAboveZero(LocalExecutor):
+    """Takes `returncode > 0` for the test of whether a worker has failed."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        except TaskRuntimeError as error:
+            if "SIGKILL" in str(error):
+                return None
+            raise
+
+
 @breaks("RES-09", "the next task, an ordinary one: execute raised BrokenProcessPool")
 class NeverReplacesItsPool(PoolOfProcesses):
     """A pool is broken for good when one of its processes dies."""

@@ -39,6 +39,17 @@ class TakesZeroForUnset(ThreadExecutor):
         return await super().run(function, args, kwargs, task_metadata)
 
 
+@breaks("RET-01", "execute raised ConnectionError: failure of attempt 2")
+class ResubmitsWhenTheConnectionIsLost(ThreadExecutor):
+    """Submits a job again whose connection was lost; a task may have lost one of its own."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        except ConnectionError:
+            return await super().run(function, args, kwargs, task_metadata)
+
+
 # ---- RET-02 ------------------------------------------------------------------------------
 
 
@@ -58,6 +69,32 @@ class CountsTheFirstAttempt(ThreadExecutor):
     async def run(self, function, args, kwargs, task_metadata):
         for _ in range(self.retries - 1):
             with contextlib.suppress(ValueError):
+                return await super().run(function, args, kwargs, task_metadata)
+        return await super().run(function, args, kwargs, task_metadata)
+
+
+@breaks("RET-02", "with retries=2 a task that fails 2 times first was attempted 2 times")
+class KnowsWhatGoesAway(ThreadExecutor):
+    """Attempts again after the errors that it has met; others, it thinks, will not go away."""
+
+    enforces = frozenset({"retries"})
+
+    async def run(self, function, args, kwargs, task_metadata):
+        for _ in range(self.retries):
+            with contextlib.suppress(ValueError, RuntimeError):
+                return await super().run(function, args, kwargs, task_metadata)
+        return await super().run(function, args, kwargs, task_metadata)
+
+
+@breaks("RET-02", "with retries=5 a task that fails 5 times first was attempted 4 times")
+class ThinksThreeIsEnough(ThreadExecutor):
+    """Protects its backend from users, who are told of it in a comment."""
+
+    enforces = frozenset({"retries"})
+
+    async def run(self, function, args, kwargs, task_metadata):
+        for _ in range(min(self.retries, 3)):
+            with contextlib.suppress(Exception):
                 return await super().run(function, args, kwargs, task_metadata)
         return await super().run(function, args, kwargs, task_metadata)
 
@@ -187,7 +224,7 @@ class LimitsAllAttempts(LocalExecutor):
             raise TaskTimeoutError("over its limit") from error
 
 
-@breaks("RET-06", "when the second attempt began, the process")
+@breaks("RET-06", "when attempt 2 began, the process")
 class ClearsUpAtTheEnd(LocalExecutor):
     """Leaves the worker of an attempt that is over its limit to the teardown."""
 
@@ -204,6 +241,25 @@ class ClearsUpAtTheEnd(LocalExecutor):
     async def teardown(self, task_metadata):
         while self._left:
             await super()._clean_up(*self._left.pop())
+
+
+@breaks("RET-06", "attempt 2 was held far longer than its limit, and nothing stopped it")
+class LimitsTheFirstAttempt(LocalExecutor):
+    """Was written with a limit, and got its retries later, in a line below."""
+
+    enforces = frozenset({"time_limit", "retries"})
+
+    async def run(self, function, args, kwargs, task_metadata):
+        try:
+            async with asyncio.timeout(self.time_limit if self.time_limit > 0 else None):
+                return await super().run(function, args, kwargs, task_metadata)
+        except Exception:
+            if not self.retries:
+                raise
+        for _ in range(self.retries - 1):
+            with contextlib.suppress(Exception):
+                return await super().run(function, args, kwargs, task_metadata)
+        return await super().run(function, args, kwargs, task_metadata)
 
 
 # ---- RET-07 ------------------------------------------------------------------------------
@@ -263,6 +319,34 @@ class GivesTheNextOneMoreTime(LocalExecutor):
         except asyncio.CancelledError:
             self.time_limit *= 2
             raise
+
+
+@breaks(
+    "RET-08", "after a task that failed once and was cancelled by its host then, `retries` was 0"
+)
+class RestoresAfterErrors(ThreadExecutor):
+    """Counts down, and puts `retries` back where the task ends, but for CancelledError."""
+
+    enforces = frozenset({"retries"})
+
+    async def run(self, function, args, kwargs, task_metadata):
+        retries = self.retries
+        try:
+            result = await self._attempt(function, args, kwargs, task_metadata)
+        except Exception:
+            self.retries = retries
+            raise
+        self.retries = retries
+        return result
+
+    async def _attempt(self, *task):
+        while True:
+            try:
+                return await super().run(*task)
+            except Exception:
+                if not self.retries:
+                    raise
+                self.retries -= 1
 
 
 # ---- RET-09 ------------------------------------------------------------------------------

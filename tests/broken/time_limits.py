@@ -89,6 +89,17 @@ class CallsTheTaskItself(AsyncBaseExecutor):
         return function(*args, **kwargs)
 
 
+@breaks("TIM-02", "a task of two hours, with a time_limit of one: execute returned")
+class IsGenerousWithTime(LocalExecutor):
+    """Adds up what the start of a job may take, and trebles it to be sure."""
+
+    enforces = frozenset({"time_limit"})
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        task = super().execute(function, args, kwargs, dispatch_id, results_dir, node_id)
+        return await asyncio.wait_for(task, self.time_limit * 3 if self.time_limit > 0 else None)
+
+
 # ---- TIM-03 ------------------------------------------------------------------------------
 
 
@@ -142,6 +153,17 @@ class TakesMinutesForMilliseconds(LocalExecutor):
         limit = self.time_limit * 1e-9 if self.time_limit > 0 else None
         async with asyncio.timeout(limit):
             return await super().run(function, args, kwargs, task_metadata)
+
+
+@breaks("TIM-04", "a task of 54 minutes, with a time_limit of an hour: execute raised")
+class CountsTenthsOfSeconds(LocalExecutor):
+    """Takes the limit for what its backend's scheduler calls ticks."""
+
+    enforces = frozenset({"time_limit"})
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        task = super().execute(function, args, kwargs, dispatch_id, results_dir, node_id)
+        return await asyncio.wait_for(task, self.time_limit / 10 if self.time_limit > 0 else None)
 
 
 @breaks("TIM-04", "status FAILED")

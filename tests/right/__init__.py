@@ -24,6 +24,7 @@ SPECS = (
     "right.makes:make_proxy",
     "right.workers:ChattyExecutor",
     "right.workers:KeywordsEverywhere",
+    "right.workers:NoNetwork",
     "right.workers:PersistentWorker",
     "right.workers:PollingExecutor",
     "right.workers:TriesAgainWhenAWorkerDies",

@@ -227,6 +227,28 @@ class TriesAgainWhenAWorkerDies(LocalExecutor):
             return await super().run(function, args, kwargs, task_metadata)
 
 
+def offline(function):
+    """The function in a process that can open no connection, as behind a strict firewall."""
+
+    def unconnected(*args, **kwargs):
+        import socket
+
+        def connect(self, address):
+            raise OSError(101, "Network is unreachable")
+
+        socket.socket.connect = connect
+        return function(*args, **kwargs)
+
+    return unconnected
+
+
+class NoNetwork(LocalExecutor):
+    """Its workers share files with everybody, and connect to nobody."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        return await super().run(offline(function), args, kwargs, task_metadata)
+
+
 class ChattyExecutor(ThreadExecutor):
     """Tells its log everything, at every level."""
 

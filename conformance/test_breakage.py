@@ -1,0 +1,472 @@
+"""The last checks of the suite, of several chapters: what they do may break a backend for good.
+
+A pool or a client that all executors share is of no more use then, and nothing else can be judged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+import signal
+import warnings
+from collections.abc import Collection
+from typing import Any
+
+from .beacon import Attempt, Beacon
+from .check import check
+from .history import Method, Replacement
+from .host import Seen
+from .odd import SCRIPT_CLASSES, uncarriable
+from .probes import ByValue, echo, report_home
+from .recovery import NEXT, is_failure, must_work, outcome_of, works
+from .recovery import PATIENCE as _PATIENCE
+from .stopping import cancellable, ending_of, let_go, still_there, with_a_retry
+from .subject import Subject
+from .sweep import PATIENCE, Walk, coroutine_methods, methods_of, spread, unbalanced
+
+
+@check("RES-10")
+def test_RES_10_must_report_what_cannot_be_serialised(subject: Subject) -> None:
+    executor = subject.build()
+    must_work(subject, executor)
+    tasks = list(uncarriable())
+
+    for task in subject.pick(quick=[*tasks[:4:3], *tasks[5::3]], default=tasks, thorough=tasks):
+        seen = outcome_of(subject, executor, task.function, *task.args, by_value=task.by_value)
+
+        wrong = f"a task with {task.what}: {seen}"
+        if seen.completed:
+            # An executor in this process has no need to serialise, and may complete.
+            arrived = seen.result if isinstance(seen.result, str) else type(seen.result).__name__
+            wrong = "" if arrived == task.type_name else wrong
+            cause = "what cannot be serialised is left out, or replaced by something that can"
+        elif not is_failure(seen):
+            cause = (
+                "the worker, or the thread that reads from it, ends by the error of pickle and "
+                "tells nobody"
+            )
+        elif not _blames_serialisation(seen, task.type_name):
+            wrong += "; neither the type nor that it cannot be serialised is told"
+            cause = (
+                "the worker dies while it pickles or unpickles, outside of the `try` around the "
+                "task, and the host reports what it misses"
+            )
+        else:
+            wrong = ""
+        if not wrong:
+            after = works(subject, executor)
+            if after is None:
+                continue
+            wrong = f"a task with {task.what}: {seen}; {NEXT.format(after)}"
+            cause = "the error of pickle breaks the pool, the queue or the connection for good"
+        subject.fail(
+            seen=wrong,
+            required="a failed task, whose error names the type or says that it cannot be pickled; "
+            "the next task works. (Who need not serialise may complete it.)",
+            cause=cause,
+            reproduce=(
+                "import asyncio, threading\n"
+                "from pytest_asyncexec.conformance.host import host_for\n\n"
+                f"{SCRIPT_CLASSES}\n"
+                "def name_of(value):\n"
+                "    return type(value).__name__\n\n"
+                "def task_of(function, *args):\n"
+                "    return function, list(args)\n\n"
+                "async def main():\n"
+                f"    for task in (task_of({task.script}), task_of(abs, -1)):\n"
+                "        print(await host_for(executor).execute(executor, *task))\n\n"
+                "asyncio.run(main())"
+            ),
+        )
+
+
+def _blames_serialisation(seen: Seen, type_name: str) -> bool:
+    """Whether a failure says that something of this type could not be carried."""
+    return bool(
+        re.search(
+            rf"pickl|seriali[sz]|marshal|\b{type_name}\b", seen.everything_said, re.IGNORECASE
+        )
+    )
+
+
+@check("RES-09")
+def test_RES_09_must_survive_the_death_of_a_worker(subject: Subject) -> None:
+    if subject.preflight().place == "this process":
+        subject.not_applicable(
+            "tasks run in the host's own process: there is no worker that could die alone"
+        )
+    executor = subject.build()
+    must_work(subject, executor)
+
+    codes = (3, 0, _KILLED) if hasattr(signal, "SIGKILL") else (3, 0)
+    for code in subject.pick(quick=codes[:2], default=codes, thorough=codes):
+        died, seen = _of_a_dying_worker(subject, executor, code)
+
+        how = f"os._exit({code})" if code != _KILLED else "SIGKILL, as where memory runs out"
+        wrong = f"a task whose worker ended by {how}"
+        if seen is None and not died and not subject.preflight().reachable:
+            subject.could_not_run(
+                f"{_PATIENCE:g} s after it was handed over, a task that ends its worker had not "
+                "failed; as tasks cannot connect to the suite, it may not have begun"
+            )
+        if seen is None:
+            wrong += (
+                f": {died} deaths were seen, and execute still went on {_PATIENCE:g} s "
+                "after the last of them"
+            )
+            cause = "it waits for a result, and does not look at the worker that was to send it"
+        elif not is_failure(seen):
+            wrong += f": {seen}"
+            cause = (
+                "an exit code of 0 is taken for success, whether or not there is a result"
+                if code == 0
+                else "a result that is missing is taken for None"
+                if code != _KILLED
+                else "whoever is killed by a signal has an exit code below 0, which is taken for "
+                "success"
+            )
+        else:
+            after = works(subject, executor)
+            if after is None:
+                continue
+            wrong += f": {seen}; {NEXT.format(after)}"
+            cause = "the worker, or the pool that broke with it, is not replaced"
+        subject.fail(
+            seen=wrong,
+            required="the error is raised, or the status is FAILED, soon after the worker has "
+            "died; the next task works",
+            cause=cause,
+            reproduce="""
+                import asyncio, os
+                from pytest_asyncexec.conformance.host import host_for
+
+                async def main():
+                    print(await host_for(executor).execute(executor, lambda: CALL))
+                    print(await host_for(executor).execute(executor, abs, [-1]))
+
+                asyncio.run(main())
+            """.replace(
+                "CALL", f"os._exit({code})" if code != _KILLED else "os.kill(os.getpid(), 9)"
+            ),
+        )
+
+
+#: Instead of an exit code: the end that nobody can prepare for.
+_KILLED = -9
+
+
+def _end_worker(code: int, *report: Any) -> None:
+    import contextlib
+    import os
+
+    if report:
+        function, *args = report
+        function(*args)
+    if code < 0:
+        with contextlib.suppress(OSError):
+            os.kill(os.getpid(), -code)
+    # The first process of a container is deaf to its own signals.
+    os._exit(abs(code))
+
+
+def _of_a_dying_worker(subject: Subject, executor: Any, code: int) -> tuple[int, Seen | None]:
+    """How many workers died, and what came of the task; None if nothing did."""
+
+    def die(attempt: Attempt, number: int) -> None:
+        # Whose backend runs the task again loses that worker, too.
+        if code == _KILLED:
+            attempt.tell(do="return", value=None)
+        else:
+            attempt.tell(do="exit", code=code)
+
+    async def story() -> tuple[int, Seen | None]:
+        with subject.beacon(die) as beacon:
+            task: tuple[Any, tuple[Any, ...]] = (
+                (_end_worker, (code, ByValue(report_home), beacon.address))
+                if subject.preflight().reachable
+                else (_end_worker, (code,))
+            )
+            executing = asyncio.ensure_future(subject.execute(executor, *task))
+            died = -1
+            while not executing.done() and died < min(len(beacon.attempts), _MANY):
+                # Its patience begins anew with every death.
+                died = len(beacon.attempts)
+                await asyncio.wait({executing}, timeout=_PATIENCE)
+            if not executing.done():
+                executing.cancel()
+                await asyncio.wait({executing}, timeout=5)
+                return died, None
+            return len(beacon.attempts), executing.result()
+
+    return subject.drive(story, longer=_PATIENCE * (_MANY + 2))
+
+
+#: Workers that a task which ends them may cost before it is given up: a backend may try it again.
+_MANY = 10
+
+
+_SWEEP_REPRODUCE = """
+    import asyncio
+    from pytest_asyncexec.conformance.history import recorded
+    from pytest_asyncexec.conformance.host import host_for
+    from pytest_asyncexec.conformance.sweep import Walk
+
+    async def pause(original, executor, *args, **kwargs):
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    async def main():
+        for point in range(100):
+            with recorded(type(executor), setup=pause, run=pause, teardown=pause) as history:
+                walk = Walk(point, late=False, history=history)
+                await walk.walk(lambda: host_for(executor).execute(executor, len, ["abc"]))
+            print(walk, walk.executing, walk.left_behind, walk.after, sep="\\n")
+            if not walk.delivered:
+                break
+
+    asyncio.run(main())
+"""
+
+
+_ORPHAN_REPRODUCE = """
+    import asyncio, tempfile, time
+    from pathlib import Path
+    from pytest_asyncexec.conformance.history import recorded
+    from pytest_asyncexec.conformance.host import host_for
+    from pytest_asyncexec.conformance.sweep import Walk
+
+    def work(path):
+        import time
+        time.sleep(2)
+        with open(path, "w"):
+            pass
+
+    async def main():
+        folder = Path(tempfile.mkdtemp())
+        for point in range(1, 100):
+            with recorded(type(executor)) as history:
+                path = str(folder / f"orphan of point {point}")
+                walk = Walk(point, late=False, history=history)
+                await walk.walk(lambda: host_for(executor).execute(executor, work, [path]))
+            if not walk.delivered or "run" in walk.where:
+                print(walk)
+            if not walk.delivered:
+                break
+        Path(path).unlink()
+        await asyncio.sleep(5)
+        print(*folder.iterdir(), sep="\\n")
+
+    asyncio.run(main())
+"""
+
+
+@check("CAN-05")
+def test_CAN_05_must_end_in_order_wherever_it_is_cancelled(subject: Subject) -> None:
+    with warnings.catch_warnings():
+        # Of what is cancelled before its first step Python says that it was never awaited.
+        warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+        _sweep(subject, cancellable(subject), with_a_retry(subject))
+
+
+def _sweep(subject: Subject, executor: Any, retrying: Any) -> None:
+    has = methods_of(executor)
+
+    # With methods that do nothing but wait, and no backend, at every point there is. The first
+    # attempt fails, so that a cancellation meets the moments between two attempts as well.
+    for late in (False, True):
+        first = _walk(subject, retrying, has, point=-1, late=late, pausing=True)
+        if not first.after.count("run"):
+            subject.could_not_run("execute ended without calling `run` of its class")
+        wanted = subject.pick(quick=8, default=300, thorough=5000)
+        for point in spread(first.passed, wanted):
+            walk = _walk(subject, retrying, has, point=point, late=late, pausing=True)
+            _judge_walk(subject, walk, coroutine_methods(executor, has), has)
+    facts = subject.preflight()
+    if not facts.reachable or facts.blocks_loop_at:
+        return
+
+    # With its own methods, at some points of a real task.
+    with subject.beacon() as beacon:
+
+        def real(point: int) -> Walk:
+            # An instance of its own: what the last one was cut off from is not in its way.
+            fresh = subject.build()
+            return _walk(subject, fresh, has, point=point, late=False, beacon=beacon)
+
+        first = real(-1)
+        for point in spread(first.passed, subject.pick(quick=3, default=24, thorough=200)):
+            walk = real(point)
+            # What stays behind without a cancellation, too, is not the fault of one.
+            walk.left_behind = [] if first.left_behind else walk.left_behind
+            _judge_walk(subject, walk, coroutine_methods(executor, has), has)
+        if "stop" in facts.cannot:
+            return
+        # The time that one more task takes is the time that one which nobody has stopped has to
+        # report, too.
+        last = real(-1)
+        alive = subject.drive(lambda: _any_still_there(beacon.attempts))
+        if alive:
+            subject.fail(
+                seen=f"an attempt of a task that was cancelled at one of its {first.passed} points "
+                f"holds its line after a later task has ended, {alive}",
+                required="nothing is left running by an execute that was cancelled",
+                cause="the work is started by steps of which the last ones can be cut off: nobody "
+                "knows then that there is something to stop",
+                history=last.after,
+                reproduce=_ORPHAN_REPRODUCE,
+            )
+
+
+async def _any_still_there(attempts: list[Attempt]) -> str:
+    for attempt in attempts:
+        said = await still_there(attempt)
+        if said:
+            return said
+    return ""
+
+
+def _walk(
+    subject: Subject,
+    executor: Any,
+    has: Collection[Method],
+    *,
+    point: int,
+    late: bool,
+    pausing: bool = False,
+    beacon: Beacon | None = None,
+) -> Walk:
+    """Run one task that is cancelled at a point: with pausing methods, or the executor's own."""
+    attempts = itertools.count(1)
+
+    def replaced(method: Method) -> Replacement:
+        def instead(*_args: Any, **_kwargs: Any) -> Any:
+            number = next(attempts) if method == "run" else 0
+            if number == 1:
+                raise ValueError("the first attempt fails on purpose")
+
+        async def pausing(*_args: Any, **_kwargs: Any) -> Any:
+            await asyncio.sleep(0)
+            await _a_turn()
+            instead()
+            await asyncio.sleep(0)
+
+        return pausing if method in coroutine_methods(executor, has) else instead
+
+    instead = {method: replaced(method) for method in has} if pausing else {}
+    function: Any = echo if beacon is None else report_home
+    args: tuple[Any, ...] = ("value",) if beacon is None else (beacon.address, str(point))
+
+    async def story() -> Walk:
+        with subject.recording(executor, **instead) as history:
+            walk = Walk(point, late=late, history=history)
+
+            def answer(attempt: Attempt, _number: int) -> None:
+                # Who is to be stopped already is not let go: it has to die.
+                is_to_die = walk.delivered and not walk.in_a_race
+                if not is_to_die and attempt.hello["label"] == str(point):
+                    let_go(attempt, 0)
+
+            if beacon is not None:
+                beacon.answer_with(answer)
+            await walk.walk(lambda: subject.execute(executor, function, args))
+        return walk
+
+    return subject.drive(story)
+
+
+async def _a_turn() -> None:
+    """Wait for something that the event loop brings."""
+    loop = asyncio.get_running_loop()
+    turn = loop.create_future()
+
+    def bring() -> None:
+        if not turn.done():
+            turn.set_result(None)
+
+    loop.call_soon(bring)
+    await turn
+
+
+def _judge_walk(
+    subject: Subject, walk: Walk, awaited: Collection[Method], has: Collection[Method]
+) -> None:
+    if not walk.is_over:
+        wrong = f"execute still went on {PATIENCE:g} s later"
+    elif walk.swallowed:
+        assert walk.executing is not None
+        wrong = f"{ending_of(walk.executing)}, as if nobody had cancelled it"
+    else:
+        wrong = unbalanced(walk.after, has, awaited)
+        if not wrong and walk.left_behind:
+            wrong = f"an asyncio task was left running: it waits at {walk.left_behind[0]}"
+    if wrong:
+        subject.fail(
+            seen=f"{walk}: {wrong}",
+            required="CancelledError out of execute; if setup was begun, teardown was awaited "
+            "exactly once, and nothing is left running",
+            cause="a step between setup and teardown is not within the `try` whose `finally` "
+            "tears down; or what is started in a task of its own is not awaited when the caller "
+            "is cancelled",
+            history=walk.after,
+            reproduce=_SWEEP_REPRODUCE,
+        )
+
+
+# After so many exits in a row a cluster may have no worker left, and wait for one for ever.
+def _exit(*code: Any) -> None:
+    import sys
+
+    sys.exit(*code)
+
+
+@check("RES-08")
+def test_RES_08_must_take_system_exit_for_a_failure(subject: Subject) -> None:
+    executor = subject.build()
+    must_work(subject, executor)
+    codes: tuple[tuple[Any, ...], ...] = ((), (0,), ("words",), (3,))
+    before = len(subject.escaped)
+
+    for code in subject.pick(quick=codes[1:3], default=codes, thorough=codes):
+        called = f"sys.exit({', '.join(map(repr, code))})"
+        seen = outcome_of(subject, executor, _exit, *code)
+
+        wrong = f"a task that calls {called}: {seen}"
+        cause = (
+            "an exit is taken for the end of a task that went well: the exit code 0 of a worker, "
+            "or an `except SystemExit` that returns"
+        )
+        if seen.error is not None and not isinstance(seen.error, Exception):
+            wrong += ", which ends every host that does not expect it"
+            cause = (
+                "`except Exception` does not catch a SystemExit: where the task runs in this "
+                "process it has to be caught, and told as TaskRuntimeError"
+            )
+        elif subject.escaped[before:]:
+            wrong += "; and the SystemExit left the host's event loop, which asyncio.run() ends by"
+            cause = (
+                "asyncio lets a SystemExit that a task of its own ends in out of the event loop: "
+                "catch it within the coroutine that calls the function"
+            )
+        elif is_failure(seen):
+            after = works(subject, executor)
+            if after is None:
+                continue
+            wrong += f"; {NEXT.format(after)}"
+            cause = "the exit ends a worker that is needed again"
+        subject.fail(
+            seen=wrong,
+            required="the status FAILED, or an error that a host catches with `except Exception`; "
+            "the host and its next task go on",
+            cause=cause,
+            reproduce="""
+                import asyncio, sys
+                from pytest_asyncexec.conformance.host import host_for
+
+                async def main():
+                    for task in (lambda: CALLED, lambda: "the next task"):
+                        print(repr(await host_for(executor).execute(executor, task)))
+
+                asyncio.run(main())
+            """.replace("CALLED", called),
+        )
