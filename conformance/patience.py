@@ -12,3 +12,6 @@ PAST_LIMIT = 30.0
 #: Seconds that a blocked event loop keeps everybody waiting, before a watchdog thread does in its
 #: place what the loop needs no time for.
 RESCUE = 10.0
+
+#: Seconds for a few writers of one file to be done, before it is taken that one waits for nobody.
+TURN = 20.0

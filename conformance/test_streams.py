@@ -629,23 +629,110 @@ def test_STR_14_should_keep_streams_whole_among_writers(subject: Subject) -> Non
                 "print([(letter, len(list(run))) for letter, run in itertools.groupby(text)])",
             ),
         )
+    _judge_cancelled_writers(subject, executors[0])
 
 
-def _torn(text: str, streams: Sequence[str]) -> str:
-    """What is wrong with a file that should be all of `streams`, one after the other."""
+#: Of five writers, who is cancelled: what becomes of their own streams is not judged.
+_CANCELLED = (1, 2)
+
+
+def _judge_cancelled_writers(subject: Subject, executor: Any) -> None:
+    """Fail if a writer that is cancelled while it waits for others stops them, or lets them in."""
+    folder = subject.new_folder()
+    target = folder / "shared.log"
+    streams = [f"<{letter}>" + letter * 300_000 + f"</{letter}>\n" for letter in "abcde"]
+
+    def begin(stream: str) -> asyncio.Future[BaseException | None]:
+        return asyncio.ensure_future(
+            written(executor, [stream], [str(target)], "dispatch", str(folder))
+        )
+
+    async def story() -> list[BaseException | str | None]:
+        async with together(target):
+            writing = [begin(stream) for stream in streams[:4]]
+            # One is cancelled while the first one writes, and one when it may be its turn next.
+            writing[0].add_done_callback(lambda _: writing[2].cancel())
+            await asyncio.sleep(0)
+            writing[1].cancel()
+            await asyncio.wait(writing, timeout=patience.TURN)
+        # And one that comes when they are gone.
+        writing.append(begin(streams[4]))
+        _, stuck = await asyncio.wait(writing, timeout=patience.TURN)
+        for future in stuck:
+            future.cancel()
+        if stuck:
+            await asyncio.wait(stuck, timeout=patience.TURN)
+        return [
+            "it did not end" if future in stuck else future.result()
+            for number, future in enumerate(writing)
+            if number not in _CANCELLED
+        ]
+
+    ended = subject.drive_apart(story)
+
+    wrong = next((end for end in ended if end is not None), None)
+    told = wrong if isinstance(wrong, str) else told_of(wrong, folder)
+    text = target.read_text("utf-8", "replace") if target.is_file() else ""
+    torn = _torn(text, streams, cancelled=_CANCELLED)
+    if wrong is not None or torn:
+        subject.fail(
+            seen="five writers of one file, the second cancelled while the first one wrote, the "
+            f"third when the first was done: of the others {told}; {torn}".removesuffix("; "),
+            required="the file holds every stream whole whose writer was not cancelled",
+            cause="who is cancelled while it waits takes its turn with it, or ends the turn of "
+            "the one that is writing",
+            reproduce=script(
+                "async def main():",
+                '    path = str(folder / "shared.log")',
+                "    writing = [",
+                "        asyncio.ensure_future(call_method(executor.write_streams_to_file,",
+                '                                          [letter], [path], "d", str(folder)))',
+                '        for letter in "abcd"',
+                "    ]",
+                "    writing[0].add_done_callback(lambda _: writing[2].cancel())",
+                "    await asyncio.sleep(0)",
+                "    writing[1].cancel()",
+                "    done, stuck = await asyncio.wait(writing, timeout=5)",
+                '    print(*done, sep="\\n")',
+                '    print("stuck:", *stuck)',
+                "    os._exit(0)",
+                "asyncio.run(main())",
+            ),
+        )
+
+
+def _torn(text: str, streams: Sequence[str], cancelled: Sequence[int] = ()) -> str:
+    """What is wrong with a file that should be all of `streams`, one after the other.
+
+    Of a cancelled writer's there may be any first part, or nothing.
+    """
     left, position = list(streams), 0
-    while left:
+    optional = [streams[number] for number in cancelled]
+    while any(stream not in optional for stream in left):
         whole = next((stream for stream in left if text.startswith(stream, position)), None)
-        if whole is None:
+        if whole is not None:
+            left.remove(whole)
+            position += len(whole)
+            continue
+        begun = {
+            stream: len(os.path.commonprefix([stream, text[position : position + len(stream)]]))
+            for stream in optional
+            if stream in left
+        }
+        longest = max(begun, key=begun.__getitem__, default="")
+        if not begun.get(longest):
             lost = len("".join(streams)) - len(text)
             return (
                 f"after {len(streams) - len(left)} whole streams there follows "
                 f"{text[position : position + 20]!r}, and then something else than the rest of "
-                f"that stream" + (f"; {lost:,} characters are lost" if lost > 0 else "")
+                f"that stream"
+                + (f"; {lost:,} characters are lost" if lost > 0 and not cancelled else "")
             )
-        left.remove(whole)
-        position += len(whole)
+        left.remove(longest)
+        position += begun[longest]
     rest = text[position:]
+    if any(stream.startswith(rest) for stream in left):
+        return ""
     return f"behind all the streams there is {short_text(rest)}" if rest else ""
 
 

@@ -47,10 +47,17 @@ def try_out(wrong: Wrong) -> Trial:
     The guards that are far away for right executors may be near for one that is known to hang.
     """
     near = {"PAST_LIMIT": 3.0, "RESCUE": 2.0}
-    with _quietly(), mock.patch.multiple(patience, **near):
+    with _quietly(), _elsewhere(), mock.patch.multiple(patience, **near):
         found = judge_target(wrong.target, only={wrong.rule})
     never = RuleOutcome(wrong.rule, "not_run", "this rule has no check")
     return Trial(wrong, found.get(wrong.rule, never))
+
+
+@contextlib.contextmanager
+def _elsewhere() -> Iterator[None]:
+    """Keep what wrong executors leave in the working directory from the user's."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        yield
 
 
 @contextlib.contextmanager
