@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 import sys
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
