@@ -7,29 +7,43 @@ from pytest_asyncexec.conformance.rules import RULES
 from pytest_asyncexec.conformance.runner import judge_target
 
 from pytest_asyncexec.targets import load_target
+from pytest_asyncexec.verdict import judge
 from right import SPECS
 
-_IN_PROCESS = {"TIM-02", "TIM-04", "RES-06"}
-_PLAIN_METHODS = {"CAN-01", "STR-09", "STR-10"}
+_NOBODY_STOPS_IT = {
+    *("TIM-02", "TIM-03", "TIM-04", "TIM-05", "TIM-06", "TIM-07", "TIM-09"),
+    *("RET-06", "CAN-02"),
+}
+_NOTHING_IS_CAPTURED = {"RES-06", "RES-13", "RET-07"}
+_NO_CANCEL = {"CAN-04"}
+_PLAIN_METHODS = {"CAN-01", "CAN-05", "CAN-06", "CAN-07", "STR-09", "STR-10"}
+_IN_PROCESS = _NOBODY_STOPS_IT | _NOTHING_IS_CAPTURED | {"RES-09"}
 
 #: The rules that speak of what an executor honestly cannot do; none for those not listed.
 NOT_APPLICABLE = {
-    "right.makes:BracketPerAttempt": _IN_PROCESS,
-    "right.makes:DataclassExecutor": _IN_PROCESS,
-    "right.makes:EnumeratedStatus": _IN_PROCESS,
-    "right.makes:GroupedExecutor": _IN_PROCESS,
+    "right.makes:BracketPerAttempt": _IN_PROCESS | _NO_CANCEL,
+    "right.makes:DataclassExecutor": _IN_PROCESS | _NO_CANCEL,
+    "right.makes:EnumeratedStatus": _IN_PROCESS | _NO_CANCEL,
+    "right.makes:GroupedExecutor": _IN_PROCESS | _NO_CANCEL,
     "right.makes:OwnExecute": _IN_PROCESS | {"STR-11"},
-    "right.makes:PartialRun": _IN_PROCESS,
-    "right.makes:PropertiesExecutor": _IN_PROCESS,
-    "right.makes:Registered": _IN_PROCESS,
-    "right.makes:SlotsExecutor": _IN_PROCESS,
-    "right.makes:SlowSetup": _IN_PROCESS,
+    "right.makes:PartialRun": _IN_PROCESS | _NO_CANCEL,
+    "right.makes:PropertiesExecutor": _IN_PROCESS | _NO_CANCEL,
+    "right.makes:Registered": _IN_PROCESS | _NO_CANCEL,
+    "right.makes:SlotsExecutor": _IN_PROCESS | _NO_CANCEL,
+    "right.makes:SlowSetup": _IN_PROCESS | _NO_CANCEL,
     "right.makes:SynchronousExecutor": _IN_PROCESS | _PLAIN_METHODS,
-    "right.makes:Temperamental": _IN_PROCESS,
-    "right.makes:Validating": _IN_PROCESS,
-    "right.makes:make_proxy": _IN_PROCESS,
-    "pytest_asyncexec.reference_executor:ThreadExecutor": _IN_PROCESS,
+    "right.makes:Temperamental": _IN_PROCESS | _NO_CANCEL,
+    "right.makes:Validating": _IN_PROCESS | _NO_CANCEL,
+    "right.makes:make_proxy": _IN_PROCESS | _NO_CANCEL,
+    "right.workers:ChattyExecutor": _IN_PROCESS | _NO_CANCEL,
+    "right.workers:KeywordsEverywhere": _IN_PROCESS,
+    "right.workers:PersistentWorker": _NOTHING_IS_CAPTURED | _NO_CANCEL,
+    "right.workers:PollingExecutor": _NO_CANCEL,
+    "pytest_asyncexec.reference_executor:ThreadExecutor": _IN_PROCESS | _NO_CANCEL,
 }
+
+#: What is no MUST, and is told.
+BROKEN_SHOULD = {"right.makes:OwnExecute": {"CAN-06"}}
 
 
 @pytest.mark.parametrize("spec", SPECS)
@@ -42,8 +56,13 @@ def test_a_right_executor_fails_nothing(spec: str) -> None:
         by_outcome.setdefault(finding.outcome, set()).add(finding.rule_id)
     honest = by_outcome.pop("not_applicable", set())
     passed = by_outcome.pop("passed")
+    told = by_outcome.get("failed", set())
+    if told == BROKEN_SHOULD.get(spec, set()):
+        by_outcome.pop("failed", None)
     assert not by_outcome, "\n\n".join(
         findings[rule_id].message for rule_ids in by_outcome.values() for rule_id in rule_ids
     )
     assert honest == NOT_APPLICABLE.get(spec, set())
-    assert passed == findings.keys() - honest
+    assert passed == findings.keys() - honest - told
+    assert not [rule_id for rule_id in told if RULES[rule_id].obligation == "MUST"]
+    assert judge(findings.values()).verdict == "conformant"

@@ -211,7 +211,7 @@ class GroupedExecutor(ThreadExecutor):
 
 
 class OwnExecute:
-    """Derives from nothing, and has every method itself."""
+    """Derives from nothing, and has every method itself; a second cancellation cuts it short."""
 
     cannot = IN_PROCESS
 
