@@ -18,6 +18,7 @@ from typing import Any
 
 from ..context import DispatchInfo, get_active_dispatch
 from ..executor import run_task
+from ..outcome import TaskCancelledError
 from .probes import ByValue, call
 from .wording import short, short_error, short_text
 
@@ -192,6 +193,15 @@ def host_for(executor: Any) -> NativeHost:
     if base is not None and isinstance(executor, base._AbstractBaseExecutor):
         return CovalentHost()
     return NativeHost()
+
+
+def task_error(executor: Any, name: str) -> type[Exception]:
+    """TaskRuntimeError or TaskCancelledError, as a `run` of this executor's kind raises them."""
+    world = "covalent._shared_files.exceptions"
+    if not isinstance(host_for(executor), CovalentHost):
+        world = TaskCancelledError.__module__
+    kind: type[Exception] = getattr(importlib.import_module(world), name)
+    return kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import importlib
 import json
 import threading
 from collections.abc import Iterator
 from typing import Any, NoReturn
 from unittest import mock
 
-from ..outcome import TaskCancelledError
 from .beacon import Beacon
 from .check import check
 from .history import History, Method
-from .host import CovalentHost, call_method, host_for
+from .host import call_method, task_error
 from .probes import echo, report_home
 from .stopping import cancellable, ending_of, let_go, still_there, with_a_retry, within
 from .subject import Subject, finish
@@ -232,8 +230,8 @@ def _fail_by_work(subject: Subject, seen: str, history: History) -> NoReturn:
 
 @check("CAN-03")
 def test_CAN_03_must_report_a_task_cancelled_by_its_backend_as_cancelled(subject: Subject) -> None:
-    kind = _task_cancelled_error(subject)
     executor = subject.build()
+    kind = task_error(executor, "TaskCancelledError")
 
     def cancelled(_original: Any, _executor: Any, *_args: Any, **_kwargs: Any) -> None:
         raise kind("the job was cancelled on purpose")
@@ -267,15 +265,6 @@ def test_CAN_03_must_report_a_task_cancelled_by_its_backend_as_cancelled(subject
             print(history)
         """,
     )
-
-
-def _task_cancelled_error(subject: Subject) -> type[Exception]:
-    """The error by which a `run` of the subject's kind says that its task was cancelled."""
-    if not isinstance(host_for(subject.build()), CovalentHost):
-        return TaskCancelledError
-    exceptions = importlib.import_module("covalent._shared_files.exceptions")
-    kind: type[Exception] = exceptions.TaskCancelledError
-    return kind
 
 
 _CANCEL_REPRODUCE = """
@@ -372,8 +361,6 @@ async def _cancel_wrongly(
         return wrong
     if answer and (seen is None or seen.completed):
         return f"{called} returned True, and then {seen or 'execute did not end'}"
-    if not answer:
-        return ""
     # Of what is over any answer is true, as long as it is one.
     _, wrong = await _answer_of(executor, metadata, handle, "cancel of a task that is over")
     return wrong

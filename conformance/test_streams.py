@@ -654,10 +654,11 @@ def _judge_cancelled_writers(subject: Subject, executor: Any) -> None:
             writing[0].add_done_callback(lambda _: writing[2].cancel())
             await asyncio.sleep(0)
             writing[1].cancel()
-            await asyncio.wait(writing, timeout=patience.TURN)
-        # And one that comes when they are gone.
-        writing.append(begin(streams[4]))
-        _, stuck = await asyncio.wait(writing, timeout=patience.TURN)
+            _, stuck = await asyncio.wait(writing, timeout=patience.TURN)
+        if not stuck:
+            # And one that comes when they are gone.
+            writing.append(begin(streams[4]))
+            _, stuck = await asyncio.wait(writing, timeout=patience.TURN)
         for future in stuck:
             future.cancel()
         if stuck:
@@ -708,32 +709,30 @@ def _torn(text: str, streams: Sequence[str], cancelled: Sequence[int] = ()) -> s
     """
     left, position = list(streams), 0
     optional = [streams[number] for number in cancelled]
-    while any(stream not in optional for stream in left):
-        whole = next((stream for stream in left if text.startswith(stream, position)), None)
-        if whole is not None:
-            left.remove(whole)
-            position += len(whole)
-            continue
-        begun = {
-            stream: len(os.path.commonprefix([stream, text[position : position + len(stream)]]))
-            for stream in optional
-            if stream in left
-        }
-        longest = max(begun, key=begun.__getitem__, default="")
-        if not begun.get(longest):
-            lost = len("".join(streams)) - len(text)
-            return (
-                f"after {len(streams) - len(left)} whole streams there follows "
-                f"{text[position : position + 20]!r}, and then something else than the rest of "
-                f"that stream"
-                + (f"; {lost:,} characters are lost" if lost > 0 and not cancelled else "")
-            )
-        left.remove(longest)
-        position += begun[longest]
-    rest = text[position:]
-    if any(stream.startswith(rest) for stream in left):
-        return ""
-    return f"behind all the streams there is {short_text(rest)}" if rest else ""
+    while position < len(text) or any(stream not in optional for stream in left):
+        whole = next((stream for stream in left if text.startswith(stream, position)), "")
+        parts = {_begun(stream, text, position): stream for stream in left if stream in optional}
+        length = len(whole) or max(parts, default=0)
+        if not length:
+            break
+        left.remove(whole or parts[length])
+        position += length
+    if not any(stream not in optional for stream in left):
+        rest = text[position:]
+        return f"behind all the streams there is {short_text(rest)}" if rest else ""
+    lost = len("".join(streams)) - len(text)
+    return (
+        f"after {len(streams) - len(left)} whole streams there follows "
+        f"{text[position : position + 20]!r}, and then something else than the rest of "
+        f"that stream" + (f"; {lost:,} characters are lost" if lost > 0 and not cancelled else "")
+    )
+
+
+def _begun(stream: str, text: str, position: int) -> int:
+    """How many characters of a stream stand at this position."""
+    there = text[position : position + len(stream)]
+    pairs = enumerate(zip(stream, there, strict=False))
+    return next((n for n, (one, other) in pairs if one != other), len(there))
 
 
 class _Once:

@@ -159,6 +159,25 @@ class KillsBehindItsOwnBack(LocalExecutor):
         return True
 
 
+@breaks("CAN-04", "cancel of a task that is over raised KeyError")
+class LooksForTheJob(LocalExecutor):
+    """Cannot stop a job, and says so; of one that is over it has nothing to say."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self._jobs = {}
+
+    async def run(self, function, args, kwargs, task_metadata):
+        self._jobs[task_metadata["dispatch_id"]] = "running"
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        finally:
+            del self._jobs[task_metadata["dispatch_id"]]
+
+    async def cancel(self, task_metadata, job_handle):
+        return self._jobs[task_metadata["dispatch_id"]] == "queued"
+
+
 @breaks("CAN-05", "setup was begun, and teardown awaited 0 times")
 class SetsUpBeforeItTries(ThreadExecutor):
     """`setup` stands before the `try`: what fails there needs no teardown, does it?"""

@@ -140,6 +140,17 @@ class SaysThatTheTaskFailed(ThreadExecutor):
             raise TaskRuntimeError(f"the task ended with {type(error).__name__}") from None
 
 
+@breaks("RES-04", "run wrote 'the backend refused the task' to self.task_stderr and raised")
+class SaysNothingTwice(ThreadExecutor):
+    """Leaves out of stderr what the error says, and the error is not returned."""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        task = function, args, kwargs, dispatch_id, results_dir, node_id
+        seen = await super().execute(*task)
+        lines = seen.stderr.splitlines(keepends=True)
+        return seen._replace(stderr="".join(line for line in lines if lines.count(line) > 1))
+
+
 @breaks("RES-05", "neither that line nor its number and function is found")
 class SendsTheMessageAlone(ThreadExecutor):
     """Sends back what the error says, and not where it was raised."""

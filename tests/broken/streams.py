@@ -7,6 +7,7 @@ import contextlib
 import copy
 import os
 from pathlib import Path
+from typing import ClassVar
 
 import aiofiles
 import aiofiles.os
@@ -392,6 +393,43 @@ class TakesTurnsWithItself(WritesInPieces):
     async def append(self, text, target):
         async with self._locks.setdefault(target, asyncio.Lock()):
             await super().append(text, target)
+
+
+class Queue(WritesInPieces):
+    """Lets one writer in after the other, in the order in which they came."""
+
+    last: ClassVar[dict] = {}
+
+    def join(self, target):
+        ahead, mine = self.last.get(target), asyncio.Event()
+        self.last[target] = mine
+        return ahead, mine
+
+
+@breaks("STR-14", "of the others it did not end")
+class TakesItsTurnAway(Queue):
+    """Whoever is cancelled never gets to the line that lets in the next one."""
+
+    async def append(self, text, target):
+        ahead, mine = self.join(target)
+        if ahead is not None:
+            await ahead.wait()
+        await super().append(text, target)
+        mine.set()
+
+
+@breaks("STR-14", "after 0 whole streams there follows '<")
+class EndsAnothersTurn(Queue):
+    """Lets the next one in whatever happens, even if it was not its own turn yet."""
+
+    async def append(self, text, target):
+        ahead, mine = self.join(target)
+        try:
+            if ahead is not None:
+                await ahead.wait()
+            await super().append(text, target)
+        finally:
+            mine.set()
 
 
 @breaks("STR-15", "as generators: it raised TypeError: object of type 'generator' has no len()")
