@@ -7,15 +7,15 @@ import contextlib
 import functools
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, NoReturn
 from unittest import mock
 
-from .beacon import Beacon
+from .beacon import Attempt, Beacon
 from .check import check
 from .history import History, Method
 from .host import call_method, task_error
-from .probes import echo, report_home
+from .probes import ByValue, echo, report_home
 from .stopping import cancellable, ending_of, let_go, still_there, with_a_retry, within
 from .subject import Subject, finish
 from .sweep import coroutine_methods, methods_of
@@ -293,22 +293,38 @@ _CANCEL_REPRODUCE = """
 """
 
 
+_LATE_REPRODUCE = _CANCEL_REPRODUCE.replace(
+    "    async def main():",
+    """\
+    def linger():
+        import threading, time
+        threading.Thread(target=time.sleep, args=[10]).start()
+        raise ValueError("it has failed by itself, and its interpreter ends later")
+
+    async def main():""",
+).replace("time.sleep, [20]", "linger")
+
+
 @check("CAN-04")
 def test_CAN_04_must_answer_cancel_by_whether_the_task_runs_on(subject: Subject) -> None:
     subject.need_beacon()
     subject.need_free_loop(lost="nobody can cancel anything", reproduce=_CANCEL_REPRODUCE)
     # A job that was killed has failed, which is a reason to try again: a cancelled one is not.
     executor = with_a_retry(subject)
-    # By one handle that is nobody's, and by that which the host was given.
-    for by_handle in (False, True):
+    # By one handle that is nobody's, by that which the host was given, and by that when it is late.
+    stories: list[Callable[..., Coroutine[Any, Any, str]]] = [
+        functools.partial(_cancel_wrongly, by_handle=False),
+        functools.partial(_cancel_wrongly, by_handle=True),
+    ]
+    if subject.preflight().place != "this process":
+        stories.append(_cancel_late)
+    for story in stories:
         with (
             subject.recording(executor) as history,
             subject.beacon() as beacon,
             _handles(executor) as handles,
         ):
-            wrong = subject.drive(
-                functools.partial(_cancel_wrongly, subject, executor, beacon, handles, by_handle)
-            )
+            wrong = subject.drive(functools.partial(story, subject, executor, beacon, handles))
         if wrong:
             subject.fail(
                 seen=wrong,
@@ -316,8 +332,65 @@ def test_CAN_04_must_answer_cancel_by_whether_the_task_runs_on(subject: Subject)
                 cause="`cancel` answers for what it has asked for, and not for what became of it; "
                 "or `run` takes the killed job for one that failed, and it is attempted again",
                 history=history,
-                reproduce=_CANCEL_REPRODUCE,
+                reproduce=_LATE_REPRODUCE if story is _cancel_late else _CANCEL_REPRODUCE,
             )
+
+
+def _metadata(subject: Subject, dispatch: str) -> dict[str, Any]:
+    return {
+        "dispatch_id": dispatch,
+        "node_id": 0,
+        "results_dir": str(subject.folder / "results"),
+    }
+
+
+def _fail_and_linger(report: Any, address: Any) -> None:
+    """A task that fails, and whose interpreter is held when nothing but a thread is left in it."""
+    import threading
+
+    def linger() -> None:
+        main = threading.main_thread()
+        # Where an interpreter serves many tasks, it does not end.
+        main.join(1)
+        report(address, "still" if main.is_alive() else "over")
+
+    report(address, "begun")
+    threading.Thread(target=linger).start()
+    raise ValueError("the task failed by itself")
+
+
+async def _cancel_late(subject: Subject, executor: Any, beacon: Beacon, handles: list[Any]) -> str:
+    """Cancel a task whose attempt has failed and that has another one; what is wrong with it."""
+    dispatch = subject.new_dispatch()
+
+    def begin(attempt: Attempt, number: int) -> None:
+        if number == 1:
+            let_go(attempt, number)
+
+    beacon.answer_with(begin)
+    executing = asyncio.ensure_future(
+        subject.execute(
+            executor,
+            _fail_and_linger,
+            (ByValue(report_home), beacon.address),
+            dispatch_id=dispatch,
+        )
+    )
+    wrong = ""
+    if await beacon.reported(2, executing) and beacon.attempts[1].hello["label"] == "over":
+        handle = handles[-1] if handles else None
+        called = f"cancel(task_metadata, {short(handle)}), when the attempt had failed by itself,"
+        answer, wrong = await _answer_of(executor, _metadata(subject, dispatch), handle, called)
+        again = asyncio.ensure_future(beacon.reported(3, executing))
+        if answer and not wrong:
+            await asyncio.wait({again}, timeout=_PATIENCE)
+            if len(beacon.attempts) > 2 and await still_there(beacon.attempts[2]):
+                wrong = f"{called} returned True, and the task was attempted again"
+        again.cancel()
+    for held in beacon.answer_with(let_go):
+        let_go(held, 0)
+    await finish(executing)
+    return wrong
 
 
 async def _cancel_wrongly(
@@ -325,11 +398,7 @@ async def _cancel_wrongly(
 ) -> str:
     """Cancel a running task, and once more when it is over; what is wrong with it, or nothing."""
     dispatch = subject.new_dispatch()
-    metadata = {
-        "dispatch_id": dispatch,
-        "node_id": 0,
-        "results_dir": str(subject.folder / "results"),
-    }
+    metadata = _metadata(subject, dispatch)
     executing = asyncio.ensure_future(
         subject.execute(executor, report_home, (beacon.address,), dispatch_id=dispatch)
     )

@@ -178,6 +178,21 @@ class LooksForTheJob(LocalExecutor):
         return self._jobs[task_metadata["dispatch_id"]] == "queued"
 
 
+@breaks(
+    "CAN-04", "when the attempt had failed by itself, returned True, and the task was attempted"
+)
+class AnswersForWhatItHasKilled(LocalExecutor):
+    """Whatever was still there when it was killed was cancelled, if it was not over already."""
+
+    async def cancel(self, task_metadata, job_handle):
+        try:
+            os.kill(job_handle["pid"], 0)
+        except (TypeError, ProcessLookupError):
+            return False
+        await super().cancel(task_metadata, job_handle)
+        return True
+
+
 @breaks("CAN-05", "setup was begun, and teardown awaited 0 times")
 class SetsUpBeforeItTries(ThreadExecutor):
     """`setup` stands before the `try`: what fails there needs no teardown, does it?"""

@@ -418,7 +418,7 @@ class TakesItsTurnAway(Queue):
         mine.set()
 
 
-@breaks("STR-14", "after 0 whole streams there follows '<")
+@breaks("STR-14", "the third when the first was done: of the others it returned; after")
 class EndsAnothersTurn(Queue):
     """Lets the next one in whatever happens, even if it was not its own turn yet."""
 
