@@ -166,7 +166,7 @@ _CATALOGUE = (
         plugin hands its arguments to the base class in another order: its `time_limit` is an
         empty string and its `retries` are `False`.""",
         how="""The five attributes of an executor, as the target builds it, are read and their
-        types compared.""",
+        types compared; a `time_limit` of NaN is a finding, too.""",
         source="the attributes that the documentation of AsyncBaseExecutor lists",
     ),
     _rule(
@@ -200,8 +200,9 @@ _CATALOGUE = (
         why="""The first time that a wrong signature shows is when somebody wants to stop a job
         that costs money. The `cancel` of a published SSH plugin takes no arguments, so that
         every cancellation ends in a `TypeError`.""",
-        how="""Both documented arguments are bound to its signature, by position and by name. An
-        inherited `cancel` is right.""",
+        how="""Both documented arguments are bound to its signature, by position and by name, and
+        it must be a coroutine function (of a synchronous executor, a plain one). The `cancel` of
+        this package's base class is right for both.""",
         source='documentation of cancel: "cancel the job identified uniquely by the `job_handle`"',
     ),
     _rule(
@@ -240,8 +241,8 @@ _CATALOGUE = (
         server with a read-only home. A published Slurm plugin makes its cache folder there, or
         cannot be built.""",
         how="""Executors are built under an audit hook: as always, with an empty home, and with
-        every path argument in a folder that does not exist. Files made, changed or removed are
-        named; reading is fine.""",
+        each path argument in turn in a folder that does not exist. Files made, changed or removed
+        are named; reading is fine.""",
     ),
     # ---- SER: to_dict and from_dict ------------------------------------------------------------
     _rule(
@@ -250,8 +251,8 @@ _CATALOGUE = (
         why="""The host stores this dictionary in its database as JSON. A `Path` kept as it
         came, as a published Slurm plugin does with `cache_dir`, makes the workflow impossible
         to submit.""",
-        how="""Every value of the dictionary is looked at, at any depth, and the first that JSON
-        does not have is named with its place.""",
+        how="""Every value of the dictionary is looked at, at any depth, and what JSON does not
+        have is named with its place; the keys `type` and `short_name` must be there.""",
         source='documentation of to_dict: "JSON-serializable dictionary representation of self"',
     ),
     _rule(
@@ -262,7 +263,7 @@ _CATALOGUE = (
         and so in this dictionary: an executor that has run once cannot be written down again,
         nor used in a second workflow.""",
         how="""On one instance a task succeeds, one fails and one is cancelled; after each, the
-        dictionary is compared with the one from before.""",
+        dictionary must be strict JSON and equal to the one from before.""",
         source='documentation of to_dict: "JSON-serializable dictionary representation of self"',
     ),
     _rule(
@@ -288,9 +289,10 @@ _CATALOGUE = (
         instance, `to_dict()` comes back equal.""",
         why="""Every task is run by an executor that went through JSON. A setting that is lost
         or converted on the way is a setting that the user gave and the task never saw.""",
-        how="""What an executor has written down is given back with one attribute replaced by a
-        value of its kind, drawn by hypothesis and falsy ones first, and the dictionaries are
-        compared; refusing a value politely is allowed.""",
+        how="""What an executor has written down is given back as it is, and with one attribute at
+        a time replaced by a value of its kind, falsy ones first and then drawn by hypothesis; the
+        dictionaries are compared, and a value may be refused politely. Documented attributes that
+        are set on an executor must come back, too.""",
         source='documentation of from_dict: "Rehydrate a dictionary representation"',
     ),
     _rule(
@@ -298,16 +300,18 @@ _CATALOGUE = (
         "`from_dict` copies deeply and changes nothing of its argument.",
         why="""The host goes on using the dictionary, for the next instance and for its records.
         If the executor holds parts of it, two executors made from one record change each other.""",
-        how="""The argument is compared with a copy from before; then everything in it is
-        changed, and `to_dict` of the executor must stay as it was.""",
+        how="""The argument, once as written down and once with an attribute nobody knows, is
+        compared with a copy from before; then everything in it is changed, and `to_dict` of the
+        executor must stay as it was.""",
     ),
     _rule(
         ("SER-07", "MUST", "core", "static"),
         "Instance attributes present in the dictionary are overwritten.",
         why="""An attribute that keeps the constructor's value runs tasks with a default that
         nobody chose: with another account, another queue, no limit.""",
-        how="""Each attribute in turn is given another value, a falsy one and its first one; the
-        dictionary and the attribute must show it.""",
+        how="""Each attribute whose name does not speak of a secret is given another value, a
+        falsy one and its first one; the dictionary and the attribute must show it, unless the
+        value is refused politely.""",
         source='documentation of from_dict: "Instance attributes will be overwritten"',
     ),
     _rule(
@@ -325,8 +329,8 @@ _CATALOGUE = (
         why="""That is what a host does: the user's process writes the executor down, and
         another one, later and elsewhere, runs its tasks. A private attribute that only the
         constructor makes is missing there.""",
-        how="""A new interpreter gets nothing but the JSON text, builds the executor, compares
-        `to_dict` and runs one task.""",
+        how="""A new interpreter gets the name of the target and the JSON text, and builds and
+        rehydrates an executor; its `to_dict` must be the same, and a task must complete.""",
         source='documentation of from_dict: "Rehydrate a dictionary representation"',
     ),
     _rule(
@@ -373,8 +377,8 @@ _CATALOGUE = (
         why="""`setup` starts the machine and `teardown` gives it back. An attempt outside of
         the two finds no machine, or one that is being taken away.""",
         how="""`setup`, `run` and `teardown` are recorded with their beginnings and ends, for a
-        task that succeeds and one that is tried again; the history must match `(setup run+
-        teardown)+`.""",
+        task that succeeds and one that fails, with a retry where one can be set; the history must
+        match `(setup run+ teardown)+`.""",
     ),
     _rule(
         ("LIF-02", "MUST", "core", "run"),
@@ -399,8 +403,9 @@ _CATALOGUE = (
         setup error.""",
         why="""A `setup` that fails half-way has already acquired something, and only `teardown`
         can give it back. Running the task all the same hides why it then fails.""",
-        how="""The executor's own `setup` runs and then raises: `run` must not follow,
-        `teardown` must, and the message of the error must reach the caller.""",
+        how="""The executor's own `setup` runs and then raises: `run` must not follow, `teardown`
+        must, and the message of the error must reach the caller, who may not be told
+        COMPLETED.""",
         source="decision of the contract: what a half-made setup acquired must not leak",
     ),
     _rule(
@@ -428,8 +433,8 @@ _CATALOGUE = (
         why="""One shared dictionary is a back channel: a `setup` that changes `node_id` sends
         `run` to another folder. Plugins that pass notes in it break with the first host that
         hands out copies.""",
-        how="""`setup` and `run` each add a key and change another; neither may be there when
-        the next method is called.""",
+        how="""`setup` and `run` each add a key to the dictionary that they are given; it may not
+        be there when a later method is called.""",
     ),
     _rule(
         ("LIF-08", "MUST", "core", "run"),
@@ -472,9 +477,8 @@ _CATALOGUE = (
         why="""A workflow passes the result of one task into the next. A value that changes its
         type on the way (a tuple to a list, an int key to a string) is a wrong result without an
         error.""",
-        how="""A task gives its arguments back: some fifty values of special types, and lists of
-        values drawn by hypothesis. Types are compared at every depth, NaN and negative zero
-        too.""",
+        how="""A task gives its arguments back: values of many special types, and lists of values
+        drawn by hypothesis. Types are compared at every depth, NaN and negative zero too.""",
         source='documentation of run: "output: The result of the function execution"',
     ),
     _rule(
@@ -500,7 +504,8 @@ _CATALOGUE = (
         why="""A failed task reported as COMPLETED is the worst there is: the next one works
         with a missing result, and a workflow ends green and wrong.""",
         how="""Tasks raise three kinds of error with a random word in the message; the call must
-        raise or say FAILED, and the word must be found.""",
+        raise or say FAILED, and the word must be found. So must the message of an error that
+        `run` raises after writing the same words to its stderr.""",
         source="""decision of the contract: TaskRuntimeError becomes the status FAILED, any
         other error is raised""",
     ),
@@ -518,9 +523,9 @@ _CATALOGUE = (
         not printed by the host.""",
         why="""With a task far away its output is all that a user has. Covalent's base class
         keeps the streams on `self`, so that the output of one task is shown as that of another.""",
-        how="""Two tasks one after the other print a quarter of a million characters to both
-        streams in turn; each stream must come back whole, without the words of the other or of
-        the task before, and the host's own streams must hold none of it.""",
+        how="""Two tasks one after the other print thousands of lines to both streams in turn;
+        each stream must come back whole, without the words of the other or of the task before,
+        and the host's own streams must hold none of it.""",
         source='documented attribute log_stdout: "the file to be used for redirecting stdout"',
     ),
     _rule(
@@ -549,9 +554,9 @@ _CATALOGUE = (
         why="""Workers are killed: by the kernel when memory is short, by a cluster that wants
         the node back. A broken pool that hangs, or fails every task after that, needs a person
         to restart the host.""",
-        how="""The suite tells the task to end its worker, with the exit codes 3 and 0; that
-        must be told as a failure, and the next task must complete. Where tasks run in the
-        host's own process, the rule is not applicable.""",
+        how="""Tasks end their worker by `os._exit` with the codes 3 and 0 and, except in the
+        quick profile, by SIGKILL; each must be told as a failure, and the next task must
+        complete. Where tasks run in the host's own process, the rule is not applicable.""",
     ),
     _rule(
         ("RES-10", "MUST", "resilient", "run"),
@@ -559,9 +564,9 @@ _CATALOGUE = (
         clear message, never a hang, and the next task works.""",
         why="""Open files, locks and generators are returned every day. Some pools lose such a
         result without a word and wait for it for ever.""",
-        how="""Results, functions and arguments that no serialiser takes are tried in turn. Each
-        must be a failure that speaks of it, or complete where nothing is serialised, and the
-        next task must complete.""",
+        how="""Arguments, functions and results that cannot be serialised are tried in turn. Each
+        must be a failure that names the type or speaks of serialisation, or complete where
+        nothing is serialised, and the next task must complete.""",
     ),
     _rule(
         ("RES-11", "MUST", "core", "run"),
@@ -580,9 +585,9 @@ _CATALOGUE = (
         why="""Exceptions of real libraries demand arguments, hold connections, come in groups.
         One that cannot be rebuilt in the host breaks the whole pool in some executors, and
         hides the reason in most.""",
-        how="""Tasks raise exceptions that cannot be unpickled or exist in the task only,
-        groups, chains and notes; type and message must be found in the error, its notes or
-        stderr, and the next task must complete.""",
+        how="""Tasks raise exceptions that cannot be unpickled or exist in the task only, groups,
+        chains and notes; the type, and the message where it can be had, must be found in the
+        error, its notes or stderr, and the next task must complete.""",
     ),
     _rule(
         ("RES-13", "SHOULD", "hardened", "run streams"),
@@ -590,9 +595,9 @@ _CATALOGUE = (
         too; what a killed task had printed is kept.""",
         why="""Compilers, MPI and everything that a task starts write to the file descriptor and
         not to `sys.stdout`. Their words are what explains most failures on a cluster.""",
-        how="""A task writes with `os.write`, by a child process and by C's `puts`; each word
-        must come back. So must what a task had flushed before its worker died, or before its
-        limit stopped it.""",
+        how="""A task writes with `os.write`, by a child process and by C's `puts`; each word must
+        come back. What a task had flushed before its worker died or, except in the quick profile,
+        before its limit stopped it, must be in its outcome or its logs.""",
     ),
     # ---- STR: write_streams_to_file ------------------------------------------------------------
     _rule(
@@ -634,8 +639,8 @@ _CATALOGUE = (
         "Text is appended: what was there stays.",
         why="""A retry, or a second stream with the same file, would otherwise erase what
         explains the first failure.""",
-        how="""Six writes, empty ones too, go to one file that holds bytes of somebody else's;
-        its bytes are compared.""",
+        how="""Six streams, two of them empty, go in three calls to one file that holds bytes of
+        somebody else's; its bytes are compared.""",
     ),
     _rule(
         ("STR-06", "MUST", "core", "static"),
@@ -694,8 +699,8 @@ _CATALOGUE = (
         failure and time-out.""",
         why="""Logs are read when something went wrong. Covalent's base class writes them after
         the last line that can raise, so that just the failed tasks have none.""",
-        how="""A task, and a `run` that writes to its streams itself, succeeds, fails and times
-        out; what came back, and what was printed, must be in the files.""",
+        how="""A task, and a `run` that writes to its streams itself, returns, raises `ValueError`
+        and raises `TimeoutError`; what came back, and what was printed, must be in the files.""",
         source='documented attribute log_stdout: "the file to be used for redirecting stdout"',
     ),
     _rule(
@@ -721,8 +726,10 @@ _CATALOGUE = (
         "Concurrent writers to one file lose nothing and never interleave inside one stream.",
         why="""Nodes of a workflow that share one log write it at the same time. Pieces of
         streams between each other are a log that nobody can read.""",
-        how="""Eight writers on two instances append 300,000 characters each to one file at
-        once; the file must be the eight streams, whole and in any order.""",
+        how="""Eight writers on two instances append 300,000 characters each to one file, and
+        those that do not take turns are made to open it two at a time; the file must be the eight
+        streams, whole and in any order. Of five more writers two are cancelled: the others must
+        end, and their streams be whole.""",
     ),
     _rule(
         ("STR-15", "MUST", "core", "static"),
@@ -739,7 +746,9 @@ _CATALOGUE = (
         why="""The host reads, ships or deletes the file as soon as the coroutine returns. Text
         that a task of the loop is still going to write comes too late.""",
         how="""In the step of the loop in which the coroutine returned, without another one in
-        between, a short and a long file are read.""",
+        between, a short and a long file are read. Where files are not written on the loop's
+        thread, it may not return while a named pipe has no reader, however many hours go by on
+        the loop's clock.""",
     ),
     _rule(
         ("STR-17", "MUST", "core", "static"),
@@ -756,8 +765,9 @@ _CATALOGUE = (
         why="""-1 is the documented default. `asyncio.timeout(-1)` fires at once, and a
         comparison with the time that has passed is true from the beginning: every task of every
         user who set nothing would fail.""",
-        how="""A year goes by on a loop whose clock is virtual, where `run` can be replaced; and
-        real tasks are held for longer than the tiniest limit would last. None may be stopped.""",
+        how="""A year goes by on a loop whose clock is virtual, where the methods are coroutine
+        functions and wait for nothing else; and real tasks are held for longer than the tiniest
+        limit would last. None may be stopped; a negative limit other than -1 may be refused.""",
     ),
     _rule(
         ("TIM-02", "MUST", "resilient", "run stop"),
@@ -767,7 +777,8 @@ _CATALOGUE = (
         hour, so as not to pay for the night, pays for the night; a documented setting that does
         nothing is worse than none.""",
         how="""A task is held by the suite, which alone could let it go: only the limit can end
-        it. A limit that was over before the task had begun is doubled, and tried again.""",
+        it. A limit that was over before the task had begun is doubled, and tried again. Where a
+        virtual clock ends tasks, a limit of an hour must end one of two hours.""",
     ),
     _rule(
         ("TIM-03", "MUST", "resilient", "run stop shared-files"),
@@ -775,8 +786,8 @@ _CATALOGUE = (
         why="""A timed-out job that computes on blocks the licence, the GPU and the files that
         the retry is going to write. The user has been told that it is over.""",
         how="""Tasks that are held, spin, or ignore SIGTERM are ended by their limit, and then
-        asked to answer over their connection to the suite: a dead process cannot, and the
-        kernel closes it.""",
+        asked to answer over their line to the suite, a connection or files in a shared folder: a
+        dead process cannot.""",
         source="decision of the contract: the time-out is reported only once the work is dead",
     ),
     _rule(
@@ -784,8 +795,9 @@ _CATALOGUE = (
         "A task within its limit is untouched, result and output.",
         why="""A limit taken for milliseconds, or counted from the submission, stops tasks that
         were in time; one that stops capturing loses their output.""",
-        how="""A short task runs with a limit of an hour; its status, result and output are
-        looked at.""",
+        how="""A short task runs with a limit of an hour; its status, its result and, where it is
+        captured, its output are looked at. Where a clock can be virtual, a task of 54 minutes may
+        not be stopped either.""",
     ),
     _rule(
         ("TIM-05", "MUST", "resilient", "run stop"),
@@ -812,9 +824,10 @@ _CATALOGUE = (
         why="""A queue that is full for ten minutes, or a machine that starts slowly, is no
         fault of the task; and a second attempt with what the first has left of the limit is no
         second chance.""",
-        how="""On a virtual clock `setup` and `teardown` take twice the limit, and three
-        attempts nine tenths of it each; elsewhere the same is done in real time, with a limit
-        that is doubled. None may be stopped.""",
+        how="""On a virtual clock `setup` and `teardown` take twice the limit, and three attempts
+        nine tenths of it each. Elsewhere, in real time, `setup` and `teardown` take longer than
+        the limit and so do six attempts together, of a fifth of it each; the limit is doubled
+        while a single attempt takes too much of it. None may be stopped.""",
         source="decision of the contract: seconds, each attempt anew, `run` alone",
     ),
     _rule(
@@ -823,7 +836,7 @@ _CATALOGUE = (
         why="""A task's own `TimeoutError` (a server did not answer) has another cure than the
         limit. Reported as the limit, it makes the user raise the limit.""",
         how="""Tasks without a limit, and with one of an hour, raise `TimeoutError` with a
-        message; the caller must see that message, and no error that speaks of the limit.""",
+        message; the caller must see that message, and no `TaskTimeoutError`.""",
         source="decision of the contract: a TimeoutError of the task's own is passed on as it is",
     ),
     _rule(
@@ -832,9 +845,10 @@ _CATALOGUE = (
         children too.""",
         why="""Tasks start programs. SIGTERM to the worker alone leaves them running, without
         parent, on a machine that everybody believes to be free; some ignore SIGTERM.""",
-        how="""The task ignores SIGTERM, and has a child that does so, too; when the limit has
-        ended the task, both are asked to answer over their connections to the suite, and
-        neither may.""",
+        how="""The task ignores SIGTERM, and has a child that does so, too; the limit must end the
+        task, and then both are asked to answer over their lines to the suite, connections or
+        files in a shared folder, and neither may. Where tasks run in no other process of this
+        machine, the rule is not applicable.""",
         source="decision of the contract: the time-out is reported only once the work is dead",
     ),
     # ---- RET: retries --------------------------------------------------------------------------
@@ -843,8 +857,8 @@ _CATALOGUE = (
         "`retries=0`: exactly one attempt.",
         why="""Tasks that book, send or pay must not happen twice because something thought it
         knew better.""",
-        how="""A failing task connects to the suite at each attempt; with `retries=0` there must
-        be one connection.""",
+        how="""At each attempt a failing task reports to the suite, by a connection or in a shared
+        folder; with `retries=0` there must be one report.""",
     ),
     _rule(
         ("RET-02", "MUST", "resilient", "run"),
@@ -852,9 +866,9 @@ _CATALOGUE = (
         result after exactly `k + 1` attempts.""",
         why="""Covalent stores `retries` and never reads it: the user who set 3 because the
         network is bad gets one attempt. An attempt too many is paid for as well.""",
-        how="""For several numbers of retries and of failures, up to three (up to five in the
-        thorough profile), attempts are counted by their connections to the suite, which tells
-        each whether to fail.""",
+        how="""For several numbers of retries and of failures, up to five (in the quick profile,
+        one failure with two retries), attempts are counted by their reports to the suite, which
+        tells each whether to fail.""",
     ),
     _rule(
         ("RET-03", "MUST", "resilient", "run"),
@@ -863,15 +877,16 @@ _CATALOGUE = (
         why="""A task that can never succeed must end, and what the user repairs is what went
         wrong at last; the error of the first attempt is often another one.""",
         how="""A task fails at every attempt, with a message of its own each time; the attempts
-        are counted, and the last message must be the one raised.""",
+        are counted, and the last message must be found, and not hidden behind the error of an
+        earlier one.""",
     ),
     _rule(
         ("RET-04", "MUST", "resilient", "run"),
         "Each attempt gets the original arguments, whatever the one before did to them.",
         why="""A task that pops from its list gets an emptier one at the second attempt: it
         succeeds, with a wrong result.""",
-        how="""Each of three attempts reports the arguments that it got, alters them at every
-        depth, and fails; all reports must be the original.""",
+        how="""Each attempt reports the arguments that it got, and has altered them at every depth
+        before it fails; all reports must be the original.""",
         source="decision of the contract: every attempt sees the caller's original values",
     ),
     _rule(
@@ -888,9 +903,9 @@ _CATALOGUE = (
         "A timed-out attempt is retried as any failed one.",
         why="""A hanging connection is the very failure for which one retries, and it shows as a
         time-out.""",
-        how="""The first attempt is held until its limit ends it, and the second returns; its
-        result must be the outcome, and the first may not answer any more when the second
-        begins.""",
+        how="""Every attempt but the last is held until its limit ends it, and the last returns;
+        its result must be the outcome, and no attempt may still answer when the next has
+        begun.""",
         source="decision of the contract: a time-out is a failure and is retried",
     ),
     _rule(
@@ -906,8 +921,9 @@ _CATALOGUE = (
         "`retries` and `time_limit` on the instance are what they were after any task.",
         why="""Counting down on `self.retries` is a mistake that lasts: the instance is shared,
         and the next task has no retries left.""",
-        how="""Tasks succeed, succeed after a failure, fail for good and are over their limit on
-        one instance; both attributes are compared after each.""",
+        how="""On one instance tasks succeed after a failure, succeed, fail for good, are over
+        their limit, and are cancelled by their host in a second attempt; both attributes are
+        compared after each. The quick profile leaves out the second and the third.""",
     ),
     _rule(
         ("RET-09", "MUST", "resilient", "run"),
@@ -915,8 +931,8 @@ _CATALOGUE = (
         stay at `retries + 1`.""",
         why="""A backend that retries, under a template that retries: 3 become 16 attempts, each
         of them paid for.""",
-        how="""Attempts are counted twice, by their connections to the suite and by the calls of
-        `run`; neither may go over `retries + 1`.""",
+        how="""A task always fails. Its attempts are counted twice, by their reports to the suite
+        and by the calls of `run`; neither may go over `retries + 1`.""",
         source="decision of the contract: who leaves retries to a backend says so in `enforces`",
     ),
     # ---- CTX: get_dispatch_context -------------------------------------------------------------
@@ -944,8 +960,8 @@ _CATALOGUE = (
         "Contexts nest.",
         why="""A workflow started within a workflow is normal. A context that sets None on
         leaving takes the outer dispatch away from the rest of its block.""",
-        how="""Contexts of two instances are nested to any depth, in orders drawn by hypothesis;
-        on entering and leaving each, the active dispatch is compared.""",
+        how="""Contexts of two instances are nested up to five deep, in orders drawn by
+        hypothesis; on entering and leaving each, the active dispatch is compared.""",
         source='documentation of get_dispatch_context: "to be used inside current context"',
     ),
     _rule(
@@ -974,9 +990,10 @@ _CATALOGUE = (
         "The work has really stopped.",
         why="""Cancelled in the user interface and computing on in the cluster is the most
         expensive kind of success: nobody looks at a cancelled job.""",
-        how="""The cancelled task is held in a call, or spins and ignores SIGTERM; when
-        `execute` is over, the kernel must have closed its connection to the suite. Where tasks
-        cannot connect, a shared file must not grow any more.""",
+        how="""The cancelled task is held in a call, or spins and ignores SIGTERM; when `execute`
+        is over, the task's end of its line to the suite, a connection or a locked file in a
+        shared folder, must be closed, as the kernel does when it dies. Where there is neither, a
+        file that the task appends to must not grow any more.""",
         source="documentation of cancel; as with a time-out: told only once the work is dead",
     ),
     _rule(
@@ -994,8 +1011,9 @@ _CATALOGUE = (
         why="""A host frees the slot on True. A published Dask plugin returns True whatever
         became of the job, and the user is told that it has stopped.""",
         how="""A held task is cancelled without a handle, and with the one that the host was
-        given. The answer must be a bool; after True the task must be dead, not attempted again,
-        and `execute` over.""",
+        given; one whose attempt has just failed by itself, where tasks run outside of the host's
+        process, likewise. The answer must be a bool; after True the task must be dead, not
+        attempted again, and `execute` over.""",
         source='documentation of cancel: "False by default"',
     ),
     _rule(
@@ -1005,10 +1023,11 @@ _CATALOGUE = (
         why="""Cancellations come when they like: between `setup` and the `try`, in the middle
         of writing a log. The gap of one line leaks a machine once a month, and nobody can
         reproduce it.""",
-        how="""`execute` is cancelled at its first suspension point, then at its second, and so
-        on: with methods that only wait and a first attempt that fails, and with the executor's
-        own methods and a real task. Brackets, asyncio tasks and attempts are counted after
-        each.""",
+        how="""`execute` is cancelled before its first step and at each of its suspension points
+        in turn (evenly spread ones, where the profile tries fewer): with methods that only wait
+        and a first attempt that fails, and with the executor's own methods and a real task. After
+        each, brackets and asyncio tasks are counted, and no attempt of a cancelled task may
+        outlive a later task.""",
         source="asyncio's documentation: CancelledError is propagated when clean-up is complete",
     ),
     _rule(
@@ -1047,7 +1066,7 @@ _CATALOGUE = (
         "Likewise on several instances of the class.",
         why="""Two configurations of one class are two users, or two clusters. What is kept on
         the class or in the module is shared by both.""",
-        how="As for CNC-01, with the tasks on two instances.",
+        how="As for CNC-01, with each of the four tasks on an instance of its own.",
         source="""decision of the contract: one instance runs many tasks at once; per-task state
         never lives on `self`""",
     ),
@@ -1067,8 +1086,9 @@ _CATALOGUE = (
         why="""Tests, notebooks and command lines call `asyncio.run` again and again. A client
         kept in the module, as in a published Dask plugin, belongs to the first loop and fails
         in the second.""",
-        how="""A task runs on one event loop, which is closed, and another one on a second loop,
-        on the same instance.""",
+        how="""Three tasks at once run on a fresh event loop, which is closed, and three more on a
+        second one, on the same instance. Where the first loop fails already, a fresh process does
+        the same.""",
     ),
     _rule(
         ("CNC-05", "MUST", "hardened", "run"),
@@ -1077,8 +1097,8 @@ _CATALOGUE = (
         why="""Single checks show single mistakes. What hosts meet are the pairs: a time-out on
         one instance while another task of it is cancelled.""",
         how="""A stateful hypothesis machine starts, fails, times out and cancels tasks on two
-        instances in any order; outcomes and histories are compared with those of a model that
-        shares no code with any executor.""",
+        instances, of which one has a time limit, in any order; outcomes and histories are
+        compared with those of a model that shares no code with any executor.""",
         source="""decision of the contract: one instance runs many tasks at once; per-task state
         never lives on `self`""",
     ),
@@ -1088,9 +1108,10 @@ _CATALOGUE = (
         "No asyncio task is left running after `execute`.",
         why="""A poller that is left running asks the cluster for a job that is over, for ever;
         asyncio destroys it with a warning that nobody can place.""",
-        how="""After each of three tasks that succeed, fail, are cancelled or are stopped by
-        their limit, the asyncio tasks of the loop are looked at. What every one of them leaves
-        is a leak; what the first leaves may be a client.""",
+        how="""Three tasks of each ending run: they succeed, fail, are cancelled or, except in the
+        quick profile, are stopped by their limit; then the asyncio tasks of the loop are looked
+        at. Where every one of the three leaves some, that is a leak; what the first alone leaves
+        may be a client.""",
     ),
     _rule(
         ("HYG-02", "MUST", "hardened", "run"),
@@ -1098,18 +1119,20 @@ _CATALOGUE = (
         why="""One descriptor or thread for each task is nothing in a test and the end of a host
         after a week: "Too many open files". A published SSH plugin leaves its connection open
         after each task that failed.""",
-        how="""After a warm-up, tasks of each ending run, and what the process holds is
-        compared. Where it grew, twelve more of one ending run, and what comes with each step
-        and stays is the leak.""",
+        how="""After a warm-up, tasks that succeed, fail, are cancelled or, except in the quick
+        profile, are stopped by their limit run, and what the process holds is compared. Where it
+        grew, twelve more of one ending run, two in each step; what comes with each step and stays
+        is the leak.""",
     ),
     _rule(
         ("HYG-03", "MUST", "hardened", "run"),
         "The host's working directory, environment and `sys.stdout`/`sys.stderr` are as before.",
         why="""A `chdir` for one task moves the relative paths of all others, and an environment
         variable set for one user is read by the next one's task.""",
-        how="""Working directory, environment, both streams and functions of the standard
-        library are compared after tasks of each ending, and after two at once of which the
-        first to begin is the first to end.""",
+        how="""Working directory, environment, both streams and functions of the standard library
+        are compared after a task that succeeds, fails, is cancelled or, except in the quick
+        profile, is stopped by its limit, and after two at once of which the first to begin is the
+        first to end.""",
     ),
     _rule(
         ("HYG-04", "SHOULD", "hardened", "run"),
@@ -1117,8 +1140,9 @@ _CATALOGUE = (
         temporary directory.""",
         why="""Pickled functions and results pile up until the disk is full, or somebody reads
         them. A published SSH plugin cleans up only after tasks that did not fail on the way.""",
-        how="""`cache_dir` and the folder for temporary files are listed after three tasks of
-        each ending; what the second and the third leave there is a finding.""",
+        how="""`cache_dir` and the folder for temporary files are listed after three tasks that
+        succeed, fail, are cancelled or, in the thorough profile, are stopped by their limit;
+        where both the second and the third leave something, that is a finding.""",
     ),
     # ---- SEC: what is let in -------------------------------------------------------------------
     _rule(

@@ -157,6 +157,19 @@ async def test_system_exit_is_a_failed_task() -> None:
     assert "SystemExit(3)" in outcome.stderr
 
 
+@pytest.mark.parametrize("host", [Recorder.execute, run_task])
+async def test_a_task_that_is_given_no_node_id_has_none(host) -> None:
+    seen = []
+
+    class Reading(Recorder):
+        async def run(self, function, args, kwargs, task_metadata) -> None:
+            seen.append(task_metadata["node_id"])
+
+    await host(Reading(), len, [""], {}, "d", "unused")
+
+    assert seen == [-1]
+
+
 async def test_metadata_are_equal_for_all_and_changed_for_none() -> None:
     seen = []
 
