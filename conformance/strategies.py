@@ -117,7 +117,8 @@ _hashables = st.one_of(
     st.booleans(),
     st.integers(),
     st.floats(),
-    st.text(max_size=10),
+    # Not the default alphabet: hypothesis takes a second to find out what UTF-8 can encode.
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=10),
     st.binary(max_size=10),
 )
 
