@@ -119,8 +119,8 @@ class WatchedLoop:
 
     def close(self) -> None:
         """End the loop and what is still running on it."""
-        self._closing = True
-        if not self.usable:
+        given_up, self._closing = self._closing, True
+        if given_up or not self.usable:
             return
 
         async def end() -> None:
