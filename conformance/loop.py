@@ -95,11 +95,14 @@ class WatchedLoop:
         if finished.done():
             return finished.result()
         if self._over.done():
+            self._loop.set_exception_handler(lambda loop, context: None)
             raise Hang("the event loop of the host was stopped, or closed, in the middle of a task")
         where = self.where()
         for task in tasks:
             self._loop.call_soon_threadsafe(task.cancel)
         concurrent.futures.wait([finished], timeout=5)
+        # What becomes of the rest is told by the error below, and by nothing that is logged later.
+        self._loop.set_exception_handler(lambda loop, context: None)
         if not finished.done():
             self._closing = True
             end_thread(self._thread)
