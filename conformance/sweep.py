@@ -16,12 +16,12 @@ from collections.abc import Callable, Collection, Coroutine, Iterator
 from contextvars import ContextVar
 from typing import Any
 
+from . import patience
 from .brackets import brackets
 from .history import METHODS, History, Method
 
-#: Seconds for which a cancelled coroutine, or a task that it left behind, may still go on: a guard.
+#: Seconds for which a cancelled coroutine may still go on: a guard.
 PATIENCE = 60.0
-_LEFTOVERS = 1.0
 
 _walking: ContextVar[Walk | None] = ContextVar("asyncexec_walking", default=None)
 
@@ -72,7 +72,7 @@ class Walk:
             # Whoever was just cancelled needs a turn of the loop to end.
             rest = {task for task in self.tasks if not task.done()} - {self.executing}
             if rest:
-                _, rest = await asyncio.wait(rest, timeout=_LEFTOVERS)
+                _, rest = await asyncio.wait(rest, timeout=patience.LEFTOVERS)
         self.left_behind = sorted(_line(task.get_coro()) for task in rest)
         for task in rest | {self.executing}:
             task.cancel()

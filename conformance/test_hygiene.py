@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from . import patience
 from .beacon import Attempt
 from .check import CouldNotRun, check
 from .endings import Ending, endings
@@ -29,10 +30,7 @@ Drive = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
 #: Turns of the event loop that an asyncio task gets which is about to end.
 _TURNS = 10
 
-#: Seconds for which other things that are about to end may still be there; nobody else waits.
-_SETTLING = 1.0
-
-#: The same where it decides nothing, but whether a longer trial is worth its time.
+#: Seconds for what is about to end, where it decides only whether a longer trial is worth its time.
 _GRACE_OF_A_BATCH = 0.2
 
 _TASKS_OF_EACH_KIND = """
@@ -209,9 +207,9 @@ def _grown(before: Held, now: Held) -> list[str]:
     return [what for what, things in now.items() if len(things) > len(before[what])]
 
 
-def _settled(look: Callable[[], T], patience: float = _SETTLING) -> T:
+def _settled(look: Callable[[], T], limit: float | None = None) -> T:
     """What is seen when what was about to end has had the time to do so."""
-    end = time.monotonic() + patience
+    end = time.monotonic() + (patience.LEFTOVERS if limit is None else limit)
     while (seen := look()) and time.monotonic() < end:
         time.sleep(0.02)
     return seen

@@ -461,7 +461,7 @@ def test_TIM_07_must_count_each_attempt_anew(subject: Subject) -> None:
 
     # In real time, with limits of less than an hour and tasks that are really run.
     _need_limits(subject, "held")
-    limit = usual_limit(subject)
+    limit, suspected = usual_limit(subject), False
     while True:
         seen, longest, history = _in_real_time(subject, limit)
         if seen.completed:
@@ -469,9 +469,12 @@ def test_TIM_07_must_count_each_attempt_anew(subject: Subject) -> None:
             return
         if not _is_time_out(seen.error):
             subject.could_not_run(f"no task is attempted six times, see RET-02: {seen}")
-        # No attempt was over its limit: it was something else that was counted.
-        if longest < 0.6 * limit:
+        # No attempt was over its limit: it was something else that was counted. What a busy machine
+        # adds does not grow with the limit, and a clock that runs around more than `run` does.
+        within = longest < 0.6 * limit
+        if suspected and within:
             break
+        suspected = within
         # A slow start may have been what took one over it.
         if limit >= LAST_LIMIT / 4:
             subject.could_not_run(f"no task begins and ends within {limit:g} s here")

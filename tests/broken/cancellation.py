@@ -85,8 +85,9 @@ def _workers_of(task):
 
 
 @breaks("CAN-03", "run raised TaskCancelledError: execute raised TaskCancelledError")
-class LetsItsOwnErrorOut(ThreadExecutor):
-    """Knows two kinds of ends: a result, and an error for the caller."""
+@breaks("CAN-06", "during teardown: teardown was cancelled")
+class TearsDownInFinally(ThreadExecutor):
+    """The template that everybody writes: a result, or an error for the caller."""
 
     async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
         metadata = {"dispatch_id": dispatch_id, "node_id": node_id, "results_dir": results_dir}
@@ -275,20 +276,6 @@ class ShieldsItsResult(ThreadExecutor):
                 await asyncio.shield(closing)
             except asyncio.CancelledError:
                 await closing
-        return TaskOutcome(result, "", "", TaskStatus.COMPLETED)
-
-
-@breaks("CAN-06", "during teardown: teardown was cancelled")
-class TearsDownInFinally(ThreadExecutor):
-    """The template that everybody writes."""
-
-    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
-        metadata = {"dispatch_id": dispatch_id, "node_id": node_id, "results_dir": results_dir}
-        try:
-            await self.setup(metadata)
-            result = await self.run(function, args, kwargs, metadata)
-        finally:
-            await self.teardown(metadata)
         return TaskOutcome(result, "", "", TaskStatus.COMPLETED)
 
 

@@ -7,7 +7,9 @@ from .cancellation import AsksPolitely
 from .time_limits import AsksItsWorkersNicely, KillsTheWorkerAlone
 
 
-def _unconnected(function):
+def offline(function):
+    """The function in a process that can open no connection, as behind a strict firewall."""
+
     # Within another function, so that workers get it by value.
     def unconnected(*args, **kwargs):
         import socket
@@ -25,7 +27,7 @@ class _Offline:
     """Its workers share files with everybody, and connect to nobody."""
 
     async def run(self, function, args, kwargs, task_metadata):
-        return await super().run(_unconnected(function), args, kwargs, task_metadata)
+        return await super().run(offline(function), args, kwargs, task_metadata)
 
 
 @breaks("TIM-03", "a task that ignores SIGTERM was over its time_limit")

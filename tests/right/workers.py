@@ -17,6 +17,7 @@ import threading
 from pathlib import Path
 
 import cloudpickle
+from pytest_asyncexec.broken.offline import offline
 from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
 from pytest_asyncexec.reference_executor._process import WORKER
 from pytest_asyncexec.reference_executor.local import _understood
@@ -225,21 +226,6 @@ class TriesAgainWhenAWorkerDies(LocalExecutor):
             if "died without a result" not in str(error):
                 raise
             return await super().run(function, args, kwargs, task_metadata)
-
-
-def offline(function):
-    """The function in a process that can open no connection, as behind a strict firewall."""
-
-    def unconnected(*args, **kwargs):
-        import socket
-
-        def connect(self, address):
-            raise OSError(101, "Network is unreachable")
-
-        socket.socket.connect = connect
-        return function(*args, **kwargs)
-
-    return unconnected
 
 
 class NoNetwork(LocalExecutor):
