@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .rules import RULES
+from .finding import Finding
+from .rules import RULES, Rule
 
 if TYPE_CHECKING:
     from .subject import Subject
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 class RuleViolation(AssertionError):
     """The subject broke the rule; the message is the whole explanation for its author."""
+
+    def __init__(self, rule: Rule | None, finding: Finding) -> None:
+        super().__init__(f"{rule}\n{finding}")
+        self.finding = finding
 
 
 class NotApplicable(Exception):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from unittest import mock
 
+from .finding import Moment, numbered
 from .wording import short_error
 
 Method = Literal["setup", "run", "teardown"]
@@ -37,9 +38,12 @@ class Event:
         """The dispatch the call belongs to, or None where its metadata does not say."""
         return self.metadata.get("dispatch_id") if isinstance(self.metadata, dict) else None
 
+    def told(self) -> Moment:
+        """The event in words, for people."""
+        return Moment(self.call, self.method, self.step, self._of_whom(), self.error)
+
     def __str__(self) -> str:
-        tail = f": {self.error}" if self.error else ""
-        return f"{self.method} {self.step}{tail}  [{self._of_whom()}]"
+        return str(self.told())
 
     def _of_whom(self) -> str:
         if not isinstance(self.metadata, dict):
@@ -69,10 +73,12 @@ class History:
         """What each call of `method` was given as `task_metadata`, as it was at its beginning."""
         return [e.metadata for e in self.events if e.method == method and e.step == "begins"]
 
+    def told(self) -> tuple[Moment, ...]:
+        """The events in words, for people."""
+        return tuple(event.told() for event in self.events)
+
     def __str__(self) -> str:
-        if not self.events:
-            return "(neither setup, run nor teardown was called)"
-        return "\n".join(f"{number:>3}  {event}" for number, event in enumerate(self.events, 1))
+        return numbered(self.told())
 
 
 Replacement = Callable[..., Any]

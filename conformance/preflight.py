@@ -20,11 +20,15 @@ from .beacon import Attempt, Beacon, NetworkBeacon
 from .loop import Hang
 from .mailbox import Mailbox
 from .probes import look_around
+from .rules import NEEDS
 from .wording import printable, short
 
 if TYPE_CHECKING:
     from .host import Seen
     from .subject import Subject
+
+
+ANOTHER_PROCESS = "another process of this machine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,21 @@ class Preflight:
     def reachable(self) -> bool:
         """Whether tasks can be talked to while they run."""
         return self.reaches_beacon or self.reaches_mailbox
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What of all that rules need was found, see `rules.NEEDS`."""
+        runs = not self.build_error and not self.run_error
+        found = {
+            "static": not self.build_error,
+            "run": runs,
+            "shared-files": self.shared_files,
+            "streams": self.captures_streams,
+            "cancel": self.cancels,
+            "stop": runs,
+            "local-process": self.place == ANOTHER_PROCESS,
+        }
+        return tuple(need for need in NEEDS if found[need] and need not in self.cannot)
 
     @property
     def summary(self) -> str:
@@ -173,7 +192,7 @@ class _Rescue:
 def _place(host: str, pid: int) -> str:
     if host != socket.gethostname():
         return "another machine"
-    return "this process" if pid == os.getpid() else "another process of this machine"
+    return "this process" if pid == os.getpid() else ANOTHER_PROCESS
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def _on_loops(request: dict[str, Any], answer: dict[str, Any]) -> Iterator[str]:
             try:
                 seen = asyncio.run(_hello_or_nothing(executor, request))
             finally:
-                answer["history"] = str(history)
+                answer["history"] = [asdict(moment) for moment in history.told()]
             answer["completed"].append(seen.completed and seen.result == "hello")
             answer["seen"].append(str(seen))
     yield "done"

@@ -111,6 +111,26 @@ class Rule:
         return f"{self.id} ({self.obligation}, {self.level}): {self.sentence}"
 
 
+class UnknownContract(LookupError):
+    """A version of the contract that this catalogue does not hold; the message helps."""
+
+
+def rules_of(version: str) -> Mapping[str, Rule]:
+    """The rules of one version of the contract, by id.
+
+    Raises:
+        UnknownContract: the catalogue does not hold that version.
+    """
+    known = sorted({rule.since for rule in RULES.values()} | {CONTRACT_VERSION}, key=_number)
+    if version not in known:
+        raise UnknownContract(f"this kit has no contract {version!r}; it knows {', '.join(known)}")
+    return {i: rule for i, rule in RULES.items() if _number(rule.since) <= _number(version)}
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
 class UnknownRule(LookupError):
     """A word that is neither the id of a rule nor of a chapter; the message helps."""
 

@@ -21,6 +21,7 @@ from ..verdict import Outcome, RuleOutcome
 from .beacon import Attempt, Beacon, NetworkBeacon
 from .check import CouldNotRun, NotApplicable, RuleViolation
 from .effects import Effects, effects, of_library
+from .finding import Finding, Moment
 from .guard import Guard, guarded
 from .history import History, Replacement, recorded
 from .host import NativeHost, Seen, TemplateHost, host_for
@@ -40,6 +41,12 @@ _INTERRUPTING = ("CAN", "CNC")
 
 #: Seconds for an ordinary task that decides nothing but whether others are tried at all.
 _PATIENCE_WHERE_IN_DOUBT = 30.0
+
+#: What is said of a rule that only the inherited `execute` breaks.
+INHERITED = (
+    "the same check passes under this package's run_task; the fault is in the `execute` that the "
+    "class inherits."
+)
 
 #: So many calls that never end are enough.
 _HANGS = 4
@@ -67,6 +74,8 @@ class Subject:
         self._blocked = ""
         self._dispatches = itertools.count(1)
         self._preflight: Preflight | None = None
+        #: The class of the first executor that was built, as `module:name`.
+        self.built = ""
         #: What building the first executor did: it may do more than any later one does.
         self.first_build = Effects()
         self._template_host = False
@@ -276,6 +285,7 @@ class Subject:
         try:
             with effects() as first:
                 executor = self.build()
+            self.built = f"{type(executor).__module__}:{type(executor).__qualname__}"
             # The first call of a factory may start the backend that its executors need.
             if self.target.is_class:
                 self.first_build = first
@@ -365,6 +375,7 @@ class Subject:
         __tracebackhide__ = True
         outcome: Outcome = "not_run"
         message, inherited = "", False
+        finding: Finding | None = None
         self.rule = rule
         try:
             self.preflight()
@@ -372,14 +383,11 @@ class Subject:
             self._attempt(function)
             outcome = "passed"
         except RuleViolation as violation:
-            outcome, message = "failed", str(violation)
+            finding = violation.finding
             inherited = self._passes_under_template(rule, function)
             if inherited:
-                message += (
-                    "\n\n  inherited: the same check passes under this package's run_task; the "
-                    "fault is in the `execute` that the class inherits."
-                )
-                raise RuleViolation(message) from None
+                violation.args = (f"{violation}\n\n  inherited: {INHERITED}",)
+            outcome, message = "failed", str(violation)
             raise
         except NotApplicable as reason:
             outcome, message = "not_applicable", str(reason)
@@ -392,7 +400,9 @@ class Subject:
             raise
         finally:
             self.rule = None
-            self.findings[rule.id] = RuleOutcome(rule.id, outcome, message, inherited)
+            self.findings[rule.id] = RuleOutcome(
+                rule.id, outcome, message, inherited, finding=finding
+            )
             went_well = outcome in ("passed", "not_applicable")
             if "run" in rule.needs and not (went_well and rule.id[:3] not in _INTERRUPTING):
                 self._doubts = self._doubts or rule.id
@@ -480,7 +490,7 @@ class Subject:
         seen: object,
         required: str,
         cause: str = "",
-        history: History | str | None = None,
+        history: History | Sequence[Moment] | None = None,
         reproduce: str = "",
     ) -> NoReturn:
         """End the check: the rule is broken.
@@ -493,16 +503,11 @@ class Subject:
             reproduce: lines of Python, run without pytest; `executor` is at hand, see `_preamble`.
         """
         __tracebackhide__ = True
-        parts = [str(self.rule), f"  seen:      {_indented(str(seen))}"]
-        parts.append(f"  required:  {_indented(required)}")
-        if history is not None:
-            parts.append(f"  history:\n      {_indented(str(history), 6)}")
-        if cause:
-            parts.append(f"  likely cause: {_indented(cause)}")
-        if reproduce:
-            lines = f"{self._preamble()}\n{inspect.cleandoc(reproduce)}"
-            parts.append(f"  to see it without pytest:\n      {_indented(lines, 6)}")
-        raise RuleViolation("\n".join(parts))
+        if isinstance(history, History):
+            history = history.told()
+        told = None if history is None else tuple(history)
+        lines = f"{self._preamble()}\n{inspect.cleandoc(reproduce)}" if reproduce else ""
+        raise RuleViolation(self.rule, Finding(str(seen), required, cause, told, lines))
 
     def beacon(self, answer: Callable[[Attempt, int], None] | None = None) -> Beacon:
         """What tasks of the subject can report to, see `Beacon`."""
@@ -593,10 +598,6 @@ def _raised_at(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not of_library(frame.filename)]
     return f'\nat {own[-1].filename}:{own[-1].lineno}: "{own[-1].line}"' if own else ""
-
-
-def _indented(text: str, columns: int = 13) -> str:
-    return text.replace("\n", "\n" + " " * columns)
 
 
 async def finish(executing: asyncio.Future[Seen], limit: float = 60.0) -> Seen | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import itertools
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from . import patience
 from .beacon import Attempt
 from .blocking import Deadlock, deadlocks
 from .check import CouldNotRun, check
+from .finding import Moment
 from .fresh_process import on_event_loops_of_a_fresh_process
 from .history import METHODS, History
 from .host import Seen
@@ -387,13 +388,13 @@ def test_CNC_04_must_work_on_a_second_event_loop(subject: Subject) -> None:
     )
 
 
-def _on_two_loops(subject: Subject) -> tuple[Seen | str, Seen | str, History | str]:
+def _on_two_loops(subject: Subject) -> tuple[Seen | str, Seen | str, Sequence[Moment]]:
     """What comes of a task on one event loop, and of another one on the next."""
     executor = subject.build()
     with subject.recording(executor) as history:
         first = _apart(subject, executor, 1)
         if _echoed(first, 1):
-            return first, _apart(subject, executor, 2), history
+            return first, _apart(subject, executor, 2), history.told()
 
     # It may belong to the loop of the suite, which other checks are in need of: a process in which
     # there was none before has to tell.
@@ -401,8 +402,9 @@ def _on_two_loops(subject: Subject) -> tuple[Seen | str, Seen | str, History | s
     if there.get("completed", [False])[0]:
         ended = there["seen"][1:] or [f"{there['stage']} ended in {there['error']}"]
         well = there["completed"] == [True, True]
-        return _loop_echo(1), _loop_echo(2) if well else ended[0], there["history"]
-    return first, "", history
+        told = [Moment(**moment) for moment in there["history"]]
+        return _loop_echo(1), _loop_echo(2) if well else ended[0], told
+    return first, "", history.told()
 
 
 def _apart(subject: Subject, executor: Any, number: int) -> Seen | str:

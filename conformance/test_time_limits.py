@@ -16,6 +16,7 @@ from .check import check
 from .history import History, Replacement, afterwards
 from .host import Seen
 from .overruns import LAST_LIMIT, Kind, Overrun, answered, keep_limit, overruns, usual_limit
+from .preflight import ANOTHER_PROCESS
 from .probes import report_home
 from .subject import Subject, finish
 from .virtual_clock import NotPurelyAsynchronous
@@ -298,7 +299,7 @@ def _led_through_by_the_loop(subject: Subject) -> tuple[str, History]:
 @check("TIM-09")
 def test_TIM_09_should_end_the_whole_process_group(subject: Subject) -> None:
     place = subject.preflight().place
-    if place != "another process of this machine":
+    if place != ANOTHER_PROCESS:
         subject.not_applicable(f"tasks run in {place}: there is no process group here to end")
     # Who never stops a task at all need not be asked to stop one that resists.
     _need_limits(subject, "held")

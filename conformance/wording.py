@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import traceback
-import unicodedata
 from typing import Any
 
 _LONG = 1000
+
+# Controls but for line ends and tabs, half characters, what XML forbids, and what turns the
+# direction of the text after it.
+_STEERING = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
+)
 
 
 def short(value: Any, limit: int = 200) -> str:
@@ -19,17 +25,18 @@ def short(value: Any, limit: int = 200) -> str:
 
 
 def printable(text: str) -> str:
-    """The text with everything escaped that would harm a terminal or does not fit into UTF-8.
+    """The text with everything escaped that steers a screen instead of being read.
 
     Messages quote what executors say, which may be anything; surrogates, for one, can neither be
     sent from an xdist worker to its controller nor be written to a file.
     """
-    return "".join(
-        letter
-        if letter in "\n\t" or unicodedata.category(letter) not in ("Cc", "Cs")
-        else letter.encode("unicode_escape").decode("ascii")
-        for letter in text
-    )
+    return _STEERING.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def one_line(text: str, limit: int) -> str:
+    """The text in one printable line of at most `limit` characters."""
+    line = " ".join(printable(text).split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def short_text(text: str, limit: int = 120) -> str:

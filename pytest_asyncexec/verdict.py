@@ -7,7 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from .conformance.finding import Finding
 from .conformance.rules import LEVELS, RULES, Level, Rule
+
+#: From the best to the worst.
+VerdictWord = Literal["conformant", "incomplete", "nonconformant"]
 
 Outcome = Literal["passed", "failed", "waived", "not_applicable", "could_not_run", "not_run"]
 
@@ -35,6 +39,8 @@ class RuleOutcome:
     seconds: float = 0.0
     #: Why the project lets the executor break the rule; only of one that is waived.
     waiver: str = ""
+    #: The message in its parts, where a check found the rule broken.
+    finding: Finding | None = None
 
     @property
     def rule(self) -> Rule:
@@ -46,7 +52,7 @@ class RuleOutcome:
 class Verdict:
     """What may be said of an executor, from every rule of the catalogue."""
 
-    verdict: Literal["conformant", "nonconformant", "incomplete"]
+    verdict: VerdictWord
     level: Level | None
     counts: Mapping[Outcome, int]
     outcomes: tuple[RuleOutcome, ...]
@@ -111,7 +117,7 @@ def judge(
     )
     counts = Counter(outcome.outcome for outcome in complete)
     required = [outcome for outcome in complete if is_required(rules[outcome.rule_id], demanded)]
-    verdict: Literal["conformant", "nonconformant", "incomplete"] = "conformant"
+    verdict: VerdictWord = "conformant"
     if any(o.outcome == "failed" and rules[o.rule_id].obligation == "MUST" for o in required):
         verdict = "nonconformant"
     elif any(outcome.outcome in ("not_run", "could_not_run") for outcome in required):

@@ -175,7 +175,11 @@ def test_a_violation_explains_itself(subject_of) -> None:
     assert "  seen:      this\n             and that\n" in message
     assert "  required:  something else" in message
     assert "ThreadExecutor()\n      print(executor)" in message
-    assert subject.findings["CON-02"] == RuleOutcome("CON-02", "failed", message)
+    finding = subject.findings["CON-02"].finding
+    assert finding is not None
+    assert finding.seen == "this\nand that"
+    assert finding.history is None
+    assert subject.findings["CON-02"] == RuleOutcome("CON-02", "failed", message, finding=finding)
 
 
 def test_a_crash_of_the_check_is_no_verdict(subject_of) -> None:
