@@ -33,6 +33,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "above it are judged without failing it.",
     )
     group.addoption(
+        "--asyncexec-report",
+        default=None,
+        dest="asyncexec_report",
+        metavar="DIR",
+        help="Write report.html, report.json, summary.md, a badge and a certificate for each "
+        "executor into this folder.",
+    )
+    group.addoption(
+        "--asyncexec-artifact",
+        default=None,
+        dest="asyncexec_artifact",
+        metavar="WHEEL",
+        help="The wheel that the certificate speaks of: it has to hold the very code that is "
+        "judged.",
+    )
+    group.addoption(
         "--asyncexec-rules",
         nargs="?",
         const="",
@@ -57,6 +73,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type="linelist",
         default=[],
     )
+
+
+#: Options that make no sense without an executor to judge.
+_DEMANDS = ("asyncexec_profile", "asyncexec_level", "asyncexec_report", "asyncexec_artifact")
+
+
+def asked_of(config: pytest.Config) -> list[str]:
+    """The options on the command line that ask something of the suite, as they are written."""
+    return [f"--{d.replace('_', '-')}" for d in _DEMANDS if config.getoption(d) is not None]
 
 
 def pytest_cmdline_main(config: pytest.Config) -> pytest.ExitCode | None:
@@ -88,8 +113,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("help") or config.getoption("markers"):
         return
     specs = config.getoption("asyncexec_plugin") or config.getini("asyncexec_plugins")
-    asked = config.getoption("asyncexec_profile") or config.getoption("asyncexec_level")
-    if specs or asked or any("asyncexec" in argument for argument in config.args):
+    if specs or asked_of(config) or any("asyncexec" in argument for argument in config.args):
         # Only now: whoever has no executor to judge pays for none of it.
         from .run import prepare
 

@@ -6,6 +6,7 @@ its controller and into JUnit's XML, and outcomes are made of nothing else.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Generator, Iterable
 from dataclasses import replace
@@ -16,8 +17,10 @@ import pytest
 
 from .absence import Absence
 from .collection import is_check, judged_by, target_of
+from .conformance.finding import Finding
 from .conformance.rules import RULES
 from .conformance.wording import printable
+from .record import Facts
 from .selection import SUITE, Plan
 from .targets import Target
 from .verdict import OUTCOMES, Outcome, RuleOutcome, Verdict, is_required, judge, worst
@@ -41,7 +44,7 @@ class Recorder:
         self.plan = plan
         self.absence = absence
         self.outcomes: dict[str, dict[str, RuleOutcome]] = {t.name: {} for t in plan.targets}
-        self.summaries: dict[str, str] = {}
+        self.facts: dict[str, Facts] = {}
         self.collected = False
         self._selected: set[tuple[str, str]] = set()
         self._cut_short = ""
@@ -118,8 +121,11 @@ class Recorder:
                 ("asyncexec_outcome", finding.outcome),
                 ("asyncexec_message", printable(finding.message)),
                 ("asyncexec_inherited", finding.inherited),
-                ("asyncexec_summary", subject.preflight().summary),
+                ("asyncexec_facts", json.dumps(Facts.of(subject).to_json())),
             ]
+            if finding.finding is not None:
+                parts = json.dumps(finding.finding.to_json())
+                item.user_properties.append(("asyncexec_finding", parts))
             if finding.waiver:
                 item.user_properties.append(("asyncexec_waiver", printable(finding.waiver)))
         report = yield
@@ -160,7 +166,7 @@ class Recorder:
         said = dict(report.user_properties)
         target, rule_id = said.get("asyncexec_target"), said.get("asyncexec_rule")
         if target is None and report.failed:
-            target, rule_id = self._guess(report.nodeid)
+            target, rule_id = self.guess(report.nodeid)
         if target not in self.outcomes or rule_id not in RULES:
             return
         assert isinstance(target, str)
@@ -170,8 +176,8 @@ class Recorder:
         if outcome is not None:
             known = self.outcomes[target].get(rule_id)
             self.outcomes[target][rule_id] = worst([outcome, known]) if known else outcome
-        if "asyncexec_summary" in said:
-            self.summaries[target] = str(said["asyncexec_summary"])
+        if "asyncexec_facts" in said:
+            self.facts[target] = Facts.from_json(json.loads(str(said["asyncexec_facts"])))
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Remember what ended the run before its end."""
@@ -186,7 +192,7 @@ class Recorder:
         """Remember which rules a worker selected."""
         self.collected = True
         for nodeid in ids:
-            target, rule_id = self._guess(nodeid)
+            target, rule_id = self.guess(nodeid)
             self._was_selected({"asyncexec_target": target, "asyncexec_rule": rule_id})
 
     @pytest.hookimpl(tryfirst=True)
@@ -209,7 +215,7 @@ class Recorder:
         if target in self.outcomes and rule_id in RULES:
             self._selected.add((str(target), str(rule_id)))
 
-    def _guess(self, nodeid: str) -> tuple[str | None, str | None]:
+    def guess(self, nodeid: str) -> tuple[str | None, str | None]:
         """Target and rule by a check's id, for reports that were not made from the check."""
         match = re.match(rf"{SUITE}/\w+\.py::test_([A-Z]{{3}})_(\d\d)_\w*\[(.*)\]", nodeid)
         if match is None:
@@ -234,7 +240,9 @@ def _read(report: pytest.TestReport, said: dict[str, Any], rule_id: str) -> Rule
         return RuleOutcome(rule_id, "not_run", f"unknown outcome {outcome!r}")
     message, waiver = (str(said.get(f"asyncexec_{name}", "")) for name in ("message", "waiver"))
     inherited = said.get("asyncexec_inherited") is True
-    return RuleOutcome(rule_id, outcome, message, inherited, report.duration, waiver)
+    parts = said.get("asyncexec_finding")
+    finding = None if parts is None else Finding.from_json(json.loads(parts))
+    return RuleOutcome(rule_id, outcome, message, inherited, report.duration, waiver, finding)
 
 
 def _why_not(report: pytest.TestReport) -> str:

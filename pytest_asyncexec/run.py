@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar, get_args
 import pytest
 
 from .imports import TargetError, near
+from .plugin import asked_of
 from .selection import (
     PLAN,
     Plan,
@@ -24,11 +25,9 @@ from .waivers import WaiverError, parse_waivers
 
 if TYPE_CHECKING:
     from .recording import Recorder
+    from .reporting import Reporting
 
 T = TypeVar("T", bound=str)
-
-#: Options that make no sense without an executor to judge.
-_DEMANDS = ("asyncexec_profile", "asyncexec_level")
 
 
 def prepare(config: pytest.Config, specs: Sequence[str]) -> None:
@@ -39,7 +38,7 @@ def prepare(config: pytest.Config, specs: Sequence[str]) -> None:
     """
     invocation_dir = config.invocation_params.dir
     paths, arguments = split_arguments(config.args, invocation_dir, config.rootpath)
-    options = [f"--{name.replace('_', '-')}" for name in _DEMANDS if config.getoption(name)]
+    options = asked_of(config)
     if not specs:
         if arguments or options:
             raise pytest.UsageError(
@@ -58,6 +57,7 @@ def prepare(config: pytest.Config, specs: Sequence[str]) -> None:
     from .absence import Absence
     from .collection import SuiteCollection
     from .conformance import fixtures
+    from .progress import Progress
     from .recording import Recorder
     from .report.terminal import TerminalReport
 
@@ -77,8 +77,13 @@ def prepare(config: pytest.Config, specs: Sequence[str]) -> None:
     register(SuiteCollection(), "asyncexec-collection")
     register(absence, "asyncexec-absence")
     register(recorder, "asyncexec-recorder")
-    register(TerminalReport(config, plan, recorder), "asyncexec-terminal")
-    register(Ending(plan, recorder), "asyncexec-ending")
+    reporting = _reporting(config, plan, recorder)
+    if reporting is not None:
+        register(reporting, "asyncexec-reporting")
+    if not hasattr(config, "workerinput"):
+        register(Progress(plan, recorder), "asyncexec-progress")
+    register(TerminalReport(config, plan, recorder, reporting), "asyncexec-terminal")
+    register(Ending(plan, recorder, reporting), "asyncexec-ending")
 
 
 def _selections(arguments: Sequence[str], targets: Sequence[Target]) -> list[Selection]:
@@ -116,6 +121,25 @@ def _plan(
     )
 
 
+def _reporting(config: pytest.Config, plan: Plan, recorder: Recorder) -> Reporting | None:
+    """What writes the reports, if they were asked for; only where the run is summed up."""
+    folder, artifact = config.getoption("asyncexec_report"), config.getoption("asyncexec_artifact")
+    if artifact is not None and folder is None:
+        raise pytest.UsageError(
+            "--asyncexec-artifact: a certificate is written with the reports.\n"
+            "  Add --asyncexec-report=DIR."
+        )
+    if folder is None or hasattr(config, "workerinput"):
+        return None
+    for option, value in (("report", folder), ("artifact", artifact)):
+        if value is not None and not value.strip():
+            raise pytest.UsageError(f"--asyncexec-{option}: a path is expected, not nothing.")
+    # Only now: nothing of it is needed where nothing is written.
+    from .reporting import Reporting
+
+    return Reporting(config, plan, recorder, config.invocation_params.dir / folder, artifact)
+
+
 def _one_of(known: Sequence[T], config: pytest.Config, name: str) -> T | None:
     """The value of an option that has a few, or else the configuration's, or None."""
     given = config.getoption(name)
@@ -140,9 +164,10 @@ def _refuse_unknown_rules(expression: str) -> None:
 class Ending:
     """Ends the subjects, and makes the exit status say what the verdict says."""
 
-    def __init__(self, plan: Plan, recorder: Recorder) -> None:
+    def __init__(self, plan: Plan, recorder: Recorder, reporting: Reporting | None) -> None:
         self.plan = plan
         self.recorder = recorder
+        self.reporting = reporting
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -161,6 +186,8 @@ class Ending:
     def _red(self, config: pytest.Config) -> bool:
         if config.getoption("collectonly"):
             return False
+        if self.reporting is not None and self.reporting.problems:
+            return True
         verdicts = [self.recorder.verdict(target.name) for target in self.plan.targets]
         if any(verdict.verdict == "nonconformant" for verdict in verdicts):
             return True

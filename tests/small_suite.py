@@ -27,11 +27,20 @@ rules.RULES = {rule_id: rules.RULES[rule_id] for rule_id in kept}
 _ALPHA = """
 import os
 import signal
+import time
 import warnings
 from pytest_asyncexec.conformance.check import check
 
+def wait_for(path):
+    while not os.path.exists(path):
+        time.sleep(0.02)
+
 def act(subject):
-    behaviour = getattr(subject.build(), "behaviour", {}).get(subject.rule.id)
+    behaviour = getattr(subject.build(), "behaviour", {}).get(subject.rule.id, "")
+    if behaviour.startswith("wait"):
+        wait_for("go")
+    if behaviour == "wait on":
+        wait_for("go on")
     if behaviour == "fail":
         subject.fail(seen=f"{subject.rule.id} was broken", required="that it is kept")
     if behaviour == "quote":
@@ -45,8 +54,10 @@ def act(subject):
         subject.not_applicable(f"profile {subject.profile}, {picked}")
     if behaviour == "crash":
         raise KeyError("a mistake in the check")
-    if behaviour == "die":
+    if behaviour in ("die", "wait die"):
         os.kill(os.getpid(), signal.SIGKILL)
+    if behaviour == "pause":
+        time.sleep(0.5)
     if behaviour == "warn":
         warnings.warn("old-fashioned", DeprecationWarning)
 

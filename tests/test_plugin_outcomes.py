@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from xml.etree import ElementTree
 
 import pytest
@@ -103,7 +104,10 @@ def test_what_is_said_of_a_rule_travels_with_its_report(suite: pytest.Pytester) 
         said = {p.get("name"): p.get("value") for p in case.iter("property")}
         cases[said["asyncexec_rule"]] = said
         assert said["asyncexec_target"] == "Odd"
-        assert said["asyncexec_summary"].startswith("tasks run in this process")
+        facts = json.loads(said["asyncexec_facts"])
+        assert facts["summary"].startswith("tasks run in this process")
+        assert facts["executor"] == "odd:Odd"
+        assert facts["needs"] == ["static", "run", "shared-files", "stop"]
         assert said["asyncexec_inherited"] == "False"
     assert {rule: said["asyncexec_outcome"] for rule, said in cases.items()} == {
         "CON-01": "passed",
@@ -112,6 +116,7 @@ def test_what_is_said_of_a_rule_travels_with_its_report(suite: pytest.Pytester) 
         "RET-01": "could_not_run",
     }
     assert cases["LIF-03"]["asyncexec_message"].startswith("LIF-03 (MUST, core)")
+    assert json.loads(cases["LIF-03"]["asyncexec_finding"])["seen"] == "LIF-03 was broken"
 
 
 def test_an_executor_that_cannot_be_built_is_one_failure(suite: pytest.Pytester) -> None:

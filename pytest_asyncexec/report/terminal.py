@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Generator, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ..conformance.fixtures import subject_of
 from ..conformance.rules import CONTRACT_VERSION, RULES
+from ..record import Facts
 from ..recording import Recorder
 from ..selection import Plan
 from ..verdict import RuleOutcome, Verdict
@@ -24,16 +25,26 @@ from .text import (
     wrapped,
 )
 
+if TYPE_CHECKING:
+    from ..reporting import Reporting
+
 _COLOURS = {"conformant": "green", "incomplete": "yellow", "nonconformant": "red"}
 
 
 class TerminalReport:
     """Writes what is known of every target."""
 
-    def __init__(self, config: pytest.Config, plan: Plan, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        config: pytest.Config,
+        plan: Plan,
+        recorder: Recorder,
+        reporting: Reporting | None = None,
+    ) -> None:
         self.config = config
         self.plan = plan
         self.recorder = recorder
+        self.reporting = reporting
 
     def pytest_report_header(self) -> list[str]:
         """Say why the suite is absent, if it is, and else what is not as usual."""
@@ -52,14 +63,28 @@ class TerminalReport:
         for target in self.plan.targets:
             if target.name in selected:
                 with _undisturbed(self.config):
-                    summary = subject_of(self.config, target).preflight().summary
-                self.recorder.summaries[target.name] = summary
-                lines += wrapped(f"{target.name}: {summary}", self._width, "  ")
+                    facts = Facts.of(subject_of(self.config, target))
+                self.recorder.facts[target.name] = facts
+                lines += wrapped(f"{target.name}: {facts.summary}", self._width, "  ")
         return lines
 
     @property
     def _width(self) -> int:
         return self.config.get_terminal_writer().fullwidth
+
+    @pytest.hookimpl(wrapper=True, specname="pytest_terminal_summary")
+    def pytest_asyncexec_terminal_reports(
+        self, terminalreporter: pytest.TerminalReporter
+    ) -> Generator[None, object, object]:
+        """Last of all, where the reports are, or why they are not."""
+        result = yield
+        if self.reporting is not None:
+            if self.reporting.written:
+                terminalreporter.write_line(f"  report: {self.reporting.folder / 'report.html'}")
+            for problem in self.reporting.problems:
+                for part in wrapped(problem, self._width):
+                    terminalreporter.write_line(part, red=True)
+        return result
 
     def pytest_terminal_summary(
         self, terminalreporter: pytest.TerminalReporter, exitstatus: int
@@ -89,8 +114,8 @@ class TerminalReport:
                     terminal.write_line(part, red=True)
             if self.config.get_verbosity() < 0:
                 continue
-            if target.name in self.recorder.summaries:
-                for part in wrapped(self.recorder.summaries[target.name], self._width, "  "):
+            if target.name in self.recorder.facts:
+                for part in wrapped(self.recorder.facts[target.name].summary, self._width, "  "):
                     terminal.write_line(part)
             for part in table(verdict, selected, self._width, narrowed=narrowed):
                 terminal.write_line(part)

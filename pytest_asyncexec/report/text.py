@@ -10,7 +10,8 @@ from ..conformance.rules import RULES, Level, Profile
 from ..selection import Plan
 from ..verdict import Outcome, RuleOutcome, Verdict
 
-_TITLES: dict[Outcome, str] = {
+#: What the outcomes that are no pass are called.
+TITLES: dict[Outcome, str] = {
     "failed": "failed",
     "waived": "waived",
     "could_not_run": "could not run",
@@ -65,7 +66,7 @@ def demand_line(verdict: Verdict) -> str:
     missed: dict[Outcome, list[str]] = {}
     for outcome in verdict.missed:
         missed.setdefault(outcome.outcome, []).append(outcome.rule_id)
-    because = [f"{', '.join(_spans(ids))} ({_TITLES[how]})" for how, ids in missed.items()]
+    because = [f"{', '.join(spans(ids))} ({TITLES[how]})" for how, ids in missed.items()]
     return (
         f"level {verdict.demanded} was demanded, {verdict.level or 'none'} was reached: because "
         f"of {', '.join(because)}"
@@ -92,7 +93,7 @@ def verdict_line(name: str, verdict: Verdict, *, narrowed: bool, profile: Profil
     parts = [f"{counts['passed']} passed", f"{counts['failed']} failed"]
     if failed:
         parts[1] += f" ({must} MUST, {len(failed) - must} SHOULD)"
-    parts += [f"{counts[o]} {_TITLES[o]}" for o in ("waived", "not_applicable") if counts[o]]
+    parts += [f"{counts[o]} {TITLES[o]}" for o in ("waived", "not_applicable") if counts[o]]
     parts += [f"{counts['could_not_run']} could not run", f"{counts['not_run']} not run"]
     parts = [part.replace(" ", _NO_BREAK) for part in parts]
     level = f"level {verdict.level or 'none'}"
@@ -104,24 +105,25 @@ def verdict_line(name: str, verdict: Verdict, *, narrowed: bool, profile: Profil
 def table(verdict: Verdict, selected: Collection[str], width: int, *, narrowed: bool) -> list[str]:
     """The rules that did not pass, by outcome, each with one line of reason."""
     lines: list[str] = []
-    for outcome, title in _TITLES.items():
+    for outcome, title in TITLES.items():
         rows = verdict.of(outcome)
         if narrowed:
             rows = [row for row in rows if row.rule_id in selected or row.outcome != "not_run"]
         if not rows:
             continue
         lines += ["", f"  {title}"]
-        for reason, same in _by_reason(rows):
+        for reason, same in by_reason(rows):
             if len(same) < _MANY or outcome in ("failed", "waived"):
                 for row in same:
                     lines += _row(row, width)
             else:
                 lines += wrapped(f"{len(same)} rules: {reason}", width, "    ")
-                lines += wrapped(f"({', '.join(_spans(r.rule_id for r in same))})", width, "      ")
+                lines += wrapped(f"({', '.join(spans(r.rule_id for r in same))})", width, "      ")
     return lines
 
 
-def _by_reason(rows: Sequence[RuleOutcome]) -> Iterable[tuple[str, list[RuleOutcome]]]:
+def by_reason(rows: Sequence[RuleOutcome]) -> Iterable[tuple[str, list[RuleOutcome]]]:
+    """The rows by the line that says why, in the order in which the reasons come up."""
     order: dict[str, list[RuleOutcome]] = {}
     for row in rows:
         order.setdefault(first_line(row.message), []).append(row)
@@ -143,15 +145,15 @@ def _row(row: RuleOutcome, width: int) -> list[str]:
     return [(" " * len(head) if number else head) + line for number, line in enumerate(lines)]
 
 
-def _spans(rule_ids: Iterable[str]) -> list[str]:
+def spans(rule_ids: Iterable[str]) -> list[str]:
     """Ids in the order of the catalogue, neighbours drawn together: `LIF-01 to LIF-04`."""
     known = list(RULES)
     places = sorted(known.index(rule_id) for rule_id in rule_ids)
-    spans = []
+    found = []
     for _, run in groupby(enumerate(places), lambda pair: (known[pair[1]][:3], pair[1] - pair[0])):
         ids = [known[place] for _, place in run]
-        spans.append(ids[0] if len(ids) == 1 else f"{ids[0]} to {ids[-1]}")
-    return spans
+        found.append(ids[0] if len(ids) == 1 else f"{ids[0]} to {ids[-1]}")
+    return found
 
 
 def what_next(

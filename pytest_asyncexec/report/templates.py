@@ -1,0 +1,28 @@
+"""The pages, made from the templates that lie beside this module. What is filled in is escaped."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jinja2
+
+
+def render(name: str, **values: Any) -> str:
+    """The page that the template `name` makes of these values.
+
+    Every value is escaped, for messages quote what executors say, which may be anything.
+    """
+    return _environment().get_template(name).render(**values)
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader(__package__, ""),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )

@@ -1,0 +1,122 @@
+"""Writes the reports at the end of a run, and says so."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from .artifact import Artifact, ArtifactError, Wheel, installed, open_wheel, refuse_other_code
+from .artifact import file_of as artifact_of_file
+from .certificate import statement
+from .environment import Environment
+from .record import Facts, RunRecord, TargetRecord
+from .recording import Recorder
+from .report.folder import FolderError, documents, prepare_folder, write_folder
+from .report.summary import summary
+from .selection import Plan
+from .targets import Target
+
+
+class Reporting:
+    """The folder of `--asyncexec-report`, and the wheel of `--asyncexec-artifact`."""
+
+    def __init__(
+        self, config: pytest.Config, plan: Plan, recorder: Recorder, folder: Path, artifact: str
+    ) -> None:
+        """See that the folder can be written to, and that the wheel is what is judged.
+
+        Raises:
+            pytest.UsageError: it is not so.
+        """
+        self.config = config
+        self.plan = plan
+        self.recorder = recorder
+        self.folder = folder
+        self.wheel: Wheel | None = None
+        #: What kept a report from being written.
+        self.problems: list[str] = []
+        self.written = False
+        try:
+            if artifact:
+                self.wheel = open_wheel(config.invocation_params.dir / artifact)
+                for target in plan.targets:
+                    # What a factory builds is known when it has been called.
+                    if target.is_class:
+                        refuse_other_code(self.wheel, _module_of(target, Facts()))
+        except ArtifactError as error:
+            raise pytest.UsageError(f"--asyncexec-artifact: {error}") from None
+        try:
+            prepare_folder(folder)
+        except FolderError as error:
+            raise pytest.UsageError(f"--asyncexec-report: {error}") from None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        """Write what is known, also of a run that was cut short."""
+        if self.config.getoption("collectonly"):
+            return
+        run = RunRecord(
+            tuple(self._record(target) for target in self.plan.targets),
+            Environment.here(),
+            self.plan.profile,
+            self.plan.demanded,
+            self.plan.narrowed(self.config),
+        )
+        statements = {}
+        for target, record in zip(self.plan.targets, run.targets, strict=True):
+            try:
+                subject = self._subject(target, record.facts)
+            except ArtifactError as error:
+                self.problems.append(f"no certificate of {target.name}: {error}")
+            else:
+                statements[record.name] = statement(run, record, subject, _factory(target, record))
+        try:
+            write_folder(self.folder, documents(run, statements))
+            self.written = True
+        except FolderError as error:
+            self.problems.append(f"the report is not written: {error}")
+        self._append_summary(run)
+
+    def _record(self, target: Target) -> TargetRecord:
+        verdict = self.recorder.verdict(target.name)
+        facts = self.recorder.facts.get(target.name, Facts())
+        return TargetRecord(target.name, target.spec, verdict, facts)
+
+    def _subject(self, target: Target, facts: Facts) -> Sequence[Artifact]:
+        """What the certificate of a target is bound to."""
+        module = _module_of(target, facts)
+        if self.wheel is not None:
+            refuse_other_code(self.wheel, module)
+            return [self.wheel.artifact]
+        found = installed(module)
+        if not found:
+            raise ArtifactError(f"{module} lies in no file, of which a digest could be taken.")
+        return found
+
+    def _append_summary(self, run: RunRecord) -> None:
+        """Show it on the page of the run in GitHub Actions."""
+        path = os.environ.get("GITHUB_STEP_SUMMARY")
+        if not path:
+            return
+        try:
+            with open(path, "a", encoding="utf-8", newline="\n") as stream:
+                stream.write(summary(run))
+        except OSError as error:
+            self.problems.append(f"GITHUB_STEP_SUMMARY cannot be written: {error.strerror}.")
+
+
+def _module_of(target: Target, facts: Facts) -> str:
+    """The module of the executor's class, or else of what the user named."""
+    made_by = str(getattr(target.build, "__module__", "")) or target.spec.partition(":")[0]
+    return facts.executor.partition(":")[0] or made_by
+
+
+def _factory(target: Target, record: TargetRecord) -> list[Artifact]:
+    """The file of a factory, which configures the executor, where it is not a part of it."""
+    made_by, module = _module_of(target, Facts()), _module_of(target, record.facts)
+    if target.is_class or made_by.partition(".")[0] == module.partition(".")[0]:
+        return []
+    return artifact_of_file(made_by, f"factory {target.spec}")

@@ -1,0 +1,164 @@
+"""What a verdict is bound to: wheels, and what is installed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pytest_asyncexec import artifact
+from pytest_asyncexec.artifact import ArtifactError, installed, open_wheel, refuse_other_code
+from pytest_asyncexec.environment import kit_digest
+
+FILES = {
+    "boundpkg/__init__.py": "VERSION = 1\n",
+    "boundpkg/inner/__init__.py": "",
+    "boundpkg/inner/executor.py": "class MyExecutor: ...\n",
+    "boundpkg/data.txt": "data\n",
+}
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A package that is imported, in a folder of its own."""
+    for name, text in FILES.items():
+        path = tmp_path / "source" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path / "source")
+    __import__("boundpkg.inner.executor")
+    yield tmp_path / "source"
+    for name in [name for name in sys.modules if name.partition(".")[0] == "boundpkg"]:
+        del sys.modules[name]
+
+
+def wheel(folder: Path, *, name: str = "boundpkg-1.0-py3-none-any.whl", **changes: str) -> Path:
+    files = FILES | {name.replace("__", "/"): text for name, text in changes.items()}
+    with zipfile.ZipFile(folder / name, "w") as archive:
+        for file, text in {**files, "boundpkg-1.0.dist-info/RECORD": ""}.items():
+            archive.writestr(file, text)
+    return folder / name
+
+
+def test_a_wheel_of_what_is_judged(package: Path, tmp_path: Path) -> None:
+    opened = open_wheel(wheel(tmp_path))
+
+    refuse_other_code(opened, "boundpkg.inner.executor")
+    assert opened.artifact.name == "boundpkg-1.0-py3-none-any.whl"
+    assert opened.artifact.uri == "pkg:pypi/boundpkg@1.0"
+    assert opened.packages == ["boundpkg"]
+
+
+def test_a_wheel_with_other_code(package: Path, tmp_path: Path) -> None:
+    path = wheel(tmp_path)
+    (package / "boundpkg/inner/executor.py").write_text("class MyExecutor: pass\n")
+
+    with pytest.raises(ArtifactError, match=r"its boundpkg/inner/executor.py is another here"):
+        refuse_other_code(open_wheel(path), "boundpkg.inner.executor")
+
+
+def test_a_wheel_with_more_code(package: Path, tmp_path: Path) -> None:
+    path = wheel(tmp_path)
+    (package / "boundpkg/data.txt").unlink()
+
+    with pytest.raises(ArtifactError, match=r"its boundpkg/data.txt is not here"):
+        refuse_other_code(open_wheel(path), "boundpkg.inner.executor")
+
+
+def test_a_wheel_of_something_else(package: Path, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"does not hold json.decoder, .* it holds boundpkg"):
+        refuse_other_code(open_wheel(wheel(tmp_path)), "json.decoder")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("boundpkg-1.0-py3-none-any.whl", None, "is not there"),
+        ("boundpkg.zip", b"", "is no wheel by its name"),
+        ("boundpkg-1.0-py3-none-any.whl", b"PK half a file", "is no wheel: "),
+    ],
+)
+def test_what_is_no_wheel(name: str, content: bytes | None, says: str, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+
+    with pytest.raises(ArtifactError, match=says):
+        open_wheel(tmp_path / name)
+
+
+def test_a_folder_is_no_wheel(tmp_path: Path) -> None:
+    (tmp_path / "boundpkg-1.0-py3-none-any.whl").mkdir()
+
+    with pytest.raises(ArtifactError, match="cannot be read"):
+        open_wheel(tmp_path / "boundpkg-1.0-py3-none-any.whl")
+
+
+def test_the_digest_of_a_folder_is_the_one_of_in_toto(package: Path) -> None:
+    # The commands by which in-toto defines its dirHash.
+    (package / "boundpkg" / "__pycache__").mkdir(exist_ok=True)
+    command = (
+        "find boundpkg -type f -not -path '*/__pycache__/*' | LC_ALL=C sort"
+        " | xargs -r sha256sum | sha256sum | cut -f1 -d' '"
+    )
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=package, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        pytest.skip("needs find, sort, xargs and sha256sum")
+
+    assert installed("boundpkg.inner.executor")[0].digest == {"dirHash": done.stdout.strip()}
+
+
+def test_the_digest_changes_with_the_code(package: Path) -> None:
+    before = installed("boundpkg.inner.executor")
+    (package / "boundpkg/inner/executor.py").write_text("class MyExecutor: pass\n")
+
+    assert installed("boundpkg.inner.executor") != before
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    identity = ("-c", "user.name=T", "-c", "user.email=t@example.org")
+    command = ["git", "-C", str(folder), *identity, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_the_commit_is_told_where_nothing_was_changed_since(package: Path) -> None:
+    _git(package, "init", "-q")
+    assert len(installed("boundpkg.inner.executor")) == 1, "what git does not track"
+    (package / ".gitignore").write_text("__pycache__\n")
+    _git(package, "add", ".")
+    _git(package, "commit", "-qm", "first")
+
+    source = installed("boundpkg.inner.executor")[1]
+    assert source.digest == {"gitCommit": _git(package, "rev-parse", "HEAD")}
+    (package / "boundpkg/data.txt").write_text("changed\n")
+    assert len(installed("boundpkg.inner.executor")) == 1
+
+
+def test_a_distribution_is_told_by_name_and_version() -> None:
+    told = installed("pytest_asyncexec.reference_executor.local")[0]
+
+    assert told.uri == f"pkg:pypi/pytest-asyncexec@{told.name.rpartition('-')[2]}"
+
+
+def test_a_module_without_files_has_no_digest() -> None:
+    assert installed("sys") == []
+    assert installed("no_such_module") == []
+
+
+def test_the_digest_of_the_kit_covers_the_rules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kit_digest.cache_clear()
+    before = kit_digest()
+    real = artifact._sha256
+    monkeypatch.setattr(
+        artifact, "_sha256", lambda path: "0" * 64 if path.name == "rules.py" else real(path)
+    )
+    kit_digest.cache_clear()
+    assert kit_digest() != before
+    kit_digest.cache_clear()

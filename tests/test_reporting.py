@@ -1,0 +1,362 @@
+"""--asyncexec-report and --asyncexec-artifact: what is written, when, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+import small_suite
+from pytest_asyncexec import schemas
+from pytest_asyncexec.certificate import EXTENSION
+from small_suite import GOOD, executor, run, squeezed, verdict
+
+pytest_plugins = ["pytester"]
+
+FILES = {"Good.intoto.json", "report.json", "report.html", "summary.md", "badge.svg", "badge.json"}
+
+
+@pytest.fixture(autouse=True)
+def _suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_suite.install(pytester)
+    for name in ("GITHUB_STEP_SUMMARY", "GITHUB_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def read(pytester: pytest.Pytester, name: str = "report.json") -> Any:
+    return json.loads((pytester.path / "out" / name).read_text(encoding="utf-8"))
+
+
+def extension(pytester: pytest.Pytester, name: str = "Good") -> Any:
+    return read(pytester, f"{name}.intoto.json")["predicate"][EXTENSION]
+
+
+def wheel_of_executors(pytester: pytest.Pytester, code: str = small_suite.EXECUTORS) -> str:
+    name = "executors-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(pytester.path / name, "w") as archive:
+        archive.writestr("executors.py", code)
+        archive.writestr("executors-1.0.dist-info/METADATA", "Name: executors")
+    return f"--asyncexec-artifact={name}"
+
+
+# ---- what is written ---------------------------------------------------------------------
+
+
+def test_all_reports_are_written(pytester: pytest.Pytester) -> None:
+    result = run(pytester, GOOD, "--asyncexec-report=out")
+
+    assert result.ret == 0
+    assert set(os.listdir(pytester.path / "out")) == FILES
+    assert f"report: {pytester.path / 'out' / 'report.html'}" in result.stdout.str()
+    assert all((pytester.path / "out" / name).stat().st_size for name in FILES)
+
+
+def test_report_and_certificate_fulfil_their_schemas(pytester: pytest.Pytester) -> None:
+    odd = executor(pytester, CON_06="fail", RET_01="quote", LIF_03="could not run")
+    run(pytester, GOOD, odd, "--asyncexec-report=out")
+
+    for schema, names in (
+        ("report", ["report.json"]),
+        ("certificate", ["Good.intoto.json", "Odd.intoto.json"]),
+        ("badge", ["badge.json", "Good.badge.json", "Odd.badge.json"]),
+    ):
+        for name in names:
+            schemas.validate(schema, read(pytester, name))  # type: ignore[arg-type]
+            validator = jsonschema.Draft7Validator(schemas.schema(schema))  # type: ignore[arg-type]
+            validator.validate(read(pytester, name))
+
+
+def test_the_report_tells_every_rule_of_every_target(pytester: pytest.Pytester) -> None:
+    odd = executor(pytester, CON_06="fail", RET_01="quote", LIF_03="could not run")
+    run(pytester, GOOD, odd, "--asyncexec-report=out")
+
+    told = read(pytester)
+    assert (told["verdict"], told["level"]) == ("nonconformant", None)
+    good, bad = told["targets"]
+    assert (good["target"], good["verdict"], good["level"]) == ("Good", "conformant", "hardened")
+    assert [rule["outcome"] for rule in good["rules"]] == ["passed"] * 4
+    assert bad["spec"] == "odd:Odd"
+    assert {rule["id"]: rule["outcome"] for rule in bad["rules"]} == {
+        "CON-01": "passed",
+        "CON-06": "failed",
+        "LIF-03": "could_not_run",
+        "RET-01": "failed",
+    }
+    assert bad["rules"][1]["finding"]["seen"] == "CON-06 was broken"
+    assert bad["rules"][1]["finding"]["required"] == "that it is kept"
+    assert bad["rules"][3]["finding"]["seen"] == "it said \\x00 \\x1b[31m \\udc80"
+    assert bad["rules"][2]["message"] == "there is no backend"
+
+
+def test_xdist_makes_no_difference(pytester: pytest.Pytester) -> None:
+    odd = executor(pytester, RET_01="fail", LIF_03="not applicable")
+
+    def told(*options: str, **named: Any) -> Any:
+        run(pytester, odd, "--asyncexec-report=out", *options, **named)
+        found = read(pytester)
+        for key in ("finished", "kit"):
+            del found[key]
+        for rule in found["targets"][0]["rules"]:
+            del rule["seconds"]
+        return found
+
+    assert told() == told("-n", "2", plugins=["xdist.plugin"])
+
+
+def test_a_selection_is_never_certified_as_conformant(pytester: pytest.Pytester) -> None:
+    result = run(pytester, GOOD, "--asyncexec-report=out", "-k", "RET_01")
+
+    assert result.ret == 0
+    told = read(pytester)
+    assert (told["verdict"], told["level"], told["selection"]) == ("incomplete", None, True)
+    assert read(pytester, "Good.intoto.json")["predicate"]["result"] == "FAILED"
+    assert extension(pytester)["notRun"].keys() == {"CON-01", "CON-06", "LIF-03"}
+
+
+def test_waivers_stand_in_the_certificate(pytester: pytest.Pytester) -> None:
+    pytester.makeini(
+        "[pytest]\nasyncexec_waivers =\n  Odd RET-01 until 2999-01-31: issue 17, mended in 2.0\n"
+    )
+    odd = executor(pytester, RET_01="fail")
+    result = run(pytester, odd, "--asyncexec-report=out")
+
+    assert result.ret == 0
+    assert read(pytester, "Odd.intoto.json")["predicate"]["warnedTests"] == ["RET-01"]
+    reason = "issue 17, mended in 2.0 (until 2999-01-31)"
+    assert extension(pytester, "Odd")["waived"] == {"RET-01": reason}
+    assert extension(pytester, "Odd")["level"] == "core"
+
+
+def test_a_run_that_is_cut_short_is_told_as_incomplete(pytester: pytest.Pytester) -> None:
+    odd = executor(pytester, CON_01="fail")
+    result = run(pytester, odd, "-x", "--asyncexec-report=out")
+
+    assert result.ret == 1
+    reason = extension(pytester, "Odd")["notRun"]["RET-01"]
+    assert "the run ended before its check: stopping after 1 failures" in reason
+
+
+def test_an_error_in_the_users_own_files_certifies_nothing(pytester: pytest.Pytester) -> None:
+    # What an earlier run certified must not be taken for this one's.
+    run(pytester, GOOD, "--asyncexec-report=out")
+    pytester.makepyfile(test_mine="raise RuntimeError")
+    result = run(pytester, GOOD, "--asyncexec-report=out")
+
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert read(pytester)["verdict"] == "incomplete"
+    assert extension(pytester)["verdict"] == "incomplete"
+
+
+def test_what_an_earlier_run_left_is_removed(pytester: pytest.Pytester) -> None:
+    run(pytester, GOOD, "--asyncexec-plugin=executors:Other", "--asyncexec-report=out")
+    own = pytester.path / "out" / "notes.txt"
+    own.write_text("mine")
+    assert (pytester.path / "out" / "Other.intoto.json").exists()
+    run(pytester, GOOD, "--asyncexec-report=out")
+
+    assert set(os.listdir(pytester.path / "out")) == FILES | {"notes.txt"}
+
+
+def test_two_targets_with_the_same_name(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        more="import executors\n\nclass Good(executors.Good): ...\n\nclass GOOD(Good): ...\n"
+    )
+    more = ("--asyncexec-plugin=more:Good", "--asyncexec-plugin=more:GOOD")
+    run(pytester, GOOD, *more, "--asyncexec-report=out")
+
+    # Some file systems do not tell GOOD from Good.
+    certificates = {n for n in os.listdir(pytester.path / "out") if n.endswith(".intoto.json")}
+    assert certificates == {
+        "executors-Good.intoto.json",
+        "more-Good.intoto.json",
+        "GOOD.intoto.json",
+    }
+    names = [target["target"] for target in read(pytester)["targets"]]
+    assert names == ["executors:Good", "more:Good", "GOOD"]
+
+
+def test_nothing_is_written_when_tests_are_only_collected(pytester: pytest.Pytester) -> None:
+    run(pytester, GOOD, "--asyncexec-report=out", "--collect-only")
+
+    assert os.listdir(pytester.path / "out") == []
+
+
+# ---- GitHub ------------------------------------------------------------------------------
+
+
+def test_the_summary_is_appended_to_that_of_the_step(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = pytester.path / "step.md"
+    step.write_text("# before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(step))
+    run(pytester, GOOD, "--asyncexec-report=out")
+
+    written = (pytester.path / "out" / "summary.md").read_text(encoding="utf-8")
+    assert step.read_text(encoding="utf-8") == f"# before\n{written}"
+
+
+def test_the_address_of_the_run_is_told(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_SERVER_URL", "https://github.example")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "me/mypkg")
+    monkeypatch.setenv("GITHUB_RUN_ID", "17")
+    run(pytester, GOOD, "--asyncexec-report=out")
+
+    url = "https://github.example/me/mypkg/actions/runs/17"
+    assert read(pytester)["url"] == url
+    assert read(pytester, "Good.intoto.json")["predicate"]["url"] == url
+
+
+# ---- what a certificate is bound to ------------------------------------------------------
+
+
+def test_without_a_wheel_it_is_bound_to_what_is_installed(pytester: pytest.Pytester) -> None:
+    run(pytester, GOOD, "--asyncexec-report=out")
+
+    (subject,) = read(pytester, "Good.intoto.json")["subject"]
+    assert subject["name"] == "executors"
+    assert subject["digest"].keys() == {"dirHash"}
+
+
+def test_with_a_wheel_it_is_bound_to_that(pytester: pytest.Pytester) -> None:
+    code = (pytester.path / "executors.py").read_text()
+    result = run(pytester, GOOD, "--asyncexec-report=out", wheel_of_executors(pytester, code))
+
+    assert result.ret == 0
+    (subject,) = read(pytester, "Good.intoto.json")["subject"]
+    assert subject["name"] == "executors-1.0-py3-none-any.whl"
+    assert subject["digest"].keys() == {"sha256"}
+
+
+def test_a_factory_is_bound_by_the_class_that_it_builds(pytester: pytest.Pytester) -> None:
+    code = (pytester.path / "executors.py").read_text()
+    pytester.makepyfile(mine="from executors import Good\n\ndef make():\n    return Good()\n")
+    result = run(
+        pytester,
+        "--asyncexec-plugin=mine:make",
+        "--asyncexec-report=out",
+        wheel_of_executors(pytester, code),
+    )
+
+    assert result.ret == 0
+    told = read(pytester, "make.intoto.json")
+    assert told["subject"][0]["name"] == "executors-1.0-py3-none-any.whl"
+    kit, factory = told["predicate"]["configuration"]
+    assert kit["name"].startswith("pytest-asyncexec-")
+    assert factory["name"] == "factory mine:make"
+
+
+def test_a_factory_that_builds_something_else_is_not_certified(pytester: pytest.Pytester) -> None:
+    code = (pytester.path / "executors.py").read_text()
+    pytester.makepyfile(
+        mine="from executors import Good\nclass Mine(Good): ...\ndef make():\n    return Mine()\n"
+    )
+    result = run(
+        pytester,
+        "--asyncexec-plugin=mine:make",
+        "--asyncexec-report=out",
+        wheel_of_executors(pytester, code),
+    )
+
+    assert verdict(result, "make").startswith("conformant")
+    assert result.ret == 1
+    said = squeezed(result)
+    assert "no certificate of make: executors-1.0-py3-none-any.whl does not hold mine" in said
+    assert not (pytester.path / "out" / "make.intoto.json").exists()
+    assert (pytester.path / "out" / "report.html").exists()
+
+
+# ---- what is refused ---------------------------------------------------------------------
+
+
+def _refused(result: pytest.RunResult) -> str:
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "Traceback" not in result.stderr.str() + result.stdout.str()
+    return " ".join(result.stderr.str().split())
+
+
+def test_a_wheel_of_other_code_is_refused(pytester: pytest.Pytester) -> None:
+    artifact = wheel_of_executors(pytester, "class Good: ...")
+
+    said = _refused(run(pytester, GOOD, "--asyncexec-report=out", artifact))
+    assert "executors-1.0-py3-none-any.whl is not what is judged: its executors.py" in said
+    assert "pip install --force-reinstall --no-deps" in said
+
+
+def test_a_wheel_that_is_not_there_is_refused(pytester: pytest.Pytester) -> None:
+    missing = "--asyncexec-artifact=dist/no-1.0-py3-none-any.whl"
+
+    assert "is not there" in _refused(run(pytester, GOOD, "--asyncexec-report=out", missing))
+
+
+def test_a_wheel_without_a_report_is_refused(pytester: pytest.Pytester) -> None:
+    said = _refused(run(pytester, GOOD, wheel_of_executors(pytester)))
+
+    assert "Add --asyncexec-report=DIR" in said
+
+
+def test_a_report_about_nobody_is_refused(pytester: pytest.Pytester) -> None:
+    said = _refused(run(pytester, "--asyncexec-report=out"))
+
+    assert "--asyncexec-report asks something of the executor conformance suite" in said
+
+
+@pytest.mark.parametrize("value", ["", "  "])
+def test_an_empty_path_is_refused(pytester: pytest.Pytester, value: str) -> None:
+    said = _refused(run(pytester, GOOD, f"--asyncexec-report={value}"))
+
+    assert "--asyncexec-report: a path is expected" in said
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused(pytester: pytest.Pytester) -> None:
+    # A file where the folder should be: root may write anywhere else.
+    (pytester.path / "out").write_text("in the way")
+
+    said = _refused(run(pytester, GOOD, "--asyncexec-report=out"))
+    assert "out cannot be written to" in said
+    said = _refused(run(pytester, GOOD, "--asyncexec-report=out/deeper"))
+    assert "deeper cannot be written to" in said
+
+
+def test_a_report_that_cannot_be_written_in_the_end_fails_the_run(
+    pytester: pytest.Pytester,
+) -> None:
+    # A folder in the place of one of the files, as somebody may make while the suite runs.
+    (pytester.path / "out" / "report.html").mkdir(parents=True)
+    result = run(pytester, GOOD, "--asyncexec-report=out")
+
+    assert result.ret == 1
+    assert "the report is not written" in squeezed(result)
+    assert "Traceback" not in result.stdout.str()
+    left = set(os.listdir(pytester.path / "out"))
+    assert not {name for name in left if name.startswith(".")}
+    assert "report.json" not in left
+
+
+def test_a_stale_report_does_not_outlive_one_that_cannot_be_written(
+    pytester: pytest.Pytester,
+) -> None:
+    run(pytester, GOOD, "--asyncexec-report=out")
+    html = pytester.path / "out" / "report.html"
+    html.unlink()
+    html.mkdir()
+    odd = executor(pytester, RET_01="fail")
+    result = run(pytester, odd, "--asyncexec-report=out")
+
+    assert result.ret == 1
+    assert not (pytester.path / "out" / "Good.intoto.json").exists()
+
+
+def test_paths_are_those_of_where_the_run_was_started(pytester: pytest.Pytester) -> None:
+    inner = pytester.mkdir("inner")
+    Path(inner / "conftest.py").write_text("import os\nos.chdir('/')\n")
+    run(pytester, GOOD, "--asyncexec-report=out", "inner", "asyncexec")
+
+    assert (pytester.path / "out" / "report.json").exists()
