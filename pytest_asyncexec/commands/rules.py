@@ -1,0 +1,47 @@
+"""`rules [RULE]`: the catalogue, as `pytest --asyncexec-rules` prints it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from ..conformance.rules import UnknownRule
+from ..report.catalogue import catalogue, on_this_terminal
+from . import told
+
+_EXAMPLES = """\
+examples:
+  python -m pytest_asyncexec rules              every rule, by chapter
+  python -m pytest_asyncexec rules RET          those on retries
+  python -m pytest_asyncexec rules RET-02       all about one, and an executor that breaks it
+
+exit status: 0 printed; 2 there is no such rule
+"""
+
+
+def add_to(subparsers: argparse._SubParsersAction[Any]) -> None:
+    """Add the command to the command line."""
+    parser = subparsers.add_parser(
+        "rules",
+        help="print the rules of the contract",
+        description="Print the rules that executors are judged by.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "rule",
+        nargs="?",
+        default="",
+        metavar="RULE",
+        help="an id such as RET-02, or a chapter such as RET; else all are printed",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print, and return the exit status."""
+    try:
+        on_this_terminal(lambda width: catalogue(arguments.rule, width))
+    except UnknownRule as unknown:
+        return told(unknown)
+    return 0

@@ -1,0 +1,431 @@
+"""Verifying: certificates that hold, and twenty-odd ways in which one was tampered with."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import copy
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_asyncexec.conformance.rules import Level
+from securesystemslib.dsse import Envelope
+from securesystemslib.signer import CryptoSigner
+
+from pytest_asyncexec import certificate
+from pytest_asyncexec.artifact import open_wheel
+from pytest_asyncexec.certificate import EXTENSION, digest_of
+from pytest_asyncexec.commands import verify
+from pytest_asyncexec.environment import Environment
+from pytest_asyncexec.verdict import Outcome
+from runs import run, target
+
+Told = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def _here(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The kit that verifies is the one that made the certificates of these tests.
+    monkeypatch.setattr(Environment, "here", classmethod(lambda cls: run().environment))
+
+
+@pytest.fixture
+def wheel(tmp_path: Path) -> Path:
+    return _wheel(tmp_path / "mypkg-1.0-py3-none-any.whl", "VERSION = 1")
+
+
+def _wheel(path: Path, code: str) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("mypkg/__init__.py", code)
+        archive.writestr("mypkg-1.0.dist-info/METADATA", "Name: mypkg")
+    return path
+
+
+def certified(wheel: Path, demanded: Level | None = None, **odd: Outcome) -> Told:
+    judged = target(demanded=demanded, **odd)
+    subject = [open_wheel(wheel).artifact]
+    return certificate.statement(run(judged), judged, subject)
+
+
+def verified(
+    told: Told | str, folder: Path, *, artifact: Path | None = None, level: Level | None = None
+) -> int:
+    path = folder / "MyExecutor.intoto.json"
+    path.write_text(told if isinstance(told, str) else json.dumps(told), encoding="utf-8")
+    return _verify(path, artifact, level)
+
+
+def _verify(path: Path, artifact: Path | None = None, level: Level | None = None) -> int:
+    return verify.run(argparse.Namespace(certificate=path, artifact=artifact, level=level))
+
+
+# ---- those that hold ---------------------------------------------------------------------
+
+
+def test_a_certificate_holds(
+    wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = certified(wheel, CON_06="failed", TIM_09="waived")
+
+    assert verified(told, tmp_path, artifact=wheel, level="hardened") == 0
+
+    out = capsys.readouterr().out
+    assert "holds: MyExecutor is conformant to executor contract 1.0, level hardened" in out
+    assert f"mypkg-1.0-py3-none-any.whl sha256:{told['subject'][0]['digest']['sha256']}" in out
+    assert "the wheel given" in out
+    assert "broken  CON-06 SHOULD" in out
+    assert "waived  TIM-09 SHOULD: issue 17, mended in 2.0" in out
+    assert "not signed" in out
+
+
+def test_without_a_wheel_it_says_that_none_was_compared(
+    wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verified(certified(wheel), tmp_path) == 0
+    assert "Not compared with any wheel" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("odd", "demanded", "asked", "status", "says"),
+    [
+        ({}, None, "hardened", 0, "level hardened"),
+        ({"SEC_01": "failed"}, None, None, 1, "is nonconformant: level resilient is reached"),
+        # The demand of who verifies counts, not that of the author.
+        ({"SEC_01": "failed"}, None, "resilient", 0, "level resilient"),
+        ({"SEC_01": "failed"}, "core", None, 0, "level resilient"),
+        ({"SEC_01": "failed"}, "core", "hardened", 1, "nonconformant at level hardened"),
+        ({"SEC_01": "waived"}, None, "hardened", 1, "resilient is reached; waived SEC-01"),
+        ({"SEC_01": "waived"}, None, None, 0, "waived  SEC-01 MUST: issue 17"),
+        ({"CON_01": "waived"}, None, None, 1, "level none is reached; waived CON-01"),
+        ({"SEC_01": "not_run"}, None, None, 1, "is incomplete: level resilient"),
+        ({"SEC_01": "could_not_run"}, None, "core", 0, "level resilient"),
+        ({"RET_02": "failed"}, None, None, 1, "level core is reached; failed RET-02"),
+    ],
+)
+def test_the_level(
+    odd: dict[str, Outcome],
+    demanded: Level | None,
+    asked: Level | None,
+    status: int,
+    says: str,
+    wheel: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert verified(certified(wheel, demanded, **odd), tmp_path, level=asked) == status
+    assert says in capsys.readouterr().out
+
+
+def test_a_signed_envelope_is_opened(
+    wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    statement = json.dumps(certified(wheel)).encode()
+    envelope = Envelope(statement, "application/vnd.in-toto+json", {})
+    signer = CryptoSigner.generate_ed25519()
+    envelope.sign(signer)
+    envelope.verify([signer.public_key], 1)
+
+    assert verified(json.dumps(envelope.to_dict()), tmp_path, artifact=wheel) == 0
+    said = capsys.readouterr().out
+    assert "in an envelope with 1 signature, which this command does not check" in said
+    bundle = {"mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json"}
+    bundle |= {"dsseEnvelope": envelope.to_dict()}
+    assert verified(json.dumps(bundle), tmp_path, artifact=wheel) == 0
+
+
+def test_a_statement_that_a_signing_tool_made_around_the_predicate_holds(
+    wheel: Path, tmp_path: Path
+) -> None:
+    told = certified(wheel)
+    digest = told["subject"][0]["digest"]
+    told["subject"] = [{"name": "dist/mypkg-1.0-py3-none-any.whl", "digest": digest}]
+
+    assert verified(told, tmp_path, artifact=wheel) == 0
+
+
+# ---- tampered with -----------------------------------------------------------------------
+
+
+def _move(told: Told, rule: str, source: str, goal: str) -> None:
+    told["predicate"][f"{source}Tests"].remove(rule)
+    told["predicate"][f"{goal}Tests"].append(rule)
+
+
+def _claim_conformance(told: Told) -> None:
+    told["predicate"]["result"] = "PASSED"
+    told["predicate"][EXTENSION] |= {"verdict": "conformant", "level": "hardened"}
+
+
+def _pass_what_failed(told: Told) -> None:
+    _move(told, "RET-02", "failed", "passed")
+    _claim_conformance(told)
+
+
+#: What was done to a certificate of a nonconformant executor; and words of why it is refused even
+#: where the digest was computed anew. Empty where then only a signature shows it.
+TAMPERED: dict[str, tuple[Callable[[Told], object], str]] = {
+    "a rule is removed": (
+        lambda told: told["predicate"]["passedTests"].remove("CON-02"),
+        "says nothing of CON-02",
+    ),
+    "the failed rule is removed": (
+        lambda told: told["predicate"]["failedTests"].clear(),
+        "says nothing of RET-02",
+    ),
+    "a rule is added": (
+        lambda told: told["predicate"]["passedTests"].append("CON-99"),
+        "has no CON-99",
+    ),
+    "a rule has two outcomes": (
+        lambda told: told["predicate"]["passedTests"].append("RET-02"),
+        "more than one outcome of RET-02",
+    ),
+    "a failed MUST becomes a warning": (
+        lambda told: _move(told, "RET-02", "failed", "warned"),
+        "RET-02 is a MUST",
+    ),
+    "a broken SHOULD becomes a failure": (
+        lambda told: _move(told, "CON-06", "warned", "failed"),
+        "CON-06 is a SHOULD",
+    ),
+    "a failed rule passes": (
+        lambda told: _move(told, "RET-02", "failed", "passed"),
+        "its verdict is nonconformant, and its rules make it conformant",
+    ),
+    "a failed rule passes, and so does all that follows from it": (_pass_what_failed, ""),
+    "a passed rule fails": (
+        lambda told: _move(told, "SEC-01", "passed", "failed"),
+        "",
+    ),
+    "a broken rule is called waived": (
+        lambda told: told["predicate"][EXTENSION]["waived"].update({"RET-02": "later"}),
+        "RET-02 is waived and not among the warnings",
+    ),
+    "a waiver is removed": (
+        lambda told: told["predicate"][EXTENSION]["waived"].clear(),
+        "",
+    ),
+    "the verdict": (
+        lambda told: told["predicate"][EXTENSION].update(verdict="conformant"),
+        "its verdict is conformant, and its rules make it nonconformant",
+    ),
+    "the level": (
+        lambda told: told["predicate"][EXTENSION].update(level="hardened"),
+        "its level is hardened, and its rules make it core",
+    ),
+    "the result": (
+        lambda told: told["predicate"].update(result="PASSED"),
+        "its result is PASSED, and its rules make it FAILED",
+    ),
+    "verdict, level and result": (_claim_conformance, "its rules make it nonconformant"),
+    "a rule that is kept is called inherited": (
+        lambda told: told["predicate"][EXTENSION]["inherited"].append("SEC-02"),
+        "SEC-02 is called inherited and is not broken",
+    ),
+    "a need": (
+        lambda told: told["predicate"][EXTENSION]["needs"].remove("cancel"),
+        "CAN-04 passed, which needs cancel, and that was not found",
+    ),
+    "the level demanded": (
+        lambda told: told["predicate"][EXTENSION].update(demanded="core"),
+        "its verdict is nonconformant, and its rules make it conformant",
+    ),
+    "the digest of the subject": (
+        lambda told: told["subject"][0]["digest"].update(sha256="b" * 64),
+        "its subject is not the one that was judged",
+    ),
+    "the name of the subject": (
+        lambda told: told["subject"][0].update(name="other-1.0-py3-none-any.whl"),
+        "its subject is not the one that was judged",
+    ),
+    "one more subject": (
+        lambda told: told["subject"].append({"name": "x.whl", "digest": {"sha256": "b" * 64}}),
+        "its subject is not the one that was judged",
+    ),
+    "the kit": (
+        lambda told: told["predicate"]["configuration"][0]["digest"].update(dirHash="b" * 64),
+        "does not begin with the kit that judged",
+    ),
+    "another kit of the same version": (
+        lambda told: [
+            told["predicate"]["configuration"][0]["digest"].update(dirHash="b" * 64),
+            told["predicate"][EXTENSION]["kit"]["digest"].update(dirHash="b" * 64),
+        ],
+        "that is not the one installed here",
+    ),
+    "the platform": (
+        lambda told: told["predicate"][EXTENSION].update(platform="Windows 11 AMD64"),
+        "",
+    ),
+    "the profile": (lambda told: told["predicate"][EXTENSION].update(profile="thorough"), ""),
+    "the day": (
+        lambda told: told["predicate"][EXTENSION].update(finished="2027-01-01T00:00:00Z"),
+        "",
+    ),
+    "the reason of a waiver": (
+        lambda told: told["predicate"][EXTENSION]["waived"].update({"TIM-09": "none of it"}),
+        "",
+    ),
+    "what it says of its signature": (
+        lambda told: told["predicate"][EXTENSION].update(signature="signed by the CEO"),
+        "",
+    ),
+}
+
+
+def _nonconformant(wheel: Path) -> Told:
+    return certified(wheel, RET_02="failed", CON_06="failed", TIM_09="waived")
+
+
+@pytest.mark.parametrize("how", TAMPERED)
+def test_a_tampered_certificate_is_refused(
+    how: str, wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = _nonconformant(wheel)
+    before = copy.deepcopy(told)
+    TAMPERED[how][0](told)
+    assert told != before
+
+    assert verified(told, tmp_path) == 1
+    said = capsys.readouterr().out
+    assert said.startswith("refused: ")
+    assert "It is not as it was made" in said
+
+
+@pytest.mark.parametrize("how", [how for how, (_, says) in TAMPERED.items() if says])
+def test_a_tampered_certificate_with_a_new_digest_is_refused(
+    how: str, wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = _nonconformant(wheel)
+    TAMPERED[how][0](told)
+    told["predicate"][EXTENSION]["digest"]["sha256"] = digest_of(told["predicate"])
+
+    assert verified(told, tmp_path) == 1
+    said = capsys.readouterr().out
+    assert TAMPERED[how][1] in said
+    assert "its digest" not in said
+
+
+def test_a_forger_who_does_everything_right_is_found_by_a_signature_alone(
+    wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = _nonconformant(wheel)
+    _pass_what_failed(told)
+    told["predicate"]["result"] = "WARNED"
+    told["predicate"][EXTENSION]["digest"]["sha256"] = digest_of(told["predicate"])
+
+    assert verified(told, tmp_path) == 0
+    assert "not signed" in capsys.readouterr().out
+
+
+# ---- of something else, or nothing at all ------------------------------------------------
+
+
+def test_another_wheel_is_refused(
+    wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = certified(wheel)
+    other = _wheel(tmp_path / "mypkg-1.1-py3-none-any.whl", "VERSION = 1.1")
+
+    assert verified(told, tmp_path, artifact=other) == 1
+    assert "it speaks of mypkg-1.0-py3-none-any.whl, sha256" in capsys.readouterr().out
+
+
+def test_a_certificate_of_what_was_installed_speaks_of_no_wheel(
+    wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    judged = target()
+    artifact = certificate.Artifact("mypkg-1.0", {"dirHash": "c" * 64})
+    told = certificate.statement(run(judged), judged, [artifact])
+
+    assert verified(told, tmp_path, artifact=wheel) == 1
+    assert "it speaks of what was installed, not of a wheel" in capsys.readouterr().out
+    assert verified(told, tmp_path) == 0
+
+
+def _without(key: str) -> Callable[[Told], Told]:
+    def strip(told: Told) -> Told:
+        del told["predicate"][EXTENSION][key]
+        return told
+
+    return strip
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda told: json.dumps(told)[:-200], "is no JSON"),
+        (lambda told: "", "is no JSON"),
+        (lambda told: "[" * 100_000, "is no JSON"),
+        (lambda told: json.dumps([told]), "must be object"),
+        (lambda told: json.dumps({}), "must contain"),
+        (lambda told: {**told, "predicateType": "https://slsa.dev/provenance/v1"}, "predicateType"),
+        (lambda told: {**told, "_type": "https://in-toto.io/Statement/v0.1"}, "_type"),
+        (lambda told: {**told, "subject": []}, "subject"),
+        (_without("needs"), "needs"),
+        (_without("contract"), "contract"),
+        (lambda told: {"payloadType": "text/plain", "payload": ""}, "payloadType"),
+        (
+            lambda told: {"payloadType": "application/vnd.in-toto+json", "payload": "%"},
+            "no base64",
+        ),
+        (
+            lambda told: {
+                "payloadType": "application/vnd.in-toto+json",
+                "payload": base64.b64encode(b"not json").decode(),
+            },
+            "is no JSON",
+        ),
+    ],
+)
+def test_what_is_no_certificate_cannot_be_verified(
+    spoil: Callable[[Told], Told | str],
+    says: str,
+    wheel: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert verified(spoil(certified(wheel)), tmp_path) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert says in captured.err
+
+
+def test_an_unknown_contract_cannot_be_verified(
+    wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = certified(wheel)
+    told["predicate"][EXTENSION]["contract"] = "3.0"
+
+    assert verified(told, tmp_path) == 2
+    assert "this kit has no contract '3.0'; it knows 1.0" in capsys.readouterr().err
+
+
+def test_bytes_that_are_no_text_cannot_be_verified(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "MyExecutor.intoto.json"
+    path.write_bytes(b"\xff\xfe\xfa\x00\x81")
+
+    assert _verify(path) == 2
+    assert "is no JSON" in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _verify(tmp_path / "nothing.intoto.json") == 2
+    assert "nothing.intoto.json is not there" in capsys.readouterr().err
+    assert _verify(tmp_path) == 2
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_a_wheel_that_is_not_there(
+    wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = tmp_path / "mypkg-9.0-py3-none-any.whl"
+    assert verified(certified(wheel), tmp_path, artifact=missing) == 2
+    assert "mypkg-9.0-py3-none-any.whl is not there" in capsys.readouterr().err
