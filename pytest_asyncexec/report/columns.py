@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,28 +10,18 @@ from ..conformance.rules import RULES, Rule
 from ..conformance.wording import printable
 from ..record import RunRecord, TargetRecord
 from ..verdict import RuleOutcome
-
-
-@dataclass(frozen=True, slots=True)
-class Sign:
-    """How one outcome is shown: by a sign on GitHub and on a page, in words, in a colour."""
-
-    mark: str
-    glyph: str
-    word: str
-    colour: str
-
+from .signs import OUTCOMES, WARNED, Sign
 
 #: From the worst to the best; a chapter is shown as the worst of its rules.
-SIGNS: Mapping[str, Sign] = {
-    "failed": Sign("❌", "×", "failed", "bad"),
-    "not_run": Sign("⬜", "?", "not run", "warn"),
-    "could_not_run": Sign("❔", "!", "could not run", "warn"),
-    "warned": Sign("⚠️", "(×)", "failed a SHOULD", "warn"),
-    "waived": Sign("🩹", "~", "waived", "warn"),
-    "not_applicable": Sign("➖", "–", "not applicable", "idle"),
-    "passed": Sign("✅", "✓", "passed", "good"),
-}
+ORDER: Sequence[Sign] = (
+    OUTCOMES["failed"],
+    OUTCOMES["not_run"],
+    OUTCOMES["could_not_run"],
+    WARNED,
+    OUTCOMES["waived"],
+    OUTCOMES["not_applicable"],
+    OUTCOMES["passed"],
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +45,19 @@ class Column:
 
     def sign(self, rule_id: str) -> Sign:
         """How one rule ended."""
-        found = next(o for o in self.target.verdict.outcomes if o.rule_id == rule_id)
-        return SIGNS[_kind(found)]
+        return next(_sign(o) for o in self.target.verdict.outcomes if o.rule_id == rule_id)
 
     def chapter(self, chapter: str) -> tuple[Sign, str]:
         """How the rules of a chapter ended: the worst, and how many of them did so."""
-        kinds = [_kind(o) for o in self.target.verdict.outcomes if o.rule.chapter == chapter]
-        worst = min(kinds, key=list(SIGNS).index)
-        many = "" if worst == "passed" else f"{kinds.count(worst)}/{len(kinds)}"
-        return SIGNS[worst], many
+        signs = [_sign(o) for o in self.target.verdict.outcomes if o.rule.chapter == chapter]
+        worst = min(signs, key=ORDER.index)
+        many = "" if worst == OUTCOMES["passed"] else f"{signs.count(worst)}/{len(signs)}"
+        return worst, many
 
 
-def _kind(outcome: RuleOutcome) -> str:
-    broken = outcome.outcome == "failed"
-    return "warned" if broken and outcome.rule.obligation == "SHOULD" else outcome.outcome
+def _sign(outcome: RuleOutcome) -> Sign:
+    broken = outcome.outcome == "failed" and outcome.rule.obligation == "SHOULD"
+    return WARNED if broken else OUTCOMES[outcome.outcome]
 
 
 def columns(runs: Iterable[tuple[Path, RunRecord]]) -> list[Column]:
@@ -103,8 +92,8 @@ def open_rules(compared: Sequence[Column]) -> list[Rule]:
 
 
 def _is_open(column: Column, rule: Rule) -> bool:
-    left_out = column.run.selection and column.sign(rule.id) == SIGNS["not_run"]
-    return not left_out and column.sign(rule.id) != SIGNS["passed"]
+    left_out = column.run.selection and column.sign(rule.id) == OUTCOMES["not_run"]
+    return not left_out and column.sign(rule.id) != OUTCOMES["passed"]
 
 
 def notes(compared: Sequence[Column]) -> list[str]:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
-import re
 import secrets
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..record import FILE, RunRecord
 from .badge import badge_of, endpoint, svg
 from .page import page
+from .stems import stems
 from .summary import summary
 
 CERTIFICATE = ".intoto.json"
@@ -47,16 +46,16 @@ def documents(run: RunRecord, statements: Mapping[str, Mapping[str, object]]) ->
         run: what is told.
         statements: the certificates, by the names of their targets.
     """
-    stems = file_stems(target.name for target in run.targets)
-    found = {f"{stems[name]}{CERTIFICATE}": _json(told) for name, told in statements.items()}
+    stem = stems(target.name for target in run.targets)
+    found = {f"{stem[name]}{CERTIFICATE}": _json(told) for name, told in statements.items()}
     whole = badge_of(run.targets)
     found |= {FILE: _json(run.to_json()), "report.html": page(run), "summary.md": summary(run)}
     found |= {"badge.svg": svg(whole), "badge.json": _json(endpoint(whole))}
     if len(run.targets) > 1:
         for target in run.targets:
             badge = badge_of([target])
-            found[f"{stems[target.name]}.badge.svg"] = svg(badge)
-            found[f"{stems[target.name]}.badge.json"] = _json(endpoint(badge))
+            found[f"{stem[target.name]}.badge.svg"] = svg(badge)
+            found[f"{stem[target.name]}.badge.json"] = _json(endpoint(badge))
     return found
 
 
@@ -79,27 +78,14 @@ def write_folder(folder: Path, files: Mapping[str, str]) -> None:
         ) from None
 
 
-def file_stems(names: Iterable[str]) -> dict[str, str]:
-    """How the files of each target begin: names that every file system takes, and keeps apart."""
-    stems: dict[str, str] = {}
-    for name in names:
-        plain = stem = re.sub(r"[^\w.-]+", "-", name)
-        taken = {other.casefold() for other in stems.values()}
-        numbers = itertools.count(2)
-        while stem.casefold() in taken:
-            stem = f"{plain}-{next(numbers)}"
-        stems[name] = stem
-    return stems
-
-
 def _left_by_another_run(folder: Path, files: Mapping[str, str]) -> list[Path]:
     """The certificates and badges of executors that this run does not judge."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         earlier = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        stems = file_stems(target["target"] for target in earlier["targets"])
+        names = stems(target["target"] for target in earlier["targets"])
         endings = (CERTIFICATE, ".badge.svg", ".badge.json")
-        names = [f"{stem}{ending}" for stem in stems.values() for ending in endings]
-        return [folder / name for name in names if name not in files]
+        files_of = [f"{stem}{ending}" for stem in names.values() for ending in endings]
+        return [folder / name for name in files_of if name not in files]
     return []
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..conformance.rules import CHAPTERS, CONTRACT_VERSION, RULES
+from ..conformance.rules import CHAPTERS, CONTRACT_VERSION, RULES, Rule
 from ..conformance.wording import printable
-from .columns import SIGNS, Column, Sign, notes, open_rules
+from .columns import ORDER, Column, notes, open_rules
+from .markdown import plain, table
+from .signs import VERDICTS, Sign
 from .templates import render
 
 #: The chapters of the contract that have rules.
 _CHAPTERS = {rule.chapter: CHAPTERS[rule.chapter].title for rule in RULES.values()}
-
-#: An underscore within a word is none.
-_MARKUP = re.compile(r"[\\`*<>\[\]~&@#]|(?<![^\W_])_|_(?![^\W_])")
 
 _NUMBERS = "2/9: so ended 2 of the 9 rules of the chapter, and none worse"
 
@@ -23,24 +21,32 @@ _MORE = "All about a rule: `python -m pytest_asyncexec rules RET-02`"
 
 def markdown(compared: Sequence[Column], encoding: str = "utf-8") -> list[str]:
     """The comparison in lines; with words for the signs where `encoding` does not have them."""
-    marks = {sign: sign.mark if _has(encoding, sign.mark) else sign.word for sign in SIGNS.values()}
+    marks = {sign: sign.mark if _has(encoding, sign.mark) else sign.word for sign in ORDER}
     rules = open_rules(compared)
-    lines = [f"## {_title(compared)}", "", *_standings(compared, marks), ""]
+    lines = [f"## {_title(compared)}", "", _standings(compared, marks), ""]
     lines += [_legend(marks), ""]
     lines += [f"{'; '.join(f'{chapter}: {title}' for chapter, title in _CHAPTERS.items())}.", ""]
     for note in notes(compared):
-        lines += [f"> {_plain(note)}", ""]
+        lines += [f"> {plain(note)}", ""]
     if not rules:
         return [*lines, "Every one of them passed every rule."]
-    lines += [f"### {_subtitle(compared)}", ""]
-    lines += _table(
-        ("rule", "", *(column.name for column in compared), "what it says"),
+    lines += [f"### {_subtitle(compared)}", "", _open(compared, rules, marks)]
+    return [*lines, "", _MORE]
+
+
+def _open(compared: Sequence[Column], rules: Iterable[Rule], marks: Mapping[Sign, str]) -> str:
+    return table(
+        ("rule", "", *(plain(column.name) for column in compared), "what it says"),
         (
-            (rule.id, rule.obligation, *(marks[c.sign(rule.id)] for c in compared), rule.sentence)
+            (
+                rule.id,
+                rule.obligation,
+                *(marks[column.sign(rule.id)] for column in compared),
+                plain(rule.sentence),
+            )
             for rule in rules
         ),
     )
-    return [*lines, "", _MORE]
 
 
 def page(compared: Sequence[Column]) -> str:
@@ -53,7 +59,8 @@ def page(compared: Sequence[Column]) -> str:
             columns=compared,
             chapters=_CHAPTERS,
             rules=open_rules(compared),
-            signs=list(SIGNS.values()),
+            signs=ORDER,
+            verdicts=VERDICTS,
             notes=notes(compared),
             numbers=_NUMBERS,
         )
@@ -69,12 +76,12 @@ def _subtitle(compared: Sequence[Column]) -> str:
     return f"{len(open_rules(compared))} of {len(RULES)} rules that not all of them passed"
 
 
-def _standings(compared: Iterable[Column], marks: Mapping[Sign, str]) -> list[str]:
-    return _table(
+def _standings(compared: Iterable[Column], marks: Mapping[Sign, str]) -> str:
+    return table(
         ("executor", "verdict", "level", "profile", *_CHAPTERS),
         (
             (
-                column.name,
+                plain(column.name),
                 column.target.verdict.verdict,
                 column.level,
                 column.how,
@@ -93,19 +100,6 @@ def _chapter(column: Column, chapter: str, marks: Mapping[Sign, str]) -> str:
 def _legend(marks: Mapping[Sign, str]) -> str:
     signs = "; ".join(f"{mark} {sign.word}" for sign, mark in marks.items() if mark != sign.word)
     return f"{signs}; {_NUMBERS}." if signs else f"{_NUMBERS}."
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return [f"| {' | '.join(map(_plain, line))} |" for line in lines]
-
-
-def _plain(text: str) -> str:
-    """Text in which nothing but what stands between backticks is taken for markup."""
-    # A lone backtick would open what ends in another cell.
-    parts = text.split("`") if text.count("`") % 2 == 0 else [text]
-    parts[::2] = [_MARKUP.sub(r"\\\g<0>", part) for part in parts[::2]]
-    return "`".join(parts).replace("|", r"\|")
 
 
 def _has(encoding: str, mark: str) -> bool:

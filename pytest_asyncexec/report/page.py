@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -14,25 +14,18 @@ from ..conformance.finding import numbered
 from ..conformance.rules import CHAPTERS, CONTRACT_VERSION, LEVELS
 from ..conformance.wording import printable
 from ..record import RunRecord, TargetRecord
-from ..verdict import Outcome, RuleOutcome, Verdict, VerdictWord, judge
+from ..verdict import Outcome, RuleOutcome, Verdict, judge
+from .signs import OUTCOMES, VERDICTS
+from .stems import stems
 from .templates import render
-from .text import TITLES, demand_line, spans
+from .text import demand_line, spans
 from .timeline import timeline
 
-#: Beside each word a sign and a class for its colour: nothing is told by colour alone.
-WORDS: dict[Outcome, tuple[str, str, str]] = {
-    "passed": ("\N{CHECK MARK}", "passed", "good"),
-    "failed": ("\N{MULTIPLICATION X}", TITLES["failed"], "bad"),
-    "waived": ("~", TITLES["waived"], "warn"),
-    "could_not_run": ("!", TITLES["could_not_run"], "warn"),
-    "not_run": ("?", TITLES["not_run"], "warn"),
-    "not_applicable": ("\N{EN DASH}", TITLES["not_applicable"], "idle"),
-}
-VERDICTS: dict[VerdictWord, tuple[str, str]] = {
-    "conformant": ("\N{CHECK MARK}", "good"),
-    "incomplete": ("?", "warn"),
-    "nonconformant": ("\N{MULTIPLICATION X}", "bad"),
-}
+#: In the order in which a reader asks for them.
+_ORDER: Sequence[Outcome] = (
+    "passed", "failed", "waived", "could_not_run", "not_run", "not_applicable",
+)  # fmt: skip
+_FIRST = {outcome: OUTCOMES[outcome] for outcome in _ORDER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +44,7 @@ class Chapter:
     def counts(self) -> str:
         """How many ended how."""
         found = [outcome.outcome for outcome in self.outcomes]
-        told = [f"{found.count(key)} {word}" for key, (_, word, _) in WORDS.items() if key in found]
+        told = [f"{found.count(key)} {sign.word}" for key, sign in _FIRST.items() if key in found]
         return ", ".join(told)
 
 
@@ -62,8 +55,8 @@ def page(run: RunRecord) -> str:
             "report.html.j2",
             run=run,
             version=CONTRACT_VERSION,
-            anchors=anchors(target.name for target in run.targets),
-            words=WORDS,
+            anchors=stems(target.name for target in run.targets),
+            signs=_FIRST,
             verdicts=VERDICTS,
             meaning=meaning,
             demand_line=demand_line,
@@ -78,19 +71,6 @@ def page(run: RunRecord) -> str:
             linked=run.environment.url.startswith(("https://", "http://")),
         )
     )
-
-
-def anchors(names: Iterable[str]) -> dict[str, str]:
-    """For each target how the ids of its rules on the page begin, each different."""
-    found: dict[str, str] = {}
-    for name in names:
-        anchor = plain = re.sub(r"[^\w.-]+", "-", name)
-        number = 1
-        while anchor in found.values():
-            number += 1
-            anchor = f"{plain}-{number}"
-        found[name] = anchor
-    return found
 
 
 def meaning(target: TargetRecord, run: RunRecord) -> str:
@@ -140,7 +120,7 @@ def reasons(verdict: Verdict) -> list[tuple[Outcome, str, list[str]]]:
     for outcome in verdict.of("could_not_run", "not_run", "not_applicable"):
         reason = outcome.message.strip() or "no reason given"
         found.setdefault((outcome.outcome, reason), []).append(outcome.rule_id)
-    order = list(WORDS)
+    order = list(_FIRST)
     return sorted(
         ((outcome, reason, ids) for (outcome, reason), ids in found.items()),
         key=lambda row: order.index(row[0]),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..broken import Wrong, all_wrong
 from ..conformance.rules import CHAPTERS, CONTRACT_VERSION, LEVELS, NEEDS, RULES, Rule
+from .markdown import plain, table
 
 #: How docs/rules.md comes up to date.
 COMMAND = "python -m pytest_asyncexec.report.rules_page docs/rules.md"
@@ -44,13 +45,13 @@ def _introduction() -> str:
             "meaning. `pytest --asyncexec-rules=RET-02` prints an entry together with the code of "
             "the executors that are wrong by it, and `python -m pytest_asyncexec.broken RET-02` "
             "shows that they are found.",
-            _table(
+            table(
                 ("level", "rules", "about"),
                 ((level, str(levels[level]), _LEVELS[level]) for level in LEVELS),
             ),
             "A rule is judged where its needs are met. What an executor declares that it cannot "
             "do makes a rule *not applicable*, which is no pass.",
-            _table(("need", "meaning"), ((f"`{n}`", means) for n, means in NEEDS.items())),
+            table(("need", "meaning"), ((f"`{n}`", means) for n, means in NEEDS.items())),
             "\n".join(
                 f"- [{_title(chapter)}](#{_anchor(_title(chapter))})" for chapter in chapters
             ),
@@ -59,15 +60,15 @@ def _introduction() -> str:
 
 
 def _chapter(chapter: str, rules: Sequence[Rule], wrongs: Iterable[Wrong]) -> list[str]:
-    table = _table(
+    rows = table(
         ("rule", "", "level", "sentence"),
         (
-            (f"[{rule.id}](#{rule.id.lower()})", rule.obligation, rule.level, rule.sentence)
+            (f"[{rule.id}](#{rule.id.lower()})", rule.obligation, rule.level, plain(rule.sentence))
             for rule in rules
         ),
     )
     entries = [_entry(rule, [wrong for wrong in wrongs if wrong.rule == rule.id]) for rule in rules]
-    return [f"## {_title(chapter)}", table, *entries]
+    return [f"## {_title(chapter)}", rows, *entries]
 
 
 def _entry(rule: Rule, wrongs: Sequence[Wrong]) -> str:
@@ -75,13 +76,13 @@ def _entry(rule: Rule, wrongs: Sequence[Wrong]) -> str:
     lines = [
         f"### {rule.id}",
         f"**{rule.obligation}**, level {rule.level}, needs {needs}, since {rule.since}",
-        f"> {_plain(rule.sentence)}",
-        f"**Why:** {_plain(rule.why)}",
-        f"**How it is decided:** {_plain(rule.how)}",
-        f"**Source:** {_plain(rule.source)}",
+        f"> {plain(rule.sentence)}",
+        f"**Why:** {plain(rule.why)}",
+        f"**How it is decided:** {plain(rule.how)}",
+        f"**Source:** {plain(rule.source)}",
     ]
     if wrongs:
-        names = "\n".join(f"- `{wrong.name}`: {_plain(wrong.mistake)}" for wrong in wrongs)
+        names = "\n".join(f"- `{wrong.name}`: {plain(wrong.mistake)}" for wrong in wrongs)
         lines.append(f"**Wrong by it:**\n\n{names}")
     return "\n\n".join(lines)
 
@@ -93,22 +94,6 @@ def _title(chapter: str) -> str:
 def _anchor(heading: str) -> str:
     """What a heading is linked by, as the usual renderers make it."""
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    cells = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(map(_cell, row))} |" for row in cells)
-
-
-def _cell(text: str) -> str:
-    return text if text.startswith("[") else _plain(text).replace("|", r"\|")
-
-
-def _plain(text: str) -> str:
-    """Text in which nothing but what stands in backticks is taken for markup."""
-    parts = text.split("`")
-    parts[::2] = [re.sub(r"([\\*_<>\[\]])", r"\\\1", part) for part in parts[::2]]
-    return "`".join(parts)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,13 @@ What executors say stands in code spans: nothing in them is markup, a mention or
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from ..conformance.rules import CONTRACT_VERSION
-from ..conformance.wording import one_line
 from ..record import RunRecord, TargetRecord
-from ..verdict import Outcome, RuleOutcome
+from ..verdict import Outcome, RuleOutcome, VerdictWord
+from .markdown import code, plain, table
+from .signs import VERDICTS
 from .text import TITLES, by_reason, demand_line, first_line, spans
 
 #: So many rules, or reasons, are told of each executor under each title; of the others the ids.
@@ -19,11 +19,6 @@ _MOST = 15
 _LONG = 240
 _NAME = 100
 
-_SIGNS = {
-    "conformant": "\N{CHECK MARK}",
-    "incomplete": "?",
-    "nonconformant": "\N{MULTIPLICATION X}",
-}
 _COUNTED: Sequence[Outcome] = ("passed", "failed", "waived", "could_not_run", "not_run")
 _BROKEN: Sequence[Outcome] = ("failed", "waived")
 _OPEN: Sequence[Outcome] = ("could_not_run", "not_run")
@@ -33,7 +28,7 @@ def summary(run: RunRecord) -> str:
     """The whole text."""
     blocks = [
         f"## Executor contract {CONTRACT_VERSION}: {_word(run.verdict, run)}",
-        _table(
+        table(
             ("executor", "verdict", "level", *(TITLES.get(key, key) for key in _COUNTED)),
             (_row(target, run) for target in run.targets),
         ),
@@ -42,30 +37,22 @@ def summary(run: RunRecord) -> str:
         blocks += _details(target)
     made = run.environment
     told = f"pytest-asyncexec {made.kit}, Python {made.python}, {made.platform}"
-    blocks.append(f"{_code(told)}, profile {run.profile}, finished {_code(made.finished)}")
+    blocks.append(
+        f"{code(told, _LONG)}, profile {run.profile}, finished {code(made.finished, _LONG)}"
+    )
     return "\n\n".join(blocks) + "\n"
 
 
-def _word(verdict: str, run: RunRecord) -> str:
+def _word(verdict: VerdictWord, run: RunRecord) -> str:
     selected = " (selection)" if verdict == "incomplete" and run.selection else ""
-    return f"{_SIGNS[verdict]} {verdict}{selected}"
+    return f"{VERDICTS[verdict].glyph} {verdict}{selected}"
 
 
 def _row(target: TargetRecord, run: RunRecord) -> Sequence[str]:
     verdict = target.verdict
     counts = (str(verdict.counts[key]) for key in _COUNTED)
     word = _word(verdict.verdict, run)
-    return (_code(target.name, _NAME), word, verdict.level or "none", *counts)
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    cells = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(_cell(text) for text in row)} |" for row in cells)
-
-
-def _cell(text: str) -> str:
-    # Taken back by the table itself, before anything else is read.
-    return text.replace("|", r"\|")
+    return (code(target.name, _NAME), word, verdict.level or "none", *counts)
 
 
 def _details(target: TargetRecord) -> list[str]:
@@ -79,7 +66,7 @@ def _details(target: TargetRecord) -> list[str]:
     for outcome in _OPEN:
         groups = by_reason(verdict.of(outcome))
         blocks += _listed(TITLES[outcome], [_same(reason, rows) for reason, rows in groups])
-    return [f"### {_code(target.name, _NAME)}", *blocks] if blocks else []
+    return [f"### {code(target.name, _NAME)}", *blocks] if blocks else []
 
 
 def _listed(title: str, items: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
@@ -97,31 +84,13 @@ def _broken(row: RuleOutcome) -> tuple[str, list[str]]:
     rule = row.rule
     seen = row.finding.seen if row.finding is not None else first_line(row.message)
     inherited = ", inherited" if row.inherited else ""
-    lines = [
-        f"- **{rule.id}** ({rule.obligation}, {rule.level}{inherited}) {_plain(rule.sentence)}"
-    ]
-    lines += [f"  <br>seen: {_code(seen)}"]
+    lines = [f"- **{rule.id}** ({rule.obligation}, {rule.level}{inherited}) {plain(rule.sentence)}"]
+    lines += [f"  <br>seen: {code(seen, _LONG)}"]
     if row.waiver:
-        lines.append(f"  <br>waived: {_code(row.waiver)}")
+        lines.append(f"  <br>waived: {code(row.waiver, _LONG)}")
     return "\n".join(lines), [rule.id]
 
 
 def _same(reason: str, rows: Sequence[RuleOutcome]) -> tuple[str, list[str]]:
     ids = [row.rule_id for row in rows]
-    return f"- {', '.join(spans(ids))}: {_code(reason or 'no reason given')}", ids
-
-
-def _code(text: str, limit: int = _LONG) -> str:
-    """The text in one line as code, whatever stands in it."""
-    line = one_line(text, limit) or "nothing"
-    fence = "`" * (max((len(run) for run in re.findall("`+", line)), default=0) + 1)
-    # One space on either side belongs to the fence.
-    space = " " if "`" in (line[0], line[-1]) else ""
-    return f"{fence}{space}{line}{space}{fence}"
-
-
-def _plain(text: str) -> str:
-    """A sentence of the catalogue, in which only what stands in backticks is markup."""
-    parts = text.split("`")
-    parts[::2] = [re.sub(r"([\\*_<>\[\]~$])", r"\\\1", part) for part in parts[::2]]
-    return "`".join(parts)
+    return f"- {', '.join(spans(ids))}: {code(reason or 'no reason given', _LONG)}", ids
