@@ -20,7 +20,7 @@ from .beacon import Attempt, Beacon, NetworkBeacon
 from .loop import Hang
 from .mailbox import Mailbox
 from .probes import look_around
-from .rules import NEEDS
+from .rules import DECLARABLE, NEEDS
 from .wording import printable, short
 
 if TYPE_CHECKING:
@@ -102,6 +102,12 @@ def first_look(executor: Any, subject: Subject) -> Preflight:
         )
     declared = getattr(executor, "cannot", ())
     cannot = frozenset({declared} if isinstance(declared, str) else declared)
+    unknown = sorted(map(str, cannot - DECLARABLE))
+    if unknown:
+        return Preflight(
+            run_error=f"its attribute `cannot` names {', '.join(unknown)}; what an executor can "
+            f"declare is {', '.join(sorted(DECLARABLE))}"
+        )
     cancels = _overrides_cancel(type(executor))
     folder, marker = subject.new_folder(), secrets.token_hex(8)
     (folder / "from-suite").write_text(marker, encoding="utf-8")

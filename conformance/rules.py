@@ -36,6 +36,10 @@ NEEDS: Mapping[str, str] = MappingProxyType(
 )
 
 
+#: The needs that an executor may declare it does not meet, in its attribute `cannot`.
+DECLARABLE = frozenset({"stop", "streams", "shared-files"})
+
+
 @dataclass(frozen=True, slots=True)
 class Chapter:
     """The rules whose ids begin with the same three letters."""

@@ -74,6 +74,8 @@ class Subject:
         self._blocked = ""
         self._dispatches = itertools.count(1)
         self._preflight: Preflight | None = None
+        #: What was awaited in the last task that the check of this moment has run.
+        self._history: History | None = None
         #: The class of the first executor that was built, as `module:name`.
         self.built = ""
         #: What building the first executor did: it may do more than any later one does.
@@ -253,8 +255,15 @@ class Subject:
         )
 
     def run(self, executor: Any, function: Callable[..., Any], *args: Any, **named: Any) -> Seen:
-        """Run one task from outside the event loop; `named` as for `execute`."""
-        return self.drive(lambda: self.execute(executor, function, args, **named))
+        """Run one task from outside the event loop; `named` as for `execute`.
+
+        What is awaited meanwhile stands in a finding of the check, if it has no other history.
+        """
+        with contextlib.ExitStack() as stack:
+            # A class whose methods nobody can replace is judged without.
+            with contextlib.suppress(TypeError, AttributeError):
+                self._history = stack.enter_context(recorded(type(executor)))
+            return self.drive(lambda: self.execute(executor, function, args, **named))
 
     @contextlib.contextmanager
     def recording(self, executor: Any, **replacements: Replacement) -> Iterator[History]:
@@ -408,6 +417,7 @@ class Subject:
                 self._doubts = self._doubts or rule.id
 
     def _attempt(self, function: Callable[[Subject], None]) -> None:
+        self._history = None
         try:
             with guarded() as guard:
                 error = self._watch.call(lambda: function(self), self.patience)
@@ -499,10 +509,12 @@ class Subject:
             seen: what was observed, in words.
             required: what would have been right.
             cause: the likely mistake in the executor, as a hint to its author.
-            history: the events under the executor, if they were recorded.
+            history: the events under the executor, if they were recorded; else those of the last
+                task that the check has run.
             reproduce: lines of Python, run without pytest; `executor` is at hand, see `_preamble`.
         """
         __tracebackhide__ = True
+        history = self._history if history is None else history
         if isinstance(history, History):
             history = history.told()
         told = None if history is None else tuple(history)

@@ -500,6 +500,8 @@ _HELD_REPRODUCE = """
             task.cancel()
             {then}await asyncio.wait({{task}})
             print("until execute had ended:", history, sep="\\n")
+            ended = "CancelledError" if task.cancelled() else task.exception() or task.result()
+            print("execute ended in:", ended)
 
     asyncio.run(main())
 """

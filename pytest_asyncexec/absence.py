@@ -32,6 +32,11 @@ class Absence:
         self._announced: dict[tuple[str, str], str] = {}
         self._by_option: set[tuple[str, str]] = set()
 
+    @property
+    def narrowed(self) -> bool:
+        """Whether the user asked for less than the whole suite."""
+        return self.plan.narrowed(self.config)
+
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         """Remember which checks there were at first."""
         judged = judged_by(item)

@@ -5,20 +5,37 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.util
+import lzma
 import os
 import subprocess
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 #: Where git does not answer, nothing is said of a commit.
 _PATIENCE_WITH_GIT = 10.0
+
+
+_WHAT_TO_DO = "Expected is the wheel that was built, such as dist/mypkg-1.0-py3-none-any.whl."
+
+#: What Python's reader of zip files raises over one that is damaged.
+_BROKEN = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
 
 
 class ArtifactError(Exception):
@@ -41,8 +58,9 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Wheel:
-    """A wheel that was opened: its name and digest, and those of the files in it."""
+    """A wheel that was opened: its name and digest, and those of the files that it installs."""
 
+    path: Path
     artifact: Artifact
     files: Mapping[str, str]
 
@@ -53,90 +71,144 @@ class Wheel:
         return list(dict.fromkeys(tops))
 
 
+def artifact_of(path: Path) -> Artifact:
+    """The name and the digest of a wheel.
+
+    Raises:
+        ArtifactError: it is not there, or no wheel.
+    """
+    try:
+        name, version, _, _ = parse_wheel_filename(path.name)
+        digest = _sha256(path)
+        if not zipfile.is_zipfile(path):
+            raise ArtifactError(f"{path} is no wheel: it is no zip file.\n  {_WHAT_TO_DO}")
+    except InvalidWheelFilename:
+        there = "" if path.exists() else ", and is not there"
+        glob = " Patterns are not expanded." if "*" in path.name else ""
+        raise ArtifactError(
+            f"{path} is no wheel by its name{there}.{glob}\n  {_WHAT_TO_DO}"
+        ) from None
+    except FileNotFoundError:
+        raise ArtifactError(f"{path} is not there.\n  {_WHAT_TO_DO}") from None
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read: {error.strerror}.\n  {_WHAT_TO_DO}") from None
+    return Artifact(path.name, {"sha256": digest}, f"pkg:pypi/{name}@{version}")
+
+
 def open_wheel(path: Path) -> Wheel:
     """Read a wheel.
 
     Raises:
         ArtifactError: it is not there, or no wheel.
     """
-    what_to_do = "Expected is the wheel that was built, such as dist/mypkg-1.0-py3-none-any.whl."
+    artifact = artifact_of(path)
+    files: dict[str, str] = {}
     try:
-        name, version, _, _ = parse_wheel_filename(path.name)
-        content = path.read_bytes()
         with zipfile.ZipFile(path) as archive:
-            files = {
-                entry.filename: hashlib.sha256(archive.read(entry)).hexdigest()
-                for entry in archive.infolist()
-                if not entry.is_dir() and not _about_the_wheel(entry.filename)
-            }
-    except InvalidWheelFilename:
-        there = "" if path.exists() else ", and is not there"
-        raise ArtifactError(f"{path} is no wheel by its name{there}.\n  {what_to_do}") from None
-    except FileNotFoundError:
-        raise ArtifactError(f"{path} is not there.\n  {what_to_do}") from None
-    except OSError as error:
-        raise ArtifactError(f"{path} cannot be read: {error.strerror}.\n  {what_to_do}") from None
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError) as error:
-        raise ArtifactError(f"{path} is no wheel: {error}.\n  {what_to_do}") from None
-    digest = {"sha256": hashlib.sha256(content).hexdigest()}
-    return Wheel(Artifact(path.name, digest, f"pkg:pypi/{name}@{version}"), files)
+            for entry in archive.infolist():
+                name = _installed_as(entry.filename)
+                if name and not entry.is_dir():
+                    if name in files:
+                        raise ValueError(f"{name} stands in it twice")
+                    with archive.open(entry) as stream:
+                        files[name] = _digest_of(stream)
+    except _BROKEN as error:
+        raise ArtifactError(f"{path} is no wheel: {error}.\n  {_WHAT_TO_DO}") from None
+    return Wheel(path, artifact, files)
 
 
-def _about_the_wheel(name: str) -> bool:
-    return PurePosixPath(name).parts[0].endswith((".dist-info", ".data"))
+def _installed_as(name: str) -> str:
+    """Where a file of a wheel goes below site-packages; nothing for one that does not go there."""
+    first, *rest = PurePosixPath(name).parts or ("",)
+    if first.endswith(".data"):
+        return "/".join(rest[1:]) if rest[:1] in (["purelib"], ["platlib"]) else ""
+    return "" if first.endswith(".dist-info") else name
 
 
 def refuse_other_code(wheel: Wheel, module: str) -> None:
-    """See that `module`, as it is imported here, is the one in the wheel.
+    """See that `module`, and what else is imported of its package, is what the wheel holds.
 
     Raises:
         ArtifactError: the wheel does not hold it, or other code than what is judged.
     """
-    name, top = wheel.artifact.name, module.partition(".")[0]
-    if top not in wheel.packages:
+    package = _regular_package(module)
+    loaded = _loaded(package)
+    if not any(_is_in(package, file) for file in wheel.files):
         raise ArtifactError(
-            f"{name} does not hold {module}, which is judged; it holds "
+            f"{wheel.path} does not hold {module}, which is judged; it holds "
             f"{', '.join(wheel.packages) or 'nothing'}.\n  Name the wheel that the executor's "
             "class is in."
         )
+    for file, path in loaded.items():
+        if wheel.files.get(file) != _sha256(path):
+            what = "is not in it" if file not in wheel.files else f"in it is another than {path}"
+            raise ArtifactError(_not_that_wheel(wheel.path, f"{file} {what}"))
     for file, digest in wheel.files.items():
-        parts = PurePosixPath(file).parts
-        if parts[0].partition(".")[0] != top:
+        if _is_in(package, file) and file not in loaded:
+            found = _installed_path(package, file)
+            if found is None or _sha256(found) != digest:
+                what = "is not installed" if found is None else f"is another than {found}"
+                raise ArtifactError(_not_that_wheel(wheel.path, f"its {file} {what}"))
+
+
+def _not_that_wheel(path: Path, why: str) -> str:
+    return (
+        f"{path} is not what is judged: {why}.\n  Build it anew; or install that very wheel, pip "
+        f"install --force-reinstall --no-deps {path}, and judge where no other copy of the package "
+        "lies in the way."
+    )
+
+
+def _is_in(package: str, file: str) -> bool:
+    """Whether a file of a wheel belongs to a package, or is that module."""
+    path = package.replace(".", "/")
+    return file.startswith((f"{path}/", f"{path}."))
+
+
+def _regular_package(module: str) -> str:
+    """The outermost package around `module` that is no namespace, which others share."""
+    names = module.split(".")
+    for end in range(1, len(names)):
+        name = ".".join(names[:end])
+        if getattr(sys.modules.get(name), "__file__", None):
+            return name
+    return module
+
+
+def _loaded(package: str) -> dict[str, Path]:
+    """The files of all that was imported of a package, by the path that a wheel gives them.
+
+    Tests and their conftest may lie in a package and be left out of its wheel.
+    """
+    found = {}
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if not file or not (name == package or name.startswith(f"{package}.")):
             continue
-        path = _installed_path(parts)
-        if path is None or _sha256(path) != digest:
-            what = "is not" if path is None else "is another"
-            raise ArtifactError(
-                f"{name} is not what is judged: its {file} {what} here.\n"
-                f"  Install that very wheel: pip install --force-reinstall --no-deps {name}"
-            )
+        parts = name.split(".")
+        if any(part in ("conftest", "tests") or part.startswith("test_") for part in parts[1:]):
+            continue
+        folder = parts if hasattr(module, "__path__") else parts[:-1]
+        if Path(file).is_file():
+            found["/".join([*folder, Path(file).name])] = Path(file)
+    return found
 
 
-def _installed_path(parts: tuple[str, ...]) -> Path | None:
-    """Where the file of a wheel with this path lies, or None."""
-    for folder in _folders_of(parts[0]):
-        path = folder.joinpath(*parts[1:]) if len(parts) > 1 else folder
+def _installed_path(package: str, file: str) -> Path | None:
+    """Where a file lies that a wheel would install into an imported package, or None."""
+    inner = PurePosixPath(file).relative_to(PurePosixPath(*package.split("."))).parts
+    for place in getattr(sys.modules.get(package), "__path__", None) or ():
+        path = Path(place, *inner)
         if path.is_file():
             return path
-    if len(parts) > 2:
-        # An editable install may have put the folders of a package in different places.
-        with contextlib.suppress(ImportError, AttributeError, ValueError):
-            spec = importlib.util.find_spec(".".join(parts[:-1]))
-            for place in (spec and spec.submodule_search_locations) or ():
-                path = Path(place, parts[-1])
-                if path.is_file():
-                    return path
+    # An editable install may have put the folders of a package in different places.
+    with contextlib.suppress(ImportError, AttributeError, ValueError):
+        spec = importlib.util.find_spec(".".join([package, *inner[:-1]]))
+        for place in (spec and spec.submodule_search_locations) or ():
+            path = Path(place, inner[-1])
+            if path.is_file():
+                return path
     return None
-
-
-def _folders_of(top: str) -> list[Path]:
-    """The folders of a top-level package; or the file of a module."""
-    module = sys.modules.get(top.partition(".")[0])
-    places = getattr(module, "__path__", None)
-    if places is not None:
-        return [Path(place) for place in places]
-    file = getattr(module, "__file__", None)
-    return [Path(file)] if file else []
 
 
 def installed(module: str) -> list[Artifact]:
@@ -147,23 +219,39 @@ def installed(module: str) -> list[Artifact]:
     Raises:
         ArtifactError: one of them cannot be read.
     """
-    top = module.partition(".")[0]
-    found = source_files(_packages_around(module))
+    package = _regular_package(module)
+    found = source_files(_packages_around(package, module))
     if not found:
         return []
-    name, uri = top, ""
-    for distribution in metadata.packages_distributions().get(top, ()):
+    name, uri = package, ""
+    distribution = _distribution_of(package)
+    if distribution:
         version = metadata.version(distribution)
         name, uri = f"{distribution}-{version}", f"pkg:pypi/{distribution}@{version}"
-        break
     try:
         artifacts = [Artifact(name, {"dirHash": dir_hash(found)}, uri)]
     except OSError as error:
         raise ArtifactError(f"{error.filename} cannot be read: {error.strerror}.") from None
-    commit = _commit({path.parent for path in found.values()})
+    commit = _commit(found.values())
     if commit:
         artifacts.append(Artifact(f"{name} (source)", {"gitCommit": commit}))
     return artifacts
+
+
+def _distribution_of(package: str) -> str:
+    """The distribution that installed a package, or an empty string."""
+    names = list(
+        dict.fromkeys(metadata.packages_distributions().get(package.partition(".")[0], ()))
+    )
+    if len(names) < 2:
+        return "".join(names)
+    # A namespace of several distributions.
+    path = package.replace(".", "/")
+    for name in names:
+        files = metadata.files(name) or ()
+        if any(file.as_posix().startswith((f"{path}/", f"{path}.")) for file in files):
+            return name
+    return ""
 
 
 def file_of(module: str, name: str) -> list[Artifact]:
@@ -174,11 +262,11 @@ def file_of(module: str, name: str) -> list[Artifact]:
     return [Artifact(name, {"sha256": _sha256(Path(file))})]
 
 
-def _packages_around(module: str) -> dict[str, list[Path]]:
-    """The folders of the top-level package, and of those inner ones that lie elsewhere."""
-    names = module.split(".")
+def _packages_around(package: str, module: str) -> dict[str, list[Path]]:
+    """The folders of a package, and of those inner ones around a module that lie elsewhere."""
     around: dict[str, list[Path]] = {}
-    for end in range(1, len(names) + 1):
+    names = module.split(".")
+    for end in range(len(package.split(".")), len(names) + 1):
         name = ".".join(names[:end])
         places = getattr(sys.modules.get(name), "__path__", None)
         if places is not None:
@@ -196,7 +284,7 @@ def source_files(packages: Mapping[str, Iterable[Path]]) -> dict[str, Path]:
         prefix = package.replace(".", "/")
         for place in places:
             if place.is_file():
-                found.setdefault(place.name, place)
+                found.setdefault(PurePosixPath(prefix).with_suffix(place.suffix).as_posix(), place)
             for folder, folders, files in os.walk(place):
                 folders[:] = [name for name in folders if name != "__pycache__"]
                 inner = Path(folder).relative_to(place).as_posix()
@@ -218,19 +306,29 @@ def dir_hash(files: Mapping[str, Path]) -> str:
 
 def _sha256(path: Path) -> str:
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return _digest_of(stream)
 
 
-def _commit(folders: Iterable[Path]) -> str:
-    """The git commit that all files in these folders are from, or an empty string.
+def _digest_of(stream: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    for chunk in iter(lambda: stream.read(1 << 20), b""):
+        digest.update(chunk)
+    return digest.hexdigest()
 
-    Folders that git ignores, and such with changes that are not committed, are from none.
+
+def _commit(files: Iterable[Path]) -> str:
+    """The git commit that all these files are from, or an empty string.
+
+    What git does not track, and what was changed since, is from none.
     """
+    folders: dict[Path, set[str]] = {}
+    for path in files:
+        folders.setdefault(path.parent, set()).add(path.name)
     commits = set()
-    for folder in folders:
-        tracked = _git(folder, "ls-files", "--", ".")
-        changed = _git(folder, "status", "--porcelain", "--", ".")
-        if not tracked or changed is None or changed:
+    for folder, names in folders.items():
+        tracked = _git(folder, "ls-files", "-z", "--", ".")
+        changed = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", ".")
+        if tracked is None or not names <= set(tracked.split("\0")) or changed is None or changed:
             return ""
         commits.add(_git(folder, "rev-parse", "--verify", "HEAD") or "")
     return commits.pop() if len(commits) == 1 else ""

@@ -28,7 +28,7 @@ PREDICATE_TYPE = "https://in-toto.io/attestation/test-result/v0.1"
 EXTENSION = "pytest_asyncexec"
 
 UNSIGNED = (
-    "This certificate is not signed: its digest shows that it was damaged, not who made it. "
+    "This certificate is not signed: its digest would show damage, and does not show who made it. "
     "Trust it as far as the place you have it from."
 )
 

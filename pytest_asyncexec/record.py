@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from . import strict_json
 from .conformance.finding import Finding
 from .conformance.rules import CONTRACT_VERSION, LEVELS, RULES, Level, Profile
 from .conformance.wording import printable
@@ -60,6 +60,8 @@ class TargetRecord:
     spec: str
     verdict: Verdict
     facts: Facts = Facts()
+    #: What failed the run besides the verdict, in sentences.
+    objections: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in report.json."""
@@ -67,6 +69,7 @@ class TargetRecord:
             "target": self.name,
             "spec": self.spec,
             **self.facts.to_json(),
+            **({"objections": list(self.objections)} if self.objections else {}),
             "verdict": self.verdict.verdict,
             "level": self.verdict.level,
             "rules": [_rule_to_json(outcome) for outcome in self.verdict.outcomes],
@@ -119,7 +122,7 @@ def read_record(path: Path) -> RunRecord:
     file = path
     try:
         file = path / FILE if path.is_dir() else path
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = strict_json.loads(file.read_bytes())
         validate("report", found)
     except FileNotFoundError:
         raise RecordError(
@@ -129,7 +132,7 @@ def read_record(path: Path) -> RunRecord:
         raise RecordError(f"{file} cannot be read: {error.strerror}.") from None
     except SchemaError as error:
         raise RecordError(f"{file} is no {FILE} of pytest-asyncexec: {error}.") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise RecordError(
             f"{file} is no JSON: {error}.\n  Perhaps it was cut short; make the report again."
         ) from None
@@ -142,8 +145,19 @@ def read_record(path: Path) -> RunRecord:
     targets = tuple(
         _target_from_json(target, found["demanded"], file) for target in found["targets"]
     )
-    environment = Environment.from_json(found)
-    return RunRecord(targets, environment, found["profile"], found["demanded"], found["selection"])
+    run = RunRecord(
+        targets,
+        Environment.from_json(found),
+        found["profile"],
+        found["demanded"],
+        found["selection"],
+    )
+    if (run.verdict, run.level) != (found["verdict"], found["level"]):
+        raise RecordError(
+            f"{file} says {found['verdict']}, level {found['level']}, and its executors are "
+            f"{run.verdict}, level {run.level}: it was changed after it was written."
+        )
+    return run
 
 
 def _target_from_json(found: Mapping[str, Any], demanded: Level | None, file: Path) -> TargetRecord:
@@ -159,7 +173,8 @@ def _target_from_json(found: Mapping[str, Any], demanded: Level | None, file: Pa
             f"{file}: of {name} it says {said[0]}, level {said[1]}, and its rules make it "
             f"{verdict.verdict}, level {verdict.level}: it was changed after it was written."
         )
-    return TargetRecord(name, found["spec"], verdict, Facts.from_json(found))
+    objections = tuple(found.get("objections", ()))
+    return TargetRecord(name, found["spec"], verdict, Facts.from_json(found), objections)
 
 
 def _rule_to_json(outcome: RuleOutcome) -> dict[str, Any]:

@@ -63,6 +63,11 @@ class Recorder:
             RuleOutcome(rule, "not_run", self.absence.reasons.get((target, rule), why))
             for rule in unheard
         ]
+        if self.absence.narrowed:
+            asked = known.keys() | unheard
+            silent += [
+                RuleOutcome(i, "not_run", "it was not selected") for i in RULES.keys() - asked
+            ]
         return judge([*known.values(), *silent], demanded=self.plan.demanded)
 
     def open_rules(self) -> list[tuple[str, str]]:
@@ -85,6 +90,14 @@ class Recorder:
             for target in self.plan.targets
             for rule, outcome in self.outcomes[target.name].items()
             if outcome.outcome == "passed" and self.plan.waivers.of(target, rule)
+        ]
+
+    def objections(self, target: str) -> list[str]:
+        """What fails the run besides the verdict on a target, in sentences."""
+        return [
+            f"{rule_id} is waived and passes: remove its waiver from asyncexec_waivers."
+            for name, rule_id in self.needless_waivers()
+            if name == target
         ]
 
     # ---- where the checks run: from a finding to a report --------------------------------
@@ -227,7 +240,11 @@ class Recorder:
 def _read(report: pytest.TestReport, said: dict[str, Any], rule_id: str) -> RuleOutcome | None:
     """What one report says about a rule, or None if it says nothing."""
     if report.when == "teardown":
-        return None
+        if not report.failed:
+            return None
+        return RuleOutcome(
+            rule_id, "not_run", f"its check was not left in order: {_why_not(report)}"
+        )
     outcome = said.get("asyncexec_outcome")
     if outcome is None:
         if report.when == "setup" and report.passed:

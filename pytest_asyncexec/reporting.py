@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from .certificate import statement
 from .environment import Environment
 from .record import Facts, RunRecord, TargetRecord
 from .recording import Recorder
-from .report.folder import FolderError, documents, prepare_folder, write_folder
+from .report.folder import FolderError, clear_folder, documents, prepare_folder, write_folder
 from .report.summary import summary
 from .selection import Plan
 from .targets import Target
@@ -41,7 +43,8 @@ class Reporting:
         self.written = False
         try:
             if artifact:
-                self.wheel = open_wheel(config.invocation_params.dir / artifact)
+                opened = open_wheel(config.invocation_params.dir / artifact)
+                self.wheel = replace(opened, path=Path(artifact))
                 for target in plan.targets:
                     # What a factory builds is known when it has been called.
                     if target.is_class:
@@ -53,10 +56,19 @@ class Reporting:
         except FolderError as error:
             raise pytest.UsageError(f"--asyncexec-report: {error}") from None
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self) -> None:
+        """Take away what an earlier run found, now that this one judges."""
+        if not self.config.getoption("collectonly"):
+            try:
+                clear_folder(self.folder)
+            except FolderError as error:
+                self.problems.append(f"an earlier report is still there: {error}")
+
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self) -> None:
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
         """Write what is known, also of a run that was cut short."""
-        if self.config.getoption("collectonly"):
+        if self.config.getoption("collectonly") or exitstatus == pytest.ExitCode.USAGE_ERROR:
             return
         run = RunRecord(
             tuple(self._record(target) for target in self.plan.targets),
@@ -68,7 +80,7 @@ class Reporting:
         statements = {}
         for target, record in zip(self.plan.targets, run.targets, strict=True):
             try:
-                subject = self._subject(target, record.facts)
+                subject = self._subject(target, record)
             except ArtifactError as error:
                 self.problems.append(f"no certificate of {target.name}: {error}")
             else:
@@ -83,12 +95,19 @@ class Reporting:
     def _record(self, target: Target) -> TargetRecord:
         verdict = self.recorder.verdict(target.name)
         facts = self.recorder.facts.get(target.name, Facts())
-        return TargetRecord(target.name, target.spec, verdict, facts)
+        objections = tuple(self.recorder.objections(target.name))
+        return TargetRecord(target.name, target.spec, verdict, facts, objections)
 
-    def _subject(self, target: Target, facts: Facts) -> Sequence[Artifact]:
+    def _subject(self, target: Target, record: TargetRecord) -> Sequence[Artifact]:
         """What the certificate of a target is bound to."""
-        module = _module_of(target, facts)
+        if record.objections:
+            raise ArtifactError(" ".join(record.objections))
+        module = _module_of(target, record.facts)
         if self.wheel is not None:
+            if not target.is_class and not record.facts.executor:
+                raise ArtifactError(
+                    "nothing was built, so that it is not known whether the wheel holds its class."
+                )
             refuse_other_code(self.wheel, module)
             return [self.wheel.artifact]
         found = installed(module)
@@ -109,14 +128,23 @@ class Reporting:
 
 
 def _module_of(target: Target, facts: Facts) -> str:
-    """The module of the executor's class, or else of what the user named."""
-    made_by = str(getattr(target.build, "__module__", "")) or target.spec.partition(":")[0]
-    return facts.executor.partition(":")[0] or made_by
+    """The module of the executor's class, or else the one in which the user named something."""
+    if facts.executor:
+        return facts.executor.partition(":")[0]
+    return target.build.__module__ if isinstance(target.build, type) else _named_in(target)
+
+
+def _named_in(target: Target) -> str:
+    """The module in which the user named a target."""
+    name = target.spec.partition(":")[0]
+    while name not in sys.modules and "." in name:
+        name = name.rpartition(".")[0]
+    return name
 
 
 def _factory(target: Target, record: TargetRecord) -> list[Artifact]:
     """The file of a factory, which configures the executor, where it is not a part of it."""
-    made_by, module = _module_of(target, Facts()), _module_of(target, record.facts)
+    made_by, module = _named_in(target), _module_of(target, record.facts)
     if target.is_class or made_by.partition(".")[0] == module.partition(".")[0]:
         return []
     return artifact_of_file(made_by, f"factory {target.spec}")

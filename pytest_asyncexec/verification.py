@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from . import certificate
-from .artifact import Wheel
+from . import certificate, strict_json
+from .artifact import Artifact
 from .certificate import Certificate, digest_of, result_of
 from .conformance.rules import Level, Rule, UnknownContract, rules_of
 from .environment import DISTRIBUTION, Environment
@@ -46,7 +45,7 @@ def find(path: Path) -> Found:
         NoCertificate: there is none, or it is of a contract that this kit does not know.
     """
     try:
-        told, signatures = _unwrapped(json.loads(path.read_bytes()))
+        told, signatures = _unwrapped(strict_json.loads(path.read_bytes()))
         validate("certificate", told)
         found = certificate.read(told)
         return Found(found, rules_of(found.extension["contract"]), signatures)
@@ -56,22 +55,30 @@ def find(path: Path) -> Found:
             "asyncexec-report/MyExecutor.intoto.json, that --asyncexec-report=DIR has written."
         ) from None
     except OSError as error:
-        raise NoCertificate(f"{path} cannot be read: {error.strerror}.") from None
+        raise NoCertificate(f"{path} cannot be read: {error.strerror}.{_beside(path)}") from None
     except SchemaError as error:
         raise NoCertificate(
-            f"{path} is no certificate of {DISTRIBUTION}: {error}.\n  Expected is an in-toto "
-            f"statement that --asyncexec-report=DIR has written: {certificate.PREDICATE_TYPE} "
-            f"with the key {certificate.EXTENSION!r}."
+            f"{path} is no certificate of {DISTRIBUTION}: {error}.{_beside(path)}\n  Expected is "
+            f"an in-toto statement that --asyncexec-report=DIR has written: "
+            f"{certificate.PREDICATE_TYPE} with the key {certificate.EXTENSION!r}."
         ) from None
     except UnknownContract as error:
         raise NoCertificate(
             f"{path}: {error}.\n  Verify it with the version of {DISTRIBUTION} that made it, or a "
             "later one."
         ) from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise NoCertificate(
-            f"{path} is no JSON: {error}.\n  Perhaps it was cut short on its way: get it again."
+            f"{path} is no JSON: {error}.{_beside(path)}\n  A certificate may have been cut short "
+            "on its way: get it again."
         ) from None
+
+
+def _beside(path: Path) -> str:
+    """The certificates that lie where something else was named, in words."""
+    folder = path if path.is_dir() else path.parent
+    names = [str(found) for found in sorted(folder.glob("*.intoto.json")) if found != path]
+    return f"\n  There is {', '.join(names)}." if names else ""
 
 
 def _unwrapped(told: Any) -> tuple[Any, int | None]:
@@ -83,11 +90,13 @@ def _unwrapped(told: Any) -> tuple[Any, int | None]:
     if envelope.get("payloadType") != _PAYLOAD:
         raise SchemaError(f"payloadType of the envelope is not {_PAYLOAD}")
     try:
-        payload = base64.b64decode(str(envelope["payload"]), validate=True)
+        # Both alphabets are allowed in an envelope.
+        text = str(envelope["payload"]).replace("-", "+").replace("_", "/")
+        payload = base64.b64decode(text, validate=True)
     except binascii.Error as error:
         raise SchemaError(f"payload of the envelope is no base64: {error}") from None
     signatures = envelope.get("signatures")
-    return json.loads(payload), len(signatures) if isinstance(signatures, list) else 0
+    return strict_json.loads(payload), len(signatures) if isinstance(signatures, list) else 0
 
 
 def tampering(found: Found, here: Environment) -> list[str]:
@@ -196,7 +205,7 @@ def _of_another_kit(told: Certificate, here: Environment) -> list[str]:
     ]
 
 
-def refused(found: Found, level: Level | None, wheel: Wheel | None) -> list[str]:
+def refused(found: Found, level: Level | None, wheel: Artifact | None) -> list[str]:
     """Why a certificate that holds is not accepted, in sentences; empty if it is.
 
     Args:
@@ -208,11 +217,12 @@ def refused(found: Found, level: Level | None, wheel: Wheel | None) -> list[str]
     wrong = _of_another_wheel(told, wheel) if wheel is not None else []
     verdict = verdict_at(found, level)
     if verdict.verdict != "conformant" or verdict.level is None or verdict.below_demand:
+        name, reached = told.extension["target"], verdict.level or "none"
         at = f" at level {level}" if level else ""
-        wrong.append(
-            f"{told.extension['target']} is {verdict.verdict}{at}: level "
-            f"{verdict.level or 'none'} is reached{_because(verdict)}"
-        )
+        is_what = f"does not reach level {verdict.demanded}" if verdict.below_demand else ""
+        if verdict.verdict != "conformant" or not is_what:
+            is_what = f"is {verdict.verdict}{at}"
+        wrong.append(f"{name} {is_what}: level {reached} is reached{_because(verdict)}")
     return wrong
 
 
@@ -232,19 +242,19 @@ def _because(verdict: Verdict) -> str:
     return f"; {'; '.join(parts)}" if parts else ""
 
 
-def _of_another_wheel(told: Certificate, wheel: Wheel) -> list[str]:
-    given = wheel.artifact.digest["sha256"]
+def _of_another_wheel(told: Certificate, wheel: Artifact) -> list[str]:
+    given = wheel.digest["sha256"]
     digests = [subject["digest"].get("sha256") for subject in told.statement["subject"]]
     if given in digests:
         return []
     if not any(digests):
         return [
             "it speaks of what was installed, not of a wheel: judge again with "
-            f"--asyncexec-artifact={wheel.artifact.name}"
+            f"--asyncexec-artifact={wheel.name}"
         ]
     names = ", ".join(subject.get("name", "?") for subject in told.statement["subject"])
     said = ", ".join(digest for digest in digests if digest)
-    return [f"it speaks of {names}, sha256 {said}; {wheel.artifact.name} has {given}"]
+    return [f"it speaks of {names}, sha256 {said}; {wheel.name} has {given}"]
 
 
 def _list(ids: list[str], most: int = 8) -> str:

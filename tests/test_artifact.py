@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import types
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,7 +58,7 @@ def test_a_wheel_with_other_code(package: Path, tmp_path: Path) -> None:
     path = wheel(tmp_path)
     (package / "boundpkg/inner/executor.py").write_text("class MyExecutor: pass\n")
 
-    with pytest.raises(ArtifactError, match=r"its boundpkg/inner/executor.py is another here"):
+    with pytest.raises(ArtifactError, match=r"executor.py in it is another than .*executor"):
         refuse_other_code(open_wheel(path), "boundpkg.inner.executor")
 
 
@@ -65,8 +66,62 @@ def test_a_wheel_with_more_code(package: Path, tmp_path: Path) -> None:
     path = wheel(tmp_path)
     (package / "boundpkg/data.txt").unlink()
 
-    with pytest.raises(ArtifactError, match=r"its boundpkg/data.txt is not here"):
+    with pytest.raises(ArtifactError, match=r"its boundpkg/data.txt is not installed"):
         refuse_other_code(open_wheel(path), "boundpkg.inner.executor")
+
+
+def test_a_wheel_without_what_is_judged(package: Path, tmp_path: Path) -> None:
+    # Of an editable install everything can be imported, whatever the wheel leaves out.
+    path = tmp_path / "boundpkg-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("boundpkg/__init__.py", FILES["boundpkg/__init__.py"])
+        archive.writestr("boundpkg/data.txt", FILES["boundpkg/data.txt"])
+
+    with pytest.raises(ArtifactError, match=r"boundpkg/inner/\w+.py is not in it"):
+        refuse_other_code(open_wheel(path), "boundpkg.inner.executor")
+
+
+def test_tests_inside_the_package_may_be_left_out(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("conftest", "test_it", "tests.helpers"):
+        module = types.ModuleType(f"boundpkg.{name}")
+        module.__file__ = str(package / "boundpkg" / "data.txt")
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+
+    refuse_other_code(open_wheel(wheel(tmp_path)), "boundpkg.inner.executor")
+
+
+def test_what_a_wheel_brings_as_data_counts(package: Path, tmp_path: Path) -> None:
+    path = wheel(tmp_path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("boundpkg-1.0.data/purelib/boundpkg/late.py", "")
+        archive.writestr("boundpkg-1.0.data/scripts/run", "")
+
+    with pytest.raises(ArtifactError, match=r"its boundpkg/late.py is not installed"):
+        refuse_other_code(open_wheel(path), "boundpkg.inner.executor")
+
+
+def test_a_namespace_is_shared_with_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for portion in ("one", "two"):
+        folder = tmp_path / portion / "boundpkg" / portion
+        folder.mkdir(parents=True)
+        (folder / "__init__.py").write_text(f"NAME = {portion!r}\n")
+        monkeypatch.syspath_prepend(tmp_path / portion)
+        __import__(f"boundpkg.{portion}")
+    path = tmp_path / "boundpkg_one-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("boundpkg/one/__init__.py", "NAME = 'one'\n")
+
+    try:
+        refuse_other_code(open_wheel(path), "boundpkg.one")
+        with pytest.raises(ArtifactError, match=r"does not hold boundpkg\.two"):
+            refuse_other_code(open_wheel(path), "boundpkg.two")
+        (told,) = installed("boundpkg.one")
+        assert told.name == "boundpkg.one"
+    finally:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "boundpkg"]:
+            del sys.modules[name]
 
 
 def test_a_wheel_of_something_else(package: Path, tmp_path: Path) -> None:
@@ -88,6 +143,32 @@ def test_what_is_no_wheel(name: str, content: bytes | None, says: str, tmp_path:
 
     with pytest.raises(ArtifactError, match=says):
         open_wheel(tmp_path / name)
+
+
+def test_a_damaged_wheel(tmp_path: Path) -> None:
+    path = tmp_path / "boundpkg-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("boundpkg/__init__.py", "VERSION = 1\n" * 1000)
+    content = bytearray(path.read_bytes())
+    content[50:60] = b"\xff" * 10
+    path.write_bytes(content)
+
+    with pytest.raises(ArtifactError, match="is no wheel: "):
+        open_wheel(path)
+
+
+def test_a_wheel_that_has_a_file_twice(tmp_path: Path) -> None:
+    path = wheel(tmp_path)
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("boundpkg/__init__.py", "VERSION = 2")
+
+    with pytest.raises(ArtifactError, match=r"boundpkg/__init__.py stands in it twice"):
+        open_wheel(path)
+
+
+def test_a_pattern_is_not_expanded(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="Patterns are not expanded"):
+        open_wheel(tmp_path / "*.whl")
 
 
 def test_a_folder_is_no_wheel(tmp_path: Path) -> None:
@@ -136,6 +217,15 @@ def test_the_commit_is_told_where_nothing_was_changed_since(package: Path) -> No
     source = installed("boundpkg.inner.executor")[1]
     assert source.digest == {"gitCommit": _git(package, "rev-parse", "HEAD")}
     (package / "boundpkg/data.txt").write_text("changed\n")
+    assert len(installed("boundpkg.inner.executor")) == 1
+
+
+def test_what_git_ignores_is_from_no_commit(package: Path) -> None:
+    _git(package, "init", "-q")
+    (package / ".gitignore").write_text("__pycache__\nexecutor.py\n")
+    _git(package, "add", ".")
+    _git(package, "commit", "-qm", "first")
+
     assert len(installed("boundpkg.inner.executor")) == 1
 
 

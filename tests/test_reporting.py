@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import zipfile
@@ -162,6 +163,63 @@ def test_what_an_earlier_run_left_is_removed(pytester: pytest.Pytester) -> None:
     assert set(os.listdir(pytester.path / "out")) == FILES | {"notes.txt"}
 
 
+def test_what_an_earlier_run_found_is_gone_when_this_one_dies(pytester: pytest.Pytester) -> None:
+    run(pytester, GOOD, "--asyncexec-report=out")
+    pytester.makepyfile(death="import os\ndef pytest_runtest_logstart():\n    os._exit(1)\n")
+    run(pytester, GOOD, "--asyncexec-report=out", plugins=["death"])
+
+    assert os.listdir(pytester.path / "out") == []
+
+
+def test_a_mistake_on_the_command_line_leaves_an_earlier_report(
+    pytester: pytest.Pytester,
+) -> None:
+    run(pytester, GOOD, "--asyncexec-report=out")
+    result = run(pytester, GOOD, "--asyncexec-report=out", "asyncexec", "test_typo.py")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert read(pytester)["verdict"] == "conformant"
+
+
+def test_a_waiver_that_is_not_needed_is_certified_by_nothing(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nasyncexec_waivers =\n  RET-01: issue 17\n")
+    result = run(pytester, GOOD, "--asyncexec-report=out")
+
+    assert result.ret == 1
+    assert "no certificate of Good: RET-01 is waived and passes" in squeezed(result)
+    assert not (pytester.path / "out" / "Good.intoto.json").exists()
+    objection = "RET-01 is waived and passes: remove its waiver from asyncexec_waivers."
+    assert read(pytester)["targets"][0]["objections"] == [objection]
+    for name in ("report.html", "summary.md"):
+        text = (pytester.path / "out" / name).read_text(encoding="utf-8")
+        assert "RET-01 is waived and passes" in text
+
+
+def test_a_check_that_was_not_left_in_order_has_not_passed(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        "import pytest\n"
+        "@pytest.fixture(autouse=True)\n"
+        "def broken(request):\n"
+        "    yield\n"
+        "    assert 'RET_01' not in request.node.name\n"
+    )
+    result = run(pytester, GOOD, "--asyncexec-report=out")
+
+    assert result.ret == 1
+    assert extension(pytester)["verdict"] == "incomplete"
+    reason = extension(pytester)["notRun"]["RET-01"]
+    assert reason.startswith("its check was not left in order: ")
+
+
+def test_a_name_of_any_length(pytester: pytest.Pytester) -> None:
+    name = "A" * 240
+    pytester.makepyfile(long=f"from executors import Good\nclass {name}(Good): ...\n")
+    result = run(pytester, f"--asyncexec-plugin=long:{name}", "--asyncexec-report=out")
+
+    assert result.ret == 0
+    assert f"{name[:50]}.intoto.json" in os.listdir(pytester.path / "out")
+
+
 def test_two_targets_with_the_same_name(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         more="import executors\n\nclass Good(executors.Good): ...\n\nclass GOOD(Good): ...\n"
@@ -273,6 +331,34 @@ def test_a_factory_that_builds_something_else_is_not_certified(pytester: pytest.
     assert (pytester.path / "out" / "report.html").exists()
 
 
+def test_a_factory_that_is_no_function_of_its_own(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        mine="import functools\nfrom executors import Good\nm = functools.partial(Good)\n"
+    )
+    run(pytester, "--asyncexec-plugin=mine:m", "--asyncexec-report=out")
+
+    told = read(pytester, "m.intoto.json")
+    assert told["subject"][0]["name"] == "executors"
+    digest = hashlib.sha256((pytester.path / "mine.py").read_bytes()).hexdigest()
+    assert told["predicate"]["configuration"][1]["digest"] == {"sha256": digest}
+
+
+def test_a_factory_that_builds_nothing_is_not_certified_for_a_wheel(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(mine="def make():\n    raise KeyError('QUEUE')\n")
+    code = (pytester.path / "executors.py").read_text()
+    result = run(
+        pytester,
+        "--asyncexec-plugin=mine:make",
+        "--asyncexec-report=out",
+        wheel_of_executors(pytester, code),
+    )
+
+    assert result.ret == 1
+    assert "no certificate of make: nothing was built" in squeezed(result)
+
+
 # ---- what is refused ---------------------------------------------------------------------
 
 
@@ -286,7 +372,7 @@ def test_a_wheel_of_other_code_is_refused(pytester: pytest.Pytester) -> None:
     artifact = wheel_of_executors(pytester, "class Good: ...")
 
     said = _refused(run(pytester, GOOD, "--asyncexec-report=out", artifact))
-    assert "executors-1.0-py3-none-any.whl is not what is judged: its executors.py" in said
+    assert "executors-1.0-py3-none-any.whl is not what is judged: executors.py in it is" in said
     assert "pip install --force-reinstall --no-deps" in said
 
 

@@ -161,6 +161,17 @@ def test_what_is_honestly_absent_is_not_applicable(subject_of, rule_id, reason) 
     assert subject.findings[rule_id].outcome == "not_applicable"
 
 
+@pytest.mark.parametrize("named", ["static", "run", "streems", ["stop", "cancel"]])
+def test_what_nobody_can_declare_is_no_excuse(subject_of, named) -> None:
+    class Excused(ThreadExecutor):
+        cannot = named
+
+    facts = subject_of(Excused).preflight()
+    assert facts.run_error.startswith("its attribute `cannot` names ")
+    assert facts.run_error.endswith("can declare is shared-files, stop, streams")
+    assert facts.needs == ("static",)
+
+
 def test_a_violation_explains_itself(subject_of) -> None:
     subject = subject_of(ThreadExecutor)
 

@@ -98,7 +98,13 @@ def test_without_a_wheel_it_says_that_none_was_compared(
         ({"SEC_01": "failed"}, None, "resilient", 0, "level resilient"),
         ({"SEC_01": "failed"}, "core", None, 0, "level resilient"),
         ({"SEC_01": "failed"}, "core", "hardened", 1, "nonconformant at level hardened"),
-        ({"SEC_01": "waived"}, None, "hardened", 1, "resilient is reached; waived SEC-01"),
+        (
+            {"SEC_01": "waived"},
+            None,
+            "hardened",
+            1,
+            "MyExecutor does not reach level hardened: level resilient is reached; waived SEC-01",
+        ),
         ({"SEC_01": "waived"}, None, None, 0, "waived  SEC-01 MUST: issue 17"),
         ({"CON_01": "waived"}, None, None, 1, "level none is reached; waived CON-01"),
         ({"SEC_01": "not_run"}, None, None, 1, "is incomplete: level resilient"),
@@ -361,6 +367,10 @@ def _without(key: str) -> Callable[[Told], Told]:
         (lambda told: json.dumps(told)[:-200], "is no JSON"),
         (lambda told: "", "is no JSON"),
         (lambda told: "[" * 100_000, "is no JSON"),
+        (lambda told: "[" * 500 + "]" * 500, "nested too deeply"),
+        (lambda told: "\ufeff" + json.dumps(told), "is no JSON"),
+        (lambda told: json.dumps(told)[:-1] + ', "subject": []}', "'subject' stands twice"),
+        (lambda told: json.dumps({**told, "more": float("nan")}), "NaN is no JSON value"),
         (lambda told: json.dumps([told]), "must be object"),
         (lambda told: json.dumps({}), "must contain"),
         (lambda told: {**told, "predicateType": "https://slsa.dev/provenance/v1"}, "predicateType"),
@@ -414,6 +424,29 @@ def test_bytes_that_are_no_text_cannot_be_verified(
 
     assert _verify(path) == 2
     assert "is no JSON" in capsys.readouterr().err
+
+
+def test_a_certificate_cannot_write_lines_of_its_own(
+    wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    judged = target("My\nholds: Other\x1b[2J")
+    told = certificate.statement(run(judged), judged, [open_wheel(wheel).artifact])
+
+    assert verified(told, tmp_path) == 0
+    first, *others = capsys.readouterr().out.splitlines()
+    assert first.startswith(r"holds: My\nholds: Other\x1b[2J is conformant")
+    assert not any(line.startswith("holds") for line in others)
+
+
+def test_another_version_of_the_kit_is_told(
+    wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = certified(wheel)
+    told["predicate"][EXTENSION]["kit"]["version"] = "0.2.0"
+    told["predicate"][EXTENSION]["digest"]["sha256"] = digest_of(told["predicate"])
+
+    assert verified(told, tmp_path) == 0
+    assert "digest of that kit was not compared: this is 0.1.0" in capsys.readouterr().out
 
 
 def test_a_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..artifact import ArtifactError, open_wheel
+from ..artifact import Artifact, ArtifactError, artifact_of
 from ..certificate import UNSIGNED
 from ..conformance.rules import LEVELS, Level
 from ..conformance.wording import printable
 from ..environment import Environment
 from ..verification import Found, NoCertificate, find, refused, tampering, verdict_at
 from . import told
-
-if TYPE_CHECKING:
-    from ..artifact import Wheel
 
 _EXAMPLES = """\
 examples:
@@ -59,15 +56,17 @@ def run(arguments: argparse.Namespace) -> int:
     level: Level | None = arguments.level
     try:
         found = find(arguments.certificate)
-        wheel = None if arguments.artifact is None else open_wheel(arguments.artifact)
+        wheel = None if arguments.artifact is None else artifact_of(arguments.artifact)
     except (NoCertificate, ArtifactError) as error:
         return told(error)
-    wrong = tampering(found, Environment.here())
+    here = Environment.here()
+    wrong = tampering(found, here)
     changed = bool(wrong)
     wrong = wrong or refused(found, level, wheel)
     lines = _refused(arguments.certificate, wrong, changed=changed)
-    # What stands in a certificate was written by somebody else.
-    print("\n".join(map(printable, lines if wrong else _accepted(found, level, wheel))))
+    for line in lines if wrong else _accepted(found, level, wheel, here):
+        # What stands in a certificate was written by somebody else.
+        print(printable(line).replace("\n", "\\n"))
     return 1 if wrong else 0
 
 
@@ -78,7 +77,9 @@ def _refused(path: Path, wrong: Sequence[str], *, changed: bool) -> list[str]:
     return lines
 
 
-def _accepted(found: Found, level: Level | None, wheel: Wheel | None) -> list[str]:
+def _accepted(
+    found: Found, level: Level | None, wheel: Artifact | None, here: Environment
+) -> list[str]:
     certificate, verdict = found.certificate, verdict_at(found, level)
     extension = certificate.extension
     lines = [
@@ -87,9 +88,10 @@ def _accepted(found: Found, level: Level | None, wheel: Wheel | None) -> list[st
     ]
     for subject in certificate.statement["subject"]:
         for algorithm, digest in subject["digest"].items():
-            same = wheel is not None and digest == wheel.artifact.digest["sha256"]
+            same = wheel is not None and digest == wheel.digest["sha256"]
             compared = ", the wheel given" if same else ""
             lines.append(f"  judged  {subject.get('name', '')} {algorithm}:{digest}{compared}")
+    lines.append(f"  class   {extension['executor']}")
     lines.append(
         f"  by      pytest-asyncexec {extension['kit']['version']}, profile "
         f"{extension['profile']}, Python {extension['python']}, {extension['platform']}, "
@@ -101,6 +103,8 @@ def _accepted(found: Found, level: Level | None, wheel: Wheel | None) -> list[st
         word = outcome.outcome if outcome.outcome == "waived" else "broken"
         tail = f": {outcome.waiver}" if outcome.waiver else ""
         lines.append(f"  {word}  {outcome.rule_id} {outcome.rule.obligation}{tail}")
+    if extension["kit"]["version"] != here.kit:
+        lines.append(f"  The digest of that kit was not compared: this is {here.kit}.")
     if wheel is None:
         lines.append("  Not compared with any wheel: --artifact WHEEL does that.")
     lines.append(f"  {_on_signatures(found.signatures)}")

@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from .. import strict_json
+from ..certificate import EXTENSION
 from ..record import FILE, RunRecord
 from .badge import badge_of, endpoint, svg
 from .page import page
@@ -59,47 +61,83 @@ def documents(run: RunRecord, statements: Mapping[str, Mapping[str, object]]) ->
     return found
 
 
-def write_folder(folder: Path, files: Mapping[str, str]) -> None:
-    """Write the files, each whole, and remove those that an earlier run left.
+def clear_folder(folder: Path) -> None:
+    """Remove what an earlier run has written, so that it is not taken for what this one found.
 
     Raises:
-        FolderError: one cannot be written; what is there is of one run each, and whole.
+        FolderError: it cannot be removed.
     """
+    names = {FILE, "report.html", "summary.md", "badge.svg", "badge.json"}
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        earlier = strict_json.loads((folder / FILE).read_bytes())
+        for stem in stems(target["target"] for target in earlier["targets"]).values():
+            names |= {f"{stem}.badge.svg", f"{stem}.badge.json"}
+    try:
+        certificates = [path for path in folder.glob(f"*{CERTIFICATE}") if _is_ours(path)]
+        for path in [*certificates, *(folder / name for name in names)]:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise FolderError(_cannot_write(error, folder)) from None
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file is a certificate of this package's."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return EXTENSION in strict_json.loads(path.read_bytes())["predicate"]
+    return False
+
+
+def write_folder(folder: Path, files: Mapping[str, str]) -> None:
+    """Write the files, all of them or none.
+
+    Raises:
+        FolderError: one cannot be written.
+    """
+    unfinished: dict[Path, Path] = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path in _left_by_another_run(folder, files):
-            path.unlink(missing_ok=True)
-        # The report last: it is how the next run knows what belongs to this one.
-        for name in sorted(files, key=lambda name: name == FILE):
-            write_whole(folder / name, files[name])
+        for name, text in files.items():
+            unfinished[folder / name] = _written(folder / name, text)
+        for path, other in unfinished.items():
+            other.replace(path)
     except OSError as error:
-        raise FolderError(
-            f"{error.filename or folder} cannot be written: {error.strerror}."
-        ) from None
+        for path, other in unfinished.items():
+            with contextlib.suppress(OSError):
+                other.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+        raise FolderError(_cannot_write(error, folder)) from None
 
 
-def _left_by_another_run(folder: Path, files: Mapping[str, str]) -> list[Path]:
-    """The certificates and badges of executors that this run does not judge."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        earlier = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        names = stems(target["target"] for target in earlier["targets"])
-        endings = (CERTIFICATE, ".badge.svg", ".badge.json")
-        files_of = [f"{stem}{ending}" for stem in names.values() for ending in endings]
-        return [folder / name for name in files_of if name not in files]
-    return []
+def _cannot_write(error: OSError, folder: Path) -> str:
+    return f"{error.filename or folder} cannot be written: {error.strerror}."
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file, under another name first: a reader never finds half of one."""
-    unfinished = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
+    """Write a file so that a reader never finds half of it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    unfinished = _written(path, text)
+    try:
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink()
+        raise
+
+
+def _written(path: Path, text: str) -> Path:
+    """A file beside `path`, of another name, with this text."""
+    unfinished = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
         with unfinished.open("x", encoding="utf-8", newline="\n") as stream:
             stream.write(text)
-        unfinished.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             unfinished.unlink()
         raise
+    return unfinished
 
 
 def _json(value: object) -> str:

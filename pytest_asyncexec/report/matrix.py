@@ -9,7 +9,7 @@ from ..conformance.wording import printable
 from .columns import ORDER, Column, notes, open_rules
 from .markdown import plain, table
 from .signs import VERDICTS, Sign
-from .templates import render
+from .templates import marked, render
 
 #: The chapters of the contract that have rules.
 _CHAPTERS = {rule.chapter: CHAPTERS[rule.chapter].title for rule in RULES.values()}
@@ -61,6 +61,7 @@ def page(compared: Sequence[Column]) -> str:
             rules=open_rules(compared),
             signs=ORDER,
             verdicts=VERDICTS,
+            marked=marked,
             notes=notes(compared),
             numbers=_NUMBERS,
         )

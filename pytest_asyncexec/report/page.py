@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-
-from markupsafe import Markup, escape
 
 from ..conformance.finding import numbered
 from ..conformance.rules import CHAPTERS, CONTRACT_VERSION, LEVELS
@@ -17,7 +14,7 @@ from ..record import RunRecord, TargetRecord
 from ..verdict import Outcome, RuleOutcome, Verdict, judge
 from .signs import OUTCOMES, VERDICTS
 from .stems import stems
-from .templates import render
+from .templates import marked, render
 from .text import demand_line, spans
 from .timeline import timeline
 
@@ -101,11 +98,6 @@ def duties(verdict: Verdict) -> str:
     """How many of the broken rules are MUST, and how many SHOULD."""
     found = Counter(outcome.rule.obligation for outcome in verdict.of("failed"))
     return ", ".join(f"{many} {obligation}" for obligation, many in sorted(found.items()))
-
-
-def marked(text: str) -> Markup:
-    """The text with what stands in backticks as code."""
-    return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def chapters_of(verdict: Verdict) -> list[Chapter]:

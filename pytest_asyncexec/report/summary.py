@@ -61,6 +61,7 @@ def _details(target: TargetRecord) -> list[str]:
     blocks = []
     if verdict.below_demand:
         blocks.append(f"**Too low:** {demand_line(verdict)}.")
+    blocks += [f"**Not in order:** {plain(objection)}" for objection in target.objections]
     for outcome in _BROKEN:
         blocks += _listed(TITLES[outcome], [_broken(row) for row in verdict.of(outcome)])
     for outcome in _OPEN:

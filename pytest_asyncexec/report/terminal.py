@@ -126,12 +126,7 @@ class TerminalReport:
     def _objections(self, target: str, verdict: Verdict) -> list[str]:
         """What fails the run besides the verdict, in sentences."""
         lines = [demand_line(verdict)] if verdict.below_demand else []
-        for name, rule_id in self.recorder.needless_waivers():
-            if name == target:
-                lines.append(
-                    f"{rule_id} is waived and passes: remove its waiver from asyncexec_waivers."
-                )
-        return lines
+        return lines + self.recorder.objections(target)
 
     def _warnings_in_full(self, terminal: pytest.TerminalReporter) -> None:
         """What a broken rule has to say that does not fail the run; pytest shows the others."""
