@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -128,10 +130,25 @@ class Reporting:
 
 
 def _module_of(target: Target, facts: Facts) -> str:
-    """The module of the executor's class, or else the one in which the user named something."""
-    if facts.executor:
-        return facts.executor.partition(":")[0]
-    return target.build.__module__ if isinstance(target.build, type) else _named_in(target)
+    """The module of the executor's class.
+
+    Raises:
+        ArtifactError: a factory built something whose module cannot be found.
+    """
+    module = facts.executor.partition(":")[0]
+    if isinstance(target.build, type):
+        module = target.build.__module__
+    if not module:
+        return _named_in(target)
+    # A factory may import it in a worker alone.
+    with contextlib.suppress(Exception):
+        importlib.import_module(module)
+    if module in sys.modules:
+        return module
+    if target.is_class:
+        # Some platforms load plugins from files under names that are none of modules.
+        return _named_in(target)
+    raise ArtifactError(f"the module {module!r}, of what {target.spec} builds, cannot be found.")
 
 
 def _named_in(target: Target) -> str:
@@ -144,7 +161,9 @@ def _named_in(target: Target) -> str:
 
 def _factory(target: Target, record: TargetRecord) -> list[Artifact]:
     """The file of a factory, which configures the executor, where it is not a part of it."""
+    if target.is_class:
+        return []
     made_by, module = _named_in(target), _module_of(target, record.facts)
-    if target.is_class or made_by.partition(".")[0] == module.partition(".")[0]:
+    if made_by.partition(".")[0] == module.partition(".")[0]:
         return []
     return artifact_of_file(made_by, f"factory {target.spec}")

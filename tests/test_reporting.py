@@ -311,6 +311,34 @@ def test_a_factory_is_bound_by_the_class_that_it_builds(pytester: pytest.Pyteste
     assert factory["name"] == "factory mine:make"
 
 
+def test_a_factory_that_imports_late_is_bound_by_its_class_too(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(mine="def make():\n    from executors import Good\n    return Good()\n")
+    options = ("--asyncexec-plugin=mine:make", "--asyncexec-report=out", "-n", "2")
+    run(pytester, *options, plugins=["xdist.plugin"])
+
+    assert read(pytester, "make.intoto.json")["subject"][0]["name"] == "executors"
+
+
+def test_a_class_whose_module_is_none_is_bound_by_where_it_was_named(
+    pytester: pytest.Pytester,
+) -> None:
+    # As Covalent's own executors are, which are loaded from files.
+    pytester.makepyfile(
+        mine="from executors import Good\n"
+        "class Mine(Good):\n    __module__ = '/some/where/mine'\n"
+        "def make():\n    return Mine()\n"
+    )
+    result = run(pytester, "--asyncexec-plugin=mine:Mine", "--asyncexec-report=out")
+
+    assert result.ret == 0
+    assert read(pytester, "Mine.intoto.json")["subject"][0]["name"] == "mine"
+    result = run(pytester, "--asyncexec-plugin=mine:make", "--asyncexec-report=out")
+    assert result.ret == 1
+    assert "no certificate of make: the module '/some/where/mine'" in squeezed(result)
+
+
 def test_a_factory_that_builds_something_else_is_not_certified(pytester: pytest.Pytester) -> None:
     code = (pytester.path / "executors.py").read_text()
     pytester.makepyfile(
