@@ -36,7 +36,8 @@ def outcome_of(
             return Seen(malformed=f"execute had not ended after {patience:g} s")
         return seen
 
-    return subject.drive(story)
+    with subject.following(executor):
+        return subject.drive(story)
 
 
 def is_failure(seen: Seen) -> bool:

@@ -74,7 +74,7 @@ class Subject:
         self._blocked = ""
         self._dispatches = itertools.count(1)
         self._preflight: Preflight | None = None
-        #: What was awaited in the last task that the check of this moment has run.
+        #: What was awaited in the last task that the check of this moment has followed.
         self._history: History | None = None
         #: The class of the first executor that was built, as `module:name`.
         self.built = ""
@@ -255,15 +255,18 @@ class Subject:
         )
 
     def run(self, executor: Any, function: Callable[..., Any], *args: Any, **named: Any) -> Seen:
-        """Run one task from outside the event loop; `named` as for `execute`.
+        """Run one task from outside the event loop, followed; `named` as for `execute`."""
+        with self.following(executor):
+            return self.drive(lambda: self.execute(executor, function, args, **named))
 
-        What is awaited meanwhile stands in a finding of the check, if it has no other history.
-        """
+    @contextlib.contextmanager
+    def following(self, executor: Any) -> Iterator[None]:
+        """What is awaited within this block stands in findings that have no other history."""
         with contextlib.ExitStack() as stack:
             # A class whose methods nobody can replace is judged without.
             with contextlib.suppress(TypeError, AttributeError):
                 self._history = stack.enter_context(recorded(type(executor)))
-            return self.drive(lambda: self.execute(executor, function, args, **named))
+            yield
 
     @contextlib.contextmanager
     def recording(self, executor: Any, **replacements: Replacement) -> Iterator[History]:
@@ -510,7 +513,7 @@ class Subject:
             required: what would have been right.
             cause: the likely mistake in the executor, as a hint to its author.
             history: the events under the executor, if they were recorded; else those of the last
-                task that the check has run.
+                task that was followed.
             reproduce: lines of Python, run without pytest; `executor` is at hand, see `_preamble`.
         """
         __tracebackhide__ = True

@@ -200,7 +200,8 @@ def _of_a_dying_worker(subject: Subject, executor: Any, code: int) -> tuple[int,
                 return died, None
             return len(beacon.attempts), executing.result()
 
-    return subject.drive(story, longer=_PATIENCE * (_MANY + 2))
+    with subject.following(executor):
+        return subject.drive(story, longer=_PATIENCE * (_MANY + 2))
 
 
 #: Workers that a task which ends them may cost before it is given up: a backend may try it again.

@@ -76,7 +76,8 @@ def test_HYG_01_must_leave_no_asyncio_task_running(subject: Subject) -> None:
     with_stopped = subject.pick(quick=False, default=True, thorough=True)
 
     for kind, ending in endings(subject, executor, stopped=with_stopped).items():
-        left = subject.drive(lambda ending=ending: _left_running(executor, ending))  # type: ignore[misc]
+        with subject.following(executor):
+            left = subject.drive(lambda ending=ending: _left_running(executor, ending))  # type: ignore[misc]
 
         if all(left):
             subject.fail(
@@ -419,7 +420,8 @@ def _left_by_each(subject: Subject, executor: Any, ending: Ending, *folders: Pat
     born: list[set[str]] = []
     known: set[str] = set()
     for _ in range(3):
-        subject.drive(lambda: _once(executor, ending))
+        with subject.following(executor):
+            subject.drive(lambda: _once(executor, ending))
         born.append(files_below(*folders) - known)
         known |= born[-1]
 

@@ -891,7 +891,8 @@ def _printed_before_time_out(subject: Subject, limit: float) -> tuple[dict[str, 
             printed = [answer.done() and answer.result() is not None for answer in answers]
             return stopped and bool(printed) and all(printed), seen
 
-    printed, seen = subject.drive(story)
+    with subject.following(executor):
+        printed, seen = subject.drive(story)
     return (words, _kept(seen, logs)) if printed else ({}, "")
 
 
