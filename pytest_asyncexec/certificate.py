@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from .artifact import Artifact
-from .conformance.rules import CONTRACT_VERSION, Level, Profile
+from .conformance.rules import CONTRACT_VERSION, Level
 from .conformance.wording import printable
 from .environment import DISTRIBUTION
 from .record import RunRecord, TargetRecord
@@ -159,11 +159,6 @@ class Certificate:
     def demanded(self) -> Level | None:
         """The level that was demanded of the run."""
         return cast("Level | None", self.extension["demanded"])
-
-    @property
-    def profile(self) -> Profile:
-        """How much was tried."""
-        return cast(Profile, self.extension["profile"])
 
 
 def read(told: Mapping[str, Any]) -> Certificate:

@@ -49,6 +49,11 @@ class Environment:
             _run_url(),
         )
 
+    @property
+    def build(self) -> str:
+        """The kit's version, and so much of its digest that unreleased ones are told apart."""
+        return f"{self.kit} ({self.kit_digest[:12]})"
+
     def to_json(self) -> dict[str, Any]:
         """As it stands in report.json."""
         told: dict[str, Any] = {

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from . import strict_json
 from .conformance.finding import Finding
-from .conformance.rules import CONTRACT_VERSION, LEVELS, RULES, Level, Profile
+from .conformance.rules import CONTRACT_VERSION, RULES, Level, Profile
 from .conformance.wording import printable
 from .environment import Environment
 from .schemas import SchemaError, validate
-from .verdict import RuleOutcome, Verdict, VerdictWord, judge
+from .verdict import RuleOutcome, Verdict, VerdictWord, judge, of_all
 
 if TYPE_CHECKING:
     from .conformance.subject import Subject
@@ -90,14 +90,12 @@ class RunRecord:
     @property
     def verdict(self) -> VerdictWord:
         """The worst verdict on any target."""
-        words = [target.verdict.verdict for target in self.targets]
-        return max(words, key=get_args(VerdictWord).index)
+        return of_all([target.verdict for target in self.targets])[0]
 
     @property
     def level(self) -> Level | None:
         """The lowest level of any target."""
-        levels = [target.verdict.level for target in self.targets]
-        return min(levels, key=lambda level: -1 if level is None else LEVELS.index(level))
+        return of_all([target.verdict for target in self.targets])[1]
 
     def to_json(self) -> dict[str, Any]:
         """The content of report.json."""

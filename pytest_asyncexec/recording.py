@@ -48,6 +48,9 @@ class Recorder:
         self.collected = False
         self._selected: set[tuple[str, str]] = set()
         self._cut_short = ""
+        self._ended_by = ""
+        #: How a worker of xdist's ended that was not to end.
+        self.died = ""
 
     @property
     def selected(self) -> set[tuple[str, str]]:
@@ -194,11 +197,26 @@ class Recorder:
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Remember what ended the run before its end."""
-        reason = session.shouldfail or session.shouldstop
+        reason = self._ended_by or session.shouldfail or session.shouldstop
         if not reason and exitstatus == pytest.ExitCode.INTERRUPTED:
             reason = "it was interrupted"
         if reason:
             self._cut_short = f"the run ended before its check: {reason}"
+
+    def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Remember what went wrong outside of all tests."""
+        self._ended_by = f"internal error, {excinfo.exconly(tryshort=True)}"
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Remember who wanted the run to end."""
+        self._ended_by = excinfo.exconly(tryshort=True)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """Remember a worker that died, perhaps before it could say what it has selected."""
+        if error:
+            self.died = f"a worker died: {error}"
+            self._cut_short = self._cut_short or self.died
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: Iterable[str]) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,6 +43,7 @@ class Reporting:
         #: What kept a report from being written.
         self.problems: list[str] = []
         self.written = False
+        self._installed: dict[str, list[Artifact]] = {}
         try:
             if artifact:
                 opened = open_wheel(config.invocation_params.dir / artifact)
@@ -67,11 +68,17 @@ class Reporting:
             except FolderError as error:
                 self.problems.append(f"an earlier report is still there: {error}")
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, exitstatus: int) -> None:
-        """Write what is known, also of a run that was cut short."""
-        if self.config.getoption("collectonly") or exitstatus == pytest.ExitCode.USAGE_ERROR:
-            return
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, exitstatus: int) -> Generator[None, object, object]:
+        """Write what is known, also of a run that was cut short, or ends in somebody's error."""
+        try:
+            return (yield)
+        finally:
+            usage = exitstatus == pytest.ExitCode.USAGE_ERROR
+            if not usage and not self.config.getoption("collectonly"):
+                self._write()
+
+    def _write(self) -> None:
         run = RunRecord(
             tuple(self._record(target) for target in self.plan.targets),
             Environment.here(),
@@ -112,7 +119,9 @@ class Reporting:
                 )
             refuse_other_code(self.wheel, module)
             return [self.wheel.artifact]
-        found = installed(module)
+        if module not in self._installed:
+            self._installed[module] = installed(module)
+        found = self._installed[module]
         if not found:
             raise ArtifactError(f"{module} lies in no file, of which a digest could be taken.")
         return found

@@ -193,6 +193,8 @@ class Ending:
             return True
         if self.recorder.needless_waivers():
             return True
+        if self.recorder.died and not self.recorder.selected:
+            return True
         if self.plan.narrowed(config):
             # A level demanded by the configuration is demanded of runs of the whole suite.
             missed = config.getoption("asyncexec_level") and any(v.below_demand for v in verdicts)

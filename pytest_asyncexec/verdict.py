@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from .conformance.finding import Finding
 from .conformance.rules import LEVELS, RULES, Level, Rule
@@ -82,6 +82,13 @@ class Verdict:
         """The rules that ended in one of these outcomes: what MUST hold first, then by id."""
         found = [outcome for outcome in self.outcomes if outcome.outcome in wanted]
         return sorted(found, key=lambda outcome: outcome.rule.obligation)
+
+
+def of_all(verdicts: Sequence[Verdict]) -> tuple[VerdictWord, Level | None]:
+    """The worst verdict and the lowest level of several executors."""
+    word = max((v.verdict for v in verdicts), key=get_args(VerdictWord).index)
+    levels = [v.level for v in verdicts]
+    return word, min(levels, key=lambda level: -1 if level is None else LEVELS.index(level))
 
 
 def worst(outcomes: Iterable[RuleOutcome]) -> RuleOutcome:

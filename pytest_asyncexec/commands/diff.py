@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..comparison import Difference, Kind, compare
 from ..record import RecordError
+from ..report.comparison import Difference, Kind, compare
 from . import told
 from .reading import read_all
 

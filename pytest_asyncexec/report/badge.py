@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import get_args
 
-from ..conformance.rules import LEVELS
 from ..record import TargetRecord
-from ..verdict import VerdictWord
+from ..verdict import of_all
 from .templates import render
 
 LABEL = "executor contract"
@@ -42,12 +40,9 @@ class Badge:
 def badge_of(targets: Sequence[TargetRecord]) -> Badge:
     """The badge of the executors together: of several the worst counts."""
     label = LABEL if len(targets) == 1 else f"{LABEL} ({len(targets)})"
-    words = [target.verdict.verdict for target in targets]
-    worst = max(words, key=get_args(VerdictWord).index)
+    worst, lowest = of_all([target.verdict for target in targets])
     if worst != "conformant":
         return Badge(label, worst, COLOURS[worst][0], error=True)
-    levels = [target.verdict.level for target in targets]
-    lowest = min(levels, key=lambda level: -1 if level is None else LEVELS.index(level))
     message = lowest or NO_LEVEL
     return Badge(label, message, COLOURS[message][0])
 

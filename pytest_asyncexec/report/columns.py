@@ -114,7 +114,7 @@ def notes(compared: Sequence[Column]) -> list[str]:
         ),
         (
             "kits",
-            lambda c: f"{c.run.environment.kit} ({c.run.environment.kit_digest[:12]})",
+            lambda c: c.run.environment.build,
             "their checks may differ",
         ),
     ):

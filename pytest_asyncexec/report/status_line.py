@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import unicodedata
 from collections.abc import Sequence
 
 import pytest
@@ -25,7 +26,12 @@ def status(running: Sequence[tuple[str, float]], left: int, width: int) -> str:
     for number in range(len(named) - 1, 0, -1):
         texts.append(", ".join([*named[:number], f"{len(named) - number} more", end]))
     texts += [f"{_lasting(seconds)}, {end}" for _, seconds in longest_first[:1]]
-    return next((f"  {text}" for text in texts if named and len(text) + 2 <= width), "")
+    return next((f"  {text}" for text in texts if named and _cells(text) + 2 <= width), "")
+
+
+def _cells(text: str) -> int:
+    """How many columns a text takes: letters of the East take two."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def _lasting(seconds: float) -> str:

@@ -92,7 +92,8 @@ class TerminalReport:
         """The verdict on every target, and the rules that did not pass."""
         if exitstatus == pytest.ExitCode.USAGE_ERROR or self.config.getoption("collectonly"):
             return
-        if not self.plan.collected or not self.recorder.collected:
+        heard = self.recorder.collected or self.recorder.died
+        if not self.plan.collected or not heard:
             return
         terminal = terminalreporter
         terminal.ensure_newline()

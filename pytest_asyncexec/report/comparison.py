@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from .conformance.wording import printable
-from .environment import Environment
-from .record import RunRecord, TargetRecord
-from .report.text import first_line
-from .verdict import OUTCOMES, Outcome, RuleOutcome
+from ..conformance.wording import printable
+from ..record import RunRecord, TargetRecord
+from ..verdict import OUTCOMES, Outcome, RuleOutcome
+from .text import first_line
 
 #: In the order in which they are told.
 Kind = Literal["regression", "improvement", "changed", "run"]
@@ -100,15 +99,10 @@ def _between_runs(old: RunRecord, new: RunRecord) -> Iterator[Difference]:
     for name, before, after in (
         ("profile", old.profile, new.profile),
         ("level demanded", old.demanded or "none", new.demanded or "none"),
-        ("kit", _kit(was), _kit(now)),
+        ("kit", was.build, now.build),
         ("Python", was.python, now.python),
         ("platform", was.platform, now.platform),
         ("hypothesis", was.hypothesis, now.hypothesis),
     ):
         if before != after:
             yield Difference("run", f"{name} {before} -> {after}")
-
-
-def _kit(environment: Environment) -> str:
-    """The version, and so much of the digest that an unreleased kit is told from another."""
-    return f"{environment.kit} ({environment.kit_digest[:12]})"
