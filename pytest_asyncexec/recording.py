@@ -209,7 +209,7 @@ class Recorder:
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Remember who wanted the run to end."""
-        self._ended_by = excinfo.exconly(tryshort=True)
+        self._ended_by = str(excinfo.value) or "it was interrupted"
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -26,6 +27,19 @@ def test_nobody_ends_the_process() -> None:
 
     assert "os._exit(0) was called" in guard.harm
     assert "# to be refused" in guard.harm
+
+
+def test_a_plugin_that_limits_the_run_may_end_it() -> None:
+    # As pytest-timeout does, from a thread of its own.
+    code = (
+        "import os, types\n"
+        "from pytest_asyncexec.conformance.guard import guarded\n"
+        "timeout = types.ModuleType('pytest_timeout')\n"
+        "exec('import os\\ndef end(): os._exit(7)', vars(timeout))\n"
+        "with guarded():\n"
+        "    timeout.end()\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 7
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")

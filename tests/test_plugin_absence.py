@@ -143,3 +143,49 @@ def test_a_mark_changes_no_outcome(suite: pytest.Pytester) -> None:
     assert result.ret == 1
     assert verdict(result).startswith("incomplete")
     assert "RET-01 MUST the check passed, but the test was then failed" in squeezed(result)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (
+            "def pytest_runtest_protocol(item):\n    raise OSError('no space left')",
+            "the run ended before its check: internal error, OSError: no space left",
+        ),
+        (
+            "import pytest\ndef pytest_runtest_protocol(item):\n    pytest.exit('enough')",
+            "the run ended before its check: enough",
+        ),
+    ],
+    ids=["internal error", "exit"],
+)
+def test_what_ended_the_run_is_named(suite: pytest.Pytester, code: str, reason: str) -> None:
+    suite.makepyfile(hooks=code)
+
+    result = run(suite, GOOD, "--asyncexec-report=out", plugins=["hooks"])
+
+    assert result.ret != 0
+    told = (suite.path / "out" / "report.json").read_text(encoding="utf-8")
+    assert reason in told
+    assert "look at" not in told
+
+
+@pytest.mark.parametrize("selected", [[], ["asyncexec/test_beta.py"]], ids=["all", "selection"])
+def test_workers_that_die_before_anything_is_judged(
+    suite: pytest.Pytester, selected: list[str]
+) -> None:
+    suite.makepyfile(
+        deadly="""
+        import os, signal
+        from executors import Good
+        class Deadly(Good):
+            def __init__(self):
+                os.kill(os.getpid(), signal.SIGKILL)
+        """
+    )
+    options = ["--asyncexec-plugin=deadly:Deadly", "-n", "2", "--max-worker-restart=0"]
+
+    result = run(suite, *options, *selected, plugins=["xdist"])
+
+    assert result.ret == 1
+    assert verdict(result, "Deadly").startswith("incomplete")

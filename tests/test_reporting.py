@@ -153,6 +153,13 @@ def test_an_error_in_the_users_own_files_certifies_nothing(pytester: pytest.Pyte
     assert extension(pytester)["verdict"] == "incomplete"
 
 
+def test_an_error_at_the_end_of_a_run_loses_no_report(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(broken="def pytest_sessionfinish():\n    raise OSError('no space left')\n")
+    run(pytester, GOOD, "--asyncexec-report=out", plugins=["broken"])
+
+    assert read(pytester)["verdict"] == "conformant"
+
+
 def test_what_an_earlier_run_left_is_removed(pytester: pytest.Pytester) -> None:
     run(pytester, GOOD, "--asyncexec-plugin=executors:Other", "--asyncexec-report=out")
     own = pytester.path / "out" / "notes.txt"
@@ -259,6 +266,16 @@ def test_the_summary_is_appended_to_that_of_the_step(
     assert step.read_text(encoding="utf-8") == f"# before\n{written}"
 
 
+def test_a_summary_that_cannot_be_appended_is_told(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(pytester.path))
+    result = run(pytester, GOOD, "--asyncexec-report=out")
+
+    assert result.ret == 1
+    assert "GITHUB_STEP_SUMMARY cannot be written" in squeezed(result)
+
+
 def test_the_address_of_the_run_is_told(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -309,6 +326,12 @@ def test_a_factory_is_bound_by_the_class_that_it_builds(pytester: pytest.Pyteste
     kit, factory = told["predicate"]["configuration"]
     assert kit["name"].startswith("pytest-asyncexec-")
     assert factory["name"] == "factory mine:make"
+    # One in the executor's own package is a part of what is certified.
+    own = (pytester.path / "executors.py").read_text() + "\ndef make():\n    return Good()\n"
+    (pytester.path / "executors.py").write_text(own)
+    artifact = wheel_of_executors(pytester, own)
+    run(pytester, "--asyncexec-plugin=executors:make", "--asyncexec-report=out", artifact)
+    assert len(read(pytester, "make.intoto.json")["predicate"]["configuration"]) == 1
 
 
 def test_a_factory_that_imports_late_is_bound_by_its_class_too(

@@ -248,6 +248,14 @@ TAMPERED: dict[str, tuple[Callable[[Told], object], str]] = {
         lambda told: told["subject"][0].update(name="other-1.0-py3-none-any.whl"),
         "its subject is not the one that was judged",
     ),
+    "the address of the subject": (
+        lambda told: told["subject"][0].update(uri="pkg:pypi/other@1.0"),
+        "its subject is not the one that was judged",
+    ),
+    "another need": (
+        lambda told: told["predicate"][EXTENSION]["needs"].remove("stop"),
+        "TIM-02 passed, which needs stop, and that was not found",
+    ),
     "one more subject": (
         lambda told: told["subject"].append({"name": "x.whl", "digest": {"sha256": "b" * 64}}),
         "its subject is not the one that was judged",
