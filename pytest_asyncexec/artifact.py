@@ -196,7 +196,13 @@ def _loaded(package: str) -> dict[str, Path]:
 
 def _installed_path(package: str, file: str) -> Path | None:
     """Where a file lies that a wheel would install into an imported package, or None."""
-    inner = PurePosixPath(file).relative_to(PurePosixPath(*package.split("."))).parts
+    parts = package.split(".")
+    inner = PurePosixPath(file).parts[len(parts) :]
+    if not inner:
+        # Beside a single module: its types, for instance.
+        beside = getattr(sys.modules.get(package), "__file__", None)
+        sibling = Path(beside).with_name(PurePosixPath(file).name) if beside else None
+        return sibling if sibling is not None and sibling.is_file() else None
     for place in getattr(sys.modules.get(package), "__path__", None) or ():
         path = Path(place, *inner)
         if path.is_file():

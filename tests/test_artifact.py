@@ -81,6 +81,26 @@ def test_a_wheel_without_what_is_judged(package: Path, tmp_path: Path) -> None:
         refuse_other_code(open_wheel(path), "boundpkg.inner.executor")
 
 
+def test_what_lies_beside_a_single_module_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "boundpkg.py").write_text("VERSION = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    __import__("boundpkg")
+    path = tmp_path / "boundpkg-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("boundpkg.py", "VERSION = 1\n")
+        archive.writestr("boundpkg.pyi", "VERSION: int\n")
+
+    try:
+        with pytest.raises(ArtifactError, match=r"its boundpkg.pyi is not installed"):
+            refuse_other_code(open_wheel(path), "boundpkg")
+        (tmp_path / "boundpkg.pyi").write_text("VERSION: int\n")
+        refuse_other_code(open_wheel(path), "boundpkg")
+    finally:
+        del sys.modules["boundpkg"]
+
+
 def test_tests_inside_the_package_may_be_left_out(
     package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
