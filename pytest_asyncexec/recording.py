@@ -130,41 +130,41 @@ class Recorder:
             # What an earlier attempt of the same check found says nothing about this one.
             del item.user_properties[2:]
             getattr(subject, "findings", {}).pop(rule_id, None)
-        finding = getattr(subject, "findings", {}).get(rule_id)
-        if call.when == "call" and finding is not None:
-            finding = self._waived(finding, target_of(item))
+        ended = getattr(subject, "findings", {}).get(rule_id)
+        if call.when == "call" and ended is not None:
+            ended = self._waived(ended, target_of(item))
             item.user_properties += [
-                ("asyncexec_outcome", finding.outcome),
-                ("asyncexec_message", printable(finding.message)),
-                ("asyncexec_inherited", finding.inherited),
+                ("asyncexec_outcome", ended.outcome),
+                ("asyncexec_message", printable(ended.message)),
+                ("asyncexec_inherited", ended.inherited),
                 ("asyncexec_facts", json.dumps(Facts.of(subject).to_json())),
             ]
-            if finding.finding is not None:
-                parts = json.dumps(finding.finding.to_json())
+            if ended.finding is not None:
+                parts = json.dumps(ended.finding.to_json())
                 item.user_properties.append(("asyncexec_finding", parts))
-            if finding.waiver:
-                item.user_properties.append(("asyncexec_waiver", printable(finding.waiver)))
+            if ended.waiver:
+                item.user_properties.append(("asyncexec_waiver", printable(ended.waiver)))
         report = yield
-        if call.when == "call" and finding is not None:
-            self._colour(report, finding)
+        if call.when == "call" and ended is not None:
+            self._colour(report, ended)
         return report
 
-    def _waived(self, finding: RuleOutcome, target: Target | None) -> RuleOutcome:
-        waiver = target and self.plan.waivers.of(target, finding.rule_id)
-        if waiver is None or finding.outcome != "failed":
-            return finding
-        return replace(finding, outcome="waived", waiver=str(waiver))
+    def _waived(self, ended: RuleOutcome, target: Target | None) -> RuleOutcome:
+        waiver = target and self.plan.waivers.of(target, ended.rule_id)
+        if waiver is None or ended.outcome != "failed":
+            return ended
+        return replace(ended, outcome="waived", waiver=str(waiver))
 
-    def _colour(self, report: pytest.TestReport, finding: RuleOutcome) -> None:
+    def _colour(self, report: pytest.TestReport, ended: RuleOutcome) -> None:
         """Make pytest's report of a check say what was found."""
-        if finding.outcome != "failed" and finding.outcome not in _NAMES:
+        if ended.outcome != "failed" and ended.outcome not in _NAMES:
             return
         if hasattr(report, "wasxfail"):
             del report.wasxfail
-        message = printable(finding.message)
+        message = printable(ended.message)
         report.longrepr = message
         report.outcome = "failed"
-        if finding.outcome != "failed" or not self.fails_run(finding):
+        if ended.outcome != "failed" or not self.fails_run(ended):
             # pytest's way to say that this is no failure of the run, and nothing to debug.
             report.outcome = "skipped"
             report.wasxfail = message
