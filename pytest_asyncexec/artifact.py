@@ -15,9 +15,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path, PurePosixPath
+from types import ModuleType
 from typing import IO, Any
 
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 #: Where git does not answer, nothing is said of a commit.
 _PATIENCE_WITH_GIT = 10.0
@@ -126,29 +127,34 @@ def _installed_as(name: str) -> str:
 
 
 def refuse_other_code(wheel: Wheel, module: str) -> None:
-    """See that `module`, and what else is imported of its package, is what the wheel holds.
+    """See that `module`, what else is imported of its package, and the whole wheel are one code.
 
     Raises:
         ArtifactError: the wheel does not hold it, or other code than what is judged.
     """
     package = _regular_package(module)
-    loaded = _loaded(package)
     if not any(_is_in(package, file) for file in wheel.files):
         raise ArtifactError(
             f"{wheel.path} does not hold {module}, which is judged; it holds "
             f"{', '.join(wheel.packages) or 'nothing'}.\n  Name the wheel that the executor's "
             "class is in."
         )
+    loaded = _loaded(package, module, wheel)
     for file, path in loaded.items():
         if wheel.files.get(file) != _sha256(path):
             what = "is not in it" if file not in wheel.files else f"in it is another than {path}"
             raise ArtifactError(_not_that_wheel(wheel.path, f"{file} {what}"))
-    for file, digest in wheel.files.items():
-        if _is_in(package, file) and file not in loaded:
-            found = _installed_path(package, file)
-            if found is None or _sha256(found) != digest:
-                what = "is not installed" if found is None else f"is another than {found}"
-                raise ArtifactError(_not_that_wheel(wheel.path, f"its {file} {what}"))
+    for file in wheel.files.keys() - loaded.keys():
+        found = _installed_path(package, file)
+        if found is None or _sha256(found) != wheel.files[file]:
+            what = "is not installed" if found is None else f"is another than {found}"
+            raise ArtifactError(_not_that_wheel(wheel.path, f"its {file} {what}"))
+
+
+def is_held(wheel: Wheel, module: str) -> bool:
+    """Whether the file of an imported module is in the wheel."""
+    found = _file_of(module)
+    return found is not None and found[0] in wheel.files
 
 
 def _not_that_wheel(path: Path, why: str) -> str:
@@ -162,7 +168,7 @@ def _not_that_wheel(path: Path, why: str) -> str:
 def _is_in(package: str, file: str) -> bool:
     """Whether a file of a wheel belongs to a package, or is that module."""
     path = package.replace(".", "/")
-    return file.startswith((f"{path}/", f"{path}."))
+    return file.startswith(f"{path}/") or PurePosixPath(file).with_suffix("").as_posix() == path
 
 
 def _regular_package(module: str) -> str:
@@ -175,45 +181,66 @@ def _regular_package(module: str) -> str:
     return module
 
 
-def _loaded(package: str) -> dict[str, Path]:
+def _loaded(package: str, module: str, wheel: Wheel) -> dict[str, Path]:
     """The files of all that was imported of a package, by the path that a wheel gives them.
 
-    Tests and their conftest may lie in a package and be left out of its wheel.
+    Tests and their conftest may lie in a package and be left out of its wheel; what is judged may
+    not.
     """
     found = {}
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if not file or not (name == package or name.startswith(f"{package}.")):
+    of_others = _files_of_others(package, wheel)
+    for name in list(sys.modules):
+        if name != module and (not f"{name}.".startswith(f"{package}.") or _is_a_test(name)):
             continue
-        parts = name.split(".")
-        if any(part in ("conftest", "tests") or part.startswith("test_") for part in parts[1:]):
-            continue
-        folder = parts if hasattr(module, "__path__") else parts[:-1]
-        if Path(file).is_file():
-            found["/".join([*folder, Path(file).name])] = Path(file)
+        file = _file_of(name)
+        if file is not None and file[0] not in of_others:
+            found[file[0]] = file[1]
     return found
 
 
+def _is_a_test(module: str) -> bool:
+    return any(
+        part in ("conftest", "test", "tests") or part.startswith("test_") or part.endswith("_test")
+        for part in module.split(".")[1:]
+    )
+
+
+def _file_of(name: str) -> tuple[str, Path] | None:
+    """The file of an imported module, with the path that a wheel gives it."""
+    module = sys.modules.get(name)
+    # Some put objects of other kinds there, and modules under other names than their own.
+    known = vars(module) if isinstance(module, ModuleType) else {}
+    file = known.get("__file__")
+    if not file or getattr(known.get("__spec__"), "name", name) != name or not Path(file).is_file():
+        return None
+    parts = name.split(".")
+    folder = parts if "__path__" in known else parts[:-1]
+    return "/".join([*folder, Path(file).name]), Path(file)
+
+
+def _files_of_others(package: str, wheel: Wheel) -> set[str]:
+    """The files that other distributions have installed into the same top-level package."""
+    names = set(metadata.packages_distributions().get(package.partition(".")[0], ()))
+    own = canonicalize_name(wheel.artifact.uri.partition("/")[2].partition("@")[0])
+    others = [name for name in names if canonicalize_name(name) != own]
+    return {file.as_posix() for name in others for file in metadata.files(name) or ()}
+
+
 def _installed_path(package: str, file: str) -> Path | None:
-    """Where a file lies that a wheel would install into an imported package, or None."""
-    parts = package.split(".")
-    inner = PurePosixPath(file).parts[len(parts) :]
-    if not inner:
-        # Beside a single module: its types, for instance.
-        beside = getattr(sys.modules.get(package), "__file__", None)
-        sibling = Path(beside).with_name(PurePosixPath(file).name) if beside else None
-        return sibling if sibling is not None and sibling.is_file() else None
-    for place in getattr(sys.modules.get(package), "__path__", None) or ():
-        path = Path(place, *inner)
-        if path.is_file():
-            return path
+    """Where a file of a wheel lies that holds an imported package, or None."""
+    parts = PurePosixPath(file).parts
+    top = sys.modules.get(package.partition(".")[0])
+    places = list(getattr(top, "__path__", None) or [getattr(top, "__file__", None) or ""])
+    # Beside the package lies all that was installed with it.
+    for base in dict.fromkeys(Path(place).parent for place in places):
+        if base.joinpath(*parts).is_file():
+            return base.joinpath(*parts)
     # An editable install may have put the folders of a package in different places.
     with contextlib.suppress(ImportError, AttributeError, ValueError):
-        spec = importlib.util.find_spec(".".join([package, *inner[:-1]]))
+        spec = importlib.util.find_spec(".".join(parts[:-1]))
         for place in (spec and spec.submodule_search_locations) or ():
-            path = Path(place, inner[-1])
-            if path.is_file():
-                return path
+            if Path(place, parts[-1]).is_file():
+                return Path(place, parts[-1])
     return None
 
 
@@ -347,7 +374,6 @@ def _git(folder: Path, *arguments: str) -> str | None:
         run = subprocess.run(
             ["git", "-C", str(folder), *arguments],
             capture_output=True,
-            text=True,
             check=False,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -355,4 +381,4 @@ def _git(folder: Path, *arguments: str) -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return run.stdout.strip() if run.returncode == 0 else None
+    return os.fsdecode(run.stdout).strip() if run.returncode == 0 else None

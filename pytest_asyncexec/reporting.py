@@ -12,7 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from .artifact import Artifact, ArtifactError, Wheel, installed, open_wheel, refuse_other_code
+from .artifact import (
+    Artifact,
+    ArtifactError,
+    Wheel,
+    installed,
+    is_held,
+    open_wheel,
+    refuse_other_code,
+)
 from .artifact import file_of as artifact_of_file
 from .certificate import statement
 from .environment import Environment
@@ -63,10 +71,13 @@ class Reporting:
     def pytest_runtestloop(self) -> None:
         """Take away what an earlier run found, now that this one judges."""
         if not self.config.getoption("collectonly"):
-            try:
-                clear_folder(self.folder)
-            except FolderError as error:
-                self.problems.append(f"an earlier report is still there: {error}")
+            self._clear()
+
+    def _clear(self) -> None:
+        try:
+            clear_folder(self.folder)
+        except FolderError as error:
+            self.problems.append(f"an earlier report is still there: {error}")
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> Generator[None, object, object]:
@@ -79,6 +90,8 @@ class Reporting:
                 self._write()
 
     def _write(self) -> None:
+        # A run may end before its checks begin.
+        self._clear()
         run = RunRecord(
             tuple(self._record(target) for target in self.plan.targets),
             Environment.here(),
@@ -93,7 +106,9 @@ class Reporting:
             except ArtifactError as error:
                 self.problems.append(f"no certificate of {target.name}: {error}")
             else:
-                statements[record.name] = statement(run, record, subject, _factory(target, record))
+                statements[record.name] = statement(
+                    run, record, subject, self._factory(target, record)
+                )
         try:
             write_folder(self.folder, documents(run, statements))
             self.written = True
@@ -126,6 +141,17 @@ class Reporting:
             raise ArtifactError(f"{module} lies in no file, of which a digest could be taken.")
         return found
 
+    def _factory(self, target: Target, record: TargetRecord) -> list[Artifact]:
+        """The file of a factory, which configures the executor, if it is not certified too."""
+        if target.is_class:
+            return []
+        made_by, module = _named_in(target), _module_of(target, record.facts)
+        if self.wheel is not None:
+            covered = is_held(self.wheel, made_by)
+        else:
+            covered = made_by.partition(".")[0] == module.partition(".")[0]
+        return [] if covered else artifact_of_file(made_by, f"factory {target.spec}")
+
     def _append_summary(self, run: RunRecord) -> None:
         """Show it on the page of the run in GitHub Actions."""
         path = os.environ.get("GITHUB_STEP_SUMMARY")
@@ -145,7 +171,7 @@ def _module_of(target: Target, facts: Facts) -> str:
         ArtifactError: a factory built something whose module cannot be found.
     """
     module = facts.executor.partition(":")[0]
-    if isinstance(target.build, type):
+    if not module and isinstance(target.build, type):
         module = target.build.__module__
     if not module:
         return _named_in(target)
@@ -166,13 +192,3 @@ def _named_in(target: Target) -> str:
     while name not in sys.modules and "." in name:
         name = name.rpartition(".")[0]
     return name
-
-
-def _factory(target: Target, record: TargetRecord) -> list[Artifact]:
-    """The file of a factory, which configures the executor, where it is not a part of it."""
-    if target.is_class:
-        return []
-    made_by, module = _named_in(target), _module_of(target, record.facts)
-    if made_by.partition(".")[0] == module.partition(".")[0]:
-        return []
-    return artifact_of_file(made_by, f"factory {target.spec}")

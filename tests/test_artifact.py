@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import types
@@ -108,6 +109,49 @@ def test_tests_inside_the_package_may_be_left_out(
         module = types.ModuleType(f"boundpkg.{name}")
         module.__file__ = str(package / "boundpkg" / "data.txt")
         monkeypatch.setitem(sys.modules, module.__name__, module)
+
+    refuse_other_code(open_wheel(wheel(tmp_path)), "boundpkg.inner.executor")
+
+
+def test_what_is_judged_may_not_be_left_out_under_any_name(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (package / "boundpkg/tests").mkdir()
+    (package / "boundpkg/tests/__init__.py").touch()
+    (package / "boundpkg/tests/factory.py").touch()
+    __import__("boundpkg.tests.factory")
+
+    refuse_other_code(open_wheel(wheel(tmp_path)), "boundpkg.inner.executor")
+    with pytest.raises(ArtifactError, match=r"boundpkg/tests/factory.py is not in it"):
+        refuse_other_code(open_wheel(wheel(tmp_path)), "boundpkg.tests.factory")
+
+
+def test_what_a_wheel_installs_beside_the_package_counts(package: Path, tmp_path: Path) -> None:
+    path = wheel(tmp_path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("boundpkg.libs/lib.so", "machine code")
+        archive.writestr("helper.py", "VALUE = 1\n")
+
+    with pytest.raises(ArtifactError, match=r"its (boundpkg.libs/lib.so|helper.py) is not instal"):
+        refuse_other_code(open_wheel(path), "boundpkg.inner.executor")
+    (package / "boundpkg.libs").mkdir()
+    (package / "boundpkg.libs/lib.so").write_text("machine code")
+    (package / "helper.py").write_text("VALUE = 2\n")
+    with pytest.raises(ArtifactError, match=r"its helper.py is another than"):
+        refuse_other_code(open_wheel(path), "boundpkg.inner.executor")
+    (package / "helper.py").write_text("VALUE = 1\n")
+    refuse_other_code(open_wheel(path), "boundpkg.inner.executor")
+
+
+def test_odd_things_among_the_modules_do_no_harm(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Odd:
+        def __getattr__(self, name):
+            raise RuntimeError(name)
+
+    monkeypatch.setitem(sys.modules, "boundpkg.odd", Odd())
+    monkeypatch.setitem(sys.modules, "boundpkg.vendored", subprocess)
 
     refuse_other_code(open_wheel(wheel(tmp_path)), "boundpkg.inner.executor")
 
@@ -238,6 +282,17 @@ def test_the_commit_is_told_where_nothing_was_changed_since(package: Path) -> No
     assert source.digest == {"gitCommit": _git(package, "rev-parse", "HEAD")}
     (package / "boundpkg/data.txt").write_text("changed\n")
     assert len(installed("boundpkg.inner.executor")) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes there")
+def test_git_may_track_names_that_are_no_text(package: Path) -> None:
+    (package / "boundpkg" / os.fsdecode(b"\xff.txt")).touch()
+    _git(package, "init", "-q")
+    (package / ".gitignore").write_text("__pycache__\n")
+    _git(package, "add", ".")
+    _git(package, "commit", "-qm", "first")
+
+    assert len(installed("boundpkg.inner.executor")) == 2
 
 
 def test_what_git_ignores_is_from_no_commit(package: Path) -> None:

@@ -178,6 +178,33 @@ def test_what_an_earlier_run_found_is_gone_when_this_one_dies(pytester: pytest.P
     assert os.listdir(pytester.path / "out") == []
 
 
+@pytest.mark.parametrize("error", ["RuntimeError", "KeyboardInterrupt"])
+def test_what_an_earlier_run_certified_is_gone_when_nothing_is_judged(
+    pytester: pytest.Pytester, error: str
+) -> None:
+    code = (pytester.path / "executors.py").read_text()
+    pytester.makepyfile(mine="def make():\n    from executors import Good\n    return Good()\n")
+    options = ("--asyncexec-plugin=mine:make", "--asyncexec-report=out")
+    run(pytester, *options, wheel_of_executors(pytester, code))
+    assert (pytester.path / "out" / "make.intoto.json").exists()
+
+    pytester.makepyfile(broken=f"def pytest_collection_modifyitems():\n    raise {error}\n")
+    run(pytester, *options, wheel_of_executors(pytester, code), plugins=["broken"])
+    assert read(pytester)["verdict"] == "incomplete"
+    if (pytester.path / "out" / "make.intoto.json").exists():
+        assert extension(pytester, "make")["verdict"] == "incomplete"
+
+
+def test_files_of_others_are_left_alone(pytester: pytest.Pytester) -> None:
+    folder = pytester.mkdir("out")
+    (folder / "report.json").write_text('{"targets": [{"target": "logo"}]}')
+    (folder / "logo.badge.svg").write_text("a logo")
+    (folder / "other.intoto.json").write_text('{"predicate": {}}')
+    run(pytester, GOOD, "--asyncexec-report=out")
+
+    assert {"logo.badge.svg", "other.intoto.json"} <= set(os.listdir(folder))
+
+
 def test_a_mistake_on_the_command_line_leaves_an_earlier_report(
     pytester: pytest.Pytester,
 ) -> None:
@@ -332,6 +359,22 @@ def test_a_factory_is_bound_by_the_class_that_it_builds(pytester: pytest.Pyteste
     artifact = wheel_of_executors(pytester, own)
     run(pytester, "--asyncexec-plugin=executors:make", "--asyncexec-report=out", artifact)
     assert len(read(pytester, "make.intoto.json")["predicate"]["configuration"]) == 1
+
+
+def test_a_class_that_builds_something_else_is_not_certified(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        front="import other\nclass Good:\n    run = 1\n    def __new__(cls):\n"
+        "        return other.X()\n",
+        other="import executors\nclass X(executors.Good): ...\n",
+    )
+    name = "front-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(pytester.path / name, "w") as archive:
+        archive.writestr("front.py", (pytester.path / "front.py").read_text())
+    options = ("--asyncexec-plugin=front:Good", f"--asyncexec-artifact={name}")
+    result = run(pytester, *options, "--asyncexec-report=out")
+
+    assert result.ret == 1
+    assert "does not hold other, which is judged" in squeezed(result)
 
 
 def test_a_factory_that_imports_late_is_bound_by_its_class_too(

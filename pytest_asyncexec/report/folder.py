@@ -12,6 +12,7 @@ from pathlib import Path
 from .. import strict_json
 from ..certificate import EXTENSION
 from ..record import FILE, RunRecord
+from ..schemas import validate
 from .badge import badge_of, endpoint, svg
 from .page import page
 from .stems import stems
@@ -70,6 +71,7 @@ def clear_folder(folder: Path) -> None:
     names = {FILE, "report.html", "summary.md", "badge.svg", "badge.json"}
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         earlier = strict_json.loads((folder / FILE).read_bytes())
+        validate("report", earlier)
         for stem in stems(target["target"] for target in earlier["targets"]).values():
             names |= {f"{stem}.badge.svg", f"{stem}.badge.json"}
     try:
