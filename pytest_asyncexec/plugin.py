@@ -113,8 +113,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("help") or config.getoption("markers"):
         return
     specs = config.getoption("asyncexec_plugin") or config.getini("asyncexec_plugins")
-    if specs or asked_of(config) or any("asyncexec" in argument for argument in config.args):
+    asked = asked_of(config)
+    if specs or asked or any("asyncexec" in argument for argument in config.args):
         # Only now: whoever has no executor to judge pays for none of it.
         from .run import prepare
 
-        prepare(config, specs)
+        prepare(config, specs, asked)

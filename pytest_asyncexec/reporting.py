@@ -12,16 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from .artifact import (
-    Artifact,
-    ArtifactError,
-    Wheel,
-    installed,
-    is_held,
-    open_wheel,
-    refuse_other_code,
-)
-from .artifact import file_of as artifact_of_file
+from .artifact import Artifact, ArtifactError, file_of, installed
 from .certificate import statement
 from .environment import Environment
 from .record import Facts, RunRecord, TargetRecord
@@ -30,6 +21,7 @@ from .report.folder import FolderError, clear_folder, documents, prepare_folder,
 from .report.summary import summary
 from .selection import Plan
 from .targets import Target
+from .wheel import Wheel, is_held, open_wheel, refuse_other_code
 
 
 class Reporting:
@@ -150,7 +142,7 @@ class Reporting:
             covered = is_held(self.wheel, made_by)
         else:
             covered = made_by.partition(".")[0] == module.partition(".")[0]
-        return [] if covered else artifact_of_file(made_by, f"factory {target.spec}")
+        return [] if covered else file_of(made_by, f"factory {target.spec}")
 
     def _append_summary(self, run: RunRecord) -> None:
         """Show it on the page of the run in GitHub Actions."""

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, TypeVar, get_args
 import pytest
 
 from .imports import TargetError, near
-from .plugin import asked_of
 from .selection import (
     PLAN,
     Plan,
@@ -30,15 +29,19 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=str)
 
 
-def prepare(config: pytest.Config, specs: Sequence[str]) -> None:
+def prepare(config: pytest.Config, specs: Sequence[str], options: Sequence[str]) -> None:
     """Load the targets and put the suite, as far as it was asked for, into the session.
+
+    Args:
+        config: pytest's.
+        specs: the executors to judge, as they were named.
+        options: those on the command line that ask something of the suite.
 
     Raises:
         pytest.UsageError: something that was asked for cannot be had.
     """
     invocation_dir = config.invocation_params.dir
     paths, arguments = split_arguments(config.args, invocation_dir, config.rootpath)
-    options = asked_of(config)
     if not specs:
         if arguments or options:
             raise pytest.UsageError(

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from pytest_asyncexec import artifact
-from pytest_asyncexec.artifact import ArtifactError, installed, open_wheel, refuse_other_code
+from pytest_asyncexec.artifact import ArtifactError, installed
 from pytest_asyncexec.environment import kit_digest
+from pytest_asyncexec.wheel import open_wheel, refuse_other_code
 
 FILES = {
     "boundpkg/__init__.py": "VERSION = 1\n",
@@ -320,9 +321,9 @@ def test_the_digest_of_the_kit_covers_the_rules(
 ) -> None:
     kit_digest.cache_clear()
     before = kit_digest()
-    real = artifact._sha256
+    real = artifact.sha256_of
     monkeypatch.setattr(
-        artifact, "_sha256", lambda path: "0" * 64 if path.name == "rules.py" else real(path)
+        artifact, "sha256_of", lambda path: "0" * 64 if path.name == "rules.py" else real(path)
     )
     kit_digest.cache_clear()
     assert kit_digest() != before

@@ -17,11 +17,11 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.signer import CryptoSigner
 
 from pytest_asyncexec import certificate
-from pytest_asyncexec.artifact import open_wheel
 from pytest_asyncexec.certificate import EXTENSION, digest_of
 from pytest_asyncexec.commands import verify
 from pytest_asyncexec.environment import Environment
 from pytest_asyncexec.verdict import Outcome
+from pytest_asyncexec.wheel import open_wheel
 from runs import run, target
 
 Told = dict[str, Any]

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..artifact import Artifact, ArtifactError, artifact_of
+from ..artifact import Artifact, ArtifactError
 from ..certificate import UNSIGNED
 from ..conformance.rules import LEVELS, Level
 from ..conformance.wording import printable
 from ..environment import Environment
 from ..verification import Found, NoCertificate, find, refused, tampering, verdict_at
+from ..wheel import artifact_of
 from . import told
 
 _EXAMPLES = """\
