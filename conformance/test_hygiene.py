@@ -269,7 +269,8 @@ def test_HYG_03_must_leave_the_process_as_it_was(subject: Subject) -> None:
     )
 
     for what, story in stories.items():
-        changes = _changes(lambda story=story: subject.drive(story))  # type: ignore[misc]
+        with subject.following(executor):
+            changes = _changes(lambda story=story: subject.drive(story))  # type: ignore[misc]
 
         if changes:
             subject.fail(

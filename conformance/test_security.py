@@ -423,7 +423,7 @@ def _judge_tasks(subject: Subject, count: int) -> None:
                 )
             )
 
-        with audited(harm.hear):
+        with subject.following(executor), audited(harm.hear):
             subject.drive(story)
         done = harm.done()
     if done:
@@ -534,7 +534,8 @@ def _files_of_a_held_task(subject: Subject) -> dict[str, str]:
                 await asyncio.wait({executing}, timeout=60)
                 return found
 
-            return subject.drive(story)
+            with subject.following(executor):
+                return subject.drive(story)
     finally:
         os.umask(umask)
 

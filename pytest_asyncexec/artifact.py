@@ -140,10 +140,10 @@ def dir_hash(files: Mapping[str, Path]) -> str:
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as stream:
-        return digest_of(stream)
+        return sha256_read(stream)
 
 
-def digest_of(stream: IO[bytes]) -> str:
+def sha256_read(stream: IO[bytes]) -> str:
     """The SHA-256 of what can be read, in hexadecimal."""
     digest = hashlib.sha256()
     for chunk in iter(lambda: stream.read(1 << 20), b""):

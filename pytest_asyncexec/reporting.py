@@ -18,7 +18,6 @@ from .environment import Environment
 from .record import Facts, RunRecord, TargetRecord
 from .recording import Recorder
 from .report.folder import FolderError, clear_folder, documents, prepare_folder, write_folder
-from .report.summary import summary
 from .selection import Plan
 from .targets import Target
 from .wheel import Wheel, is_held, open_wheel, refuse_other_code
@@ -101,12 +100,13 @@ class Reporting:
                 statements[record.name] = statement(
                     run, record, subject, self._factory(target, record)
                 )
+        files = documents(run, statements)
         try:
-            write_folder(self.folder, documents(run, statements))
+            write_folder(self.folder, files)
             self.written = True
         except FolderError as error:
             self.problems.append(f"the report is not written: {error}")
-        self._append_summary(run)
+        self._append_summary(files["summary.md"])
 
     def _record(self, target: Target) -> TargetRecord:
         verdict = self.recorder.verdict(target.name)
@@ -144,14 +144,14 @@ class Reporting:
             covered = made_by.partition(".")[0] == module.partition(".")[0]
         return [] if covered else file_of(made_by, f"factory {target.spec}")
 
-    def _append_summary(self, run: RunRecord) -> None:
+    def _append_summary(self, text: str) -> None:
         """Show it on the page of the run in GitHub Actions."""
         path = os.environ.get("GITHUB_STEP_SUMMARY")
         if not path:
             return
         try:
             with open(path, "a", encoding="utf-8", newline="\n") as stream:
-                stream.write(summary(run))
+                stream.write(text)
         except OSError as error:
             self.problems.append(f"GITHUB_STEP_SUMMARY cannot be written: {error.strerror}.")
 

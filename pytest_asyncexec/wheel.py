@@ -16,7 +16,7 @@ from types import ModuleType
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-from .artifact import Artifact, ArtifactError, digest_of, regular_package, sha256_of
+from .artifact import Artifact, ArtifactError, regular_package, sha256_of, sha256_read
 
 _WHAT_TO_DO = "Expected is the wheel that was built, such as dist/mypkg-1.0-py3-none-any.whl."
 
@@ -88,7 +88,7 @@ def open_wheel(path: Path) -> Wheel:
                     if name in files:
                         raise ValueError(f"{name} stands in it twice")
                     with archive.open(entry) as stream:
-                        files[name] = digest_of(stream)
+                        files[name] = sha256_read(stream)
     except _BROKEN as error:
         raise ArtifactError(f"{path} is no wheel: {error}.\n  {_WHAT_TO_DO}") from None
     return Wheel(path, artifact, files)

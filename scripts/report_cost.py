@@ -1,6 +1,6 @@
 """What the reports add to a run: the same run with and without them, in turns.
 
-    python scripts/report_cost.py [TARGET ...] [--runs N] [-- ARGUMENTS OF PYTEST]
+    python scripts/report_cost.py [TARGET ...] [--runs N]
 
 Prints the least, the median and the greatest seconds of both, and the difference of the medians.
 """
@@ -13,13 +13,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 _TARGETS = ("pytest_asyncexec.broken.retries:NeverRetries",)
 
 #: A run that is short, so that what is added to it shows.
-_ARGUMENTS = ("asyncexec/test_retries.py", "asyncexec/test_construction.py")
+_SELECTION = ("asyncexec/test_retries.py", "asyncexec/test_construction.py")
 
 
 def main() -> None:
@@ -27,11 +26,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("targets", nargs="*", default=_TARGETS, metavar="TARGET")
     parser.add_argument("--runs", type=int, default=10, metavar="N", help="pairs of runs")
-    known, pytest_arguments = _split(sys.argv[1:])
-    options = parser.parse_args(known)
+    options = parser.parse_args()
     plugins = [f"--asyncexec-plugin={target}" for target in options.targets]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugins]
-    command += pytest_arguments or _ARGUMENTS
+    command += _SELECTION
     seconds: dict[str, list[float]] = {"without": [], "with": []}
     with tempfile.TemporaryDirectory() as folder:
         for number in range(options.runs):
@@ -47,12 +45,6 @@ def main() -> None:
         print(f"{name:8} {spread} s (least, median, greatest of {len(measured)})")
     added = statistics.median(seconds["with"]) - statistics.median(seconds["without"])
     print(f"added    {added:.3f} s")
-
-
-def _split(arguments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
-    """What stands before `--`, and after it."""
-    at = arguments.index("--") if "--" in arguments else len(arguments)
-    return arguments[:at], arguments[at + 1 :]
 
 
 if __name__ == "__main__":

@@ -39,12 +39,13 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         del sys.modules[name]
 
 
-def wheel(folder: Path, *, name: str = "boundpkg-1.0-py3-none-any.whl", **changes: str) -> Path:
-    files = FILES | {name.replace("__", "/"): text for name, text in changes.items()}
-    with zipfile.ZipFile(folder / name, "w") as archive:
-        for file, text in {**files, "boundpkg-1.0.dist-info/RECORD": ""}.items():
+def wheel(folder: Path, **more: str) -> Path:
+    """A wheel of the package, and of more files by their names."""
+    path = folder / "boundpkg-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for file, text in {**FILES, "boundpkg-1.0.dist-info/RECORD": "", **more}.items():
             archive.writestr(file, text)
-    return folder / name
+    return path
 
 
 def test_a_wheel_of_what_is_judged(package: Path, tmp_path: Path) -> None:
@@ -128,10 +129,7 @@ def test_what_is_judged_may_not_be_left_out_under_any_name(
 
 
 def test_what_a_wheel_installs_beside_the_package_counts(package: Path, tmp_path: Path) -> None:
-    path = wheel(tmp_path)
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr("boundpkg.libs/lib.so", "machine code")
-        archive.writestr("helper.py", "VALUE = 1\n")
+    path = wheel(tmp_path, **{"boundpkg.libs/lib.so": "machine code", "helper.py": "VALUE = 1\n"})
 
     with pytest.raises(ArtifactError, match=r"its (boundpkg.libs/lib.so|helper.py) is not instal"):
         refuse_other_code(open_wheel(path), "boundpkg.inner.executor")
@@ -158,10 +156,8 @@ def test_odd_things_among_the_modules_do_no_harm(
 
 
 def test_what_a_wheel_brings_as_data_counts(package: Path, tmp_path: Path) -> None:
-    path = wheel(tmp_path)
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr("boundpkg-1.0.data/purelib/boundpkg/late.py", "")
-        archive.writestr("boundpkg-1.0.data/scripts/run", "")
+    data = {"boundpkg-1.0.data/purelib/boundpkg/late.py": "", "boundpkg-1.0.data/scripts/run": ""}
+    path = wheel(tmp_path, **data)
 
     with pytest.raises(ArtifactError, match=r"its boundpkg/late.py is not installed"):
         refuse_other_code(open_wheel(path), "boundpkg.inner.executor")

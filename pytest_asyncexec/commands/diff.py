@@ -9,7 +9,7 @@ from typing import Any
 
 from ..record import RecordError
 from ..report.comparison import Difference, Kind, compare
-from . import told
+from . import Commands, command, told
 from .reading import read_all
 
 _EXAMPLES = """\
@@ -32,15 +32,15 @@ _NUMBERED: dict[Kind, tuple[str, str]] = {
 }
 
 
-def add_to(subparsers: argparse._SubParsersAction[Any]) -> None:
+def add_to(commands: Commands[Any]) -> None:
     """Add the command to the command line."""
-    parser = subparsers.add_parser(
+    parser = command(
+        commands,
         "diff",
-        help="show the regressions between two reports",
+        short="show the regressions between two reports",
         description="Show what became worse between two reports, and what else is not as it was. "
         "Executors are compared that have the same name.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=_EXAMPLES,
     )
     what = "a folder that --asyncexec-report=DIR wrote, or the report.json in it"
     parser.add_argument("old", metavar="OLD", type=Path, help=what)

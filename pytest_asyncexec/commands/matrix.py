@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..record import FILE, RecordError
-from . import told
+from . import Commands, command, told
 from .reading import file_of, read_all
 
 _EXAMPLES = """\
@@ -24,14 +24,14 @@ be written
 """
 
 
-def add_to(subparsers: argparse._SubParsersAction[Any]) -> None:
+def add_to(commands: Commands[Any]) -> None:
     """Add the command to the command line."""
-    parser = subparsers.add_parser(
+    parser = command(
+        commands,
         "matrix",
-        help="compare the reports of many executors",
+        short="compare the reports of many executors",
         description="Print a table, in Markdown, of what many executors fulfil.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=_EXAMPLES,
     )
     parser.add_argument(
         "reports",

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..conformance.rules import UnknownRule
 from ..report.catalogue import catalogue, on_this_terminal
-from . import told
+from . import Commands, command, told
 
 _EXAMPLES = """\
 examples:
@@ -19,14 +19,14 @@ exit status: 0 printed; 2 there is no such rule
 """
 
 
-def add_to(subparsers: argparse._SubParsersAction[Any]) -> None:
+def add_to(commands: Commands[Any]) -> None:
     """Add the command to the command line."""
-    parser = subparsers.add_parser(
+    parser = command(
+        commands,
         "rules",
-        help="print the rules of the contract",
+        short="print the rules of the contract",
         description="Print the rules that executors are judged by.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=_EXAMPLES,
     )
     parser.add_argument(
         "rule",

@@ -14,7 +14,7 @@ from ..conformance.wording import printable
 from ..environment import Environment
 from ..verification import Found, NoCertificate, find, refused, tampering, verdict_at
 from ..wheel import artifact_of
-from . import told
+from . import Commands, command, told
 
 _EXAMPLES = """\
 examples:
@@ -28,15 +28,15 @@ could be verified: no such file, no certificate, a contract that this version do
 """
 
 
-def add_to(subparsers: argparse._SubParsersAction[Any]) -> None:
+def add_to(commands: Commands[Any]) -> None:
     """Add the command to the command line."""
-    parser = subparsers.add_parser(
+    parser = command(
+        commands,
         "verify",
-        help="see whether a certificate holds",
+        short="see whether a certificate holds",
         description="See whether a certificate is whole and unchanged, and says that the executor "
         "is conformant. Signatures are not checked: that is for the tool that signed.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=_EXAMPLES,
     )
     parser.add_argument(
         "certificate",

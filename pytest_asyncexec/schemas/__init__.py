@@ -28,12 +28,11 @@ def validate(name: Name, document: object) -> None:
     Raises:
         SchemaError: it has not.
     """
-    import fastjsonschema
-
     try:
         _validator(name)(document)
-    except fastjsonschema.JsonSchemaValueException as error:
-        raise SchemaError(error.message.replace("data.", "", 1)) from None
+    # By its base: the module that the validator was made with may have been imported anew since.
+    except ValueError as error:
+        raise SchemaError(str(error).replace("data.", "", 1)) from None
 
 
 @functools.cache
