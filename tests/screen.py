@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import select
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -92,7 +93,12 @@ class Seat:
         self._ours, theirs = os.openpty()
         try:
             self.process = pytester.popen(
-                [*command, *arguments], stdin=theirs, stdout=theirs, stderr=theirs
+                [*command, *arguments],
+                stdin=theirs,
+                stdout=theirs,
+                stderr=theirs,
+                # Who starts the tests in the background may have them ignore it.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         finally:
             os.close(theirs)
