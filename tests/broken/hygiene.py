@@ -96,7 +96,10 @@ class NeverWaitsForItsTunnel(ThreadExecutor):
     tunnels: ClassVar = []
 
     async def run(self, function, args, kwargs, task_metadata):
-        self.tunnels.append(subprocess.Popen(["true"]))  # noqa: ASYNC220
+        tunnel = subprocess.Popen(["true"])  # noqa: ASYNC220
+        self.tunnels.append(tunnel)
+        # Until it has ended, and no further: what is left then is always a zombie.
+        await asyncio.to_thread(os.waitid, os.P_PID, tunnel.pid, os.WEXITED | os.WNOWAIT)
         return await super().run(function, args, kwargs, task_metadata)
 
 
