@@ -36,13 +36,13 @@ class Limits(NamedTuple):
                 f"{type(executor).__name__}.enforces must be a set of names, not {enforced!r}: "
                 f"write frozenset({{{enforced!r}}})"
             )
-        settings = {
-            name: default
-            if name in enforced
-            else check_attribute(name, getattr(executor, name, default), type(executor))
-            for name, default in (("time_limit", -1), ("retries", 0))
-        }
-        return cls(effective_time_limit(settings["time_limit"]), settings["retries"])
+
+        def setting(name: str, default: int) -> Any:
+            if name in enforced:
+                return default
+            return check_attribute(name, getattr(executor, name, default), type(executor))
+
+        return cls(effective_time_limit(setting("time_limit", -1)), setting("retries", 0))
 
 
 async def attempt_until_done(
@@ -125,15 +125,20 @@ def _copied(args: Iterable[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dic
 
     Values that cannot be copied, locks and open files for example, are handed on as they are.
     """
-    original = list(args), dict(kwargs)
+    args, kwargs = list(args), dict(kwargs)
+    if all(type(value) in _ATOMS for value in (*args, *kwargs.values())):
+        return args, kwargs
     try:
-        return copy.deepcopy(original)
+        return copy.deepcopy((args, kwargs))
     except Exception:
-        args, kwargs = original
         return (
             [_copied_or_same(value) for value in args],
             {name: _copied_or_same(value) for name, value in kwargs.items()},
         )
+
+
+#: Values of these types are their own copies.
+_ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
 
 
 def _copied_or_same(value: Any) -> Any:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple
 
-__all__ = ["DispatchInfo", "dispatch_context", "get_active_dispatch"]
+__all__ = ["DispatchInfo", "dispatch_context", "enter_dispatch", "get_active_dispatch"]
 
 
 class DispatchInfo(NamedTuple):
@@ -23,6 +23,11 @@ def get_active_dispatch() -> DispatchInfo | None:
     Every asyncio task and every thread has its own: they never see each other's.
     """
     return _active.get()
+
+
+def enter_dispatch(dispatch_info: DispatchInfo) -> None:
+    """Make `dispatch_info` the active dispatch for as long as the current context lives."""
+    _active.set(dispatch_info)
 
 
 @contextmanager

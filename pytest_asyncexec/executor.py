@@ -6,17 +6,16 @@ from abc import ABC, abstractmethod
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractContextManager
-from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from .attempts import Limits, attempt_until_done, own_errors
 from .attributes import check_attribute, read_attributes, rehydrate, type_name
-from .context import DispatchInfo, dispatch_context
+from .context import DispatchInfo, dispatch_context, enter_dispatch
 from .outcome import TaskCancelledError, TaskOutcome, TaskRuntimeError, TaskStatus
 from .streams import write_streams_to_file
-from .task import RunningTask, get_running_task, running
-from .waiting import call, stoppable, undisturbed
+from .task import RunningTask, get_running_task
+from .waiting import call, ended
 
 __all__ = ["AsyncBaseExecutor", "run_task"]
 
@@ -49,28 +48,37 @@ async def run_task(
     task was cancelled: each after `teardown` has ended and the logs are written. A rubbish
     `time_limit` or `retries` raises TypeError or ValueError before anything runs.
     """
-    limits = Limits.of(executor)
     task = RunningTask(dispatch_id, node_id, results_dir, cancel_requested, on_job_handle)
-    with dispatch_context(DispatchInfo(dispatch_id)), running(task):
-        ending = _Ending()
-        # One context for all of them: what setup puts into a ContextVar, run and teardown find.
-        context = copy_context()
+    ending = await ended(_live(executor, function, args, kwargs, task), task.stop)
+    return ending.outcome()
 
-        async def work() -> Any:
-            await own_errors(_setup(executor, task), task)
-            return await attempt_until_done(executor, function, args, kwargs, task, limits)
 
-        try:
-            ending.result = await stoppable(work(), task.stop, context)
-        except GeneratorExit:
-            raise  # the coroutine is being thrown away with its loop: nothing can be awaited
-        except BaseException as error:
-            ending.error = error
-        try:
-            await undisturbed(_close(executor, task, ending), context)
-        except CancelledError as error:
-            ending.error = error
-        return ending.outcome()
+async def _live(
+    executor: Any,
+    function: Callable[..., Any],
+    args: Iterable[Any],
+    kwargs: dict[str, Any],
+    task: RunningTask,
+) -> "_Ending":
+    """Lead a task from `setup` to `teardown`, in an asyncio task, and so in a context, of its own:
+    what setup puts into a ContextVar, run and teardown find, and the host does not.
+    """
+    limits = Limits.of(executor)
+    enter_dispatch(DispatchInfo(task.dispatch_id))
+    ending = _Ending()
+    try:
+        task.begin()
+        await own_errors(_setup(executor, task), task)
+        ending.result = await attempt_until_done(executor, function, args, kwargs, task, limits)
+    except GeneratorExit:
+        raise  # the coroutine is being thrown away with its loop: nothing can be awaited
+    except BaseException as error:
+        ending.error = error
+    await task.end()
+    await _close(executor, task, ending)
+    if task.stopped and not isinstance(ending.error, CancelledError):
+        ending.error = CancelledError()
+    return ending
 
 
 @dataclass
@@ -136,22 +144,24 @@ async def _close(executor: Any, task: RunningTask, ending: _Ending) -> None:
 
 
 async def _write_logs(executor: Any, task: RunningTask, ending: _Ending) -> None:
-    await call(
-        getattr(executor, "write_streams_to_file", write_streams_to_file),
-        (ending.stdout, ending.stderr),
-        (getattr(executor, "log_stdout", ""), getattr(executor, "log_stderr", "")),
-        task.dispatch_id,
-        task.results_dir,
-    )
+    paths = (getattr(executor, "log_stdout", ""), getattr(executor, "log_stderr", ""))
+    write = getattr(executor, "write_streams_to_file", write_streams_to_file)
+    if not any(paths) and getattr(write, "__func__", write) in _WRITERS_OF_NOTHING:
+        return
+    streams = (ending.stdout, ending.stderr)
+    await call(write, streams, paths, task.dispatch_id, task.results_dir)
 
 
 def _printed(executor: Any, task: RunningTask) -> tuple[str, str]:
-    own = (getattr(executor, "task_stdout", None), getattr(executor, "task_stderr", None))
-    stdout, stderr = (
-        (mine if stream is None or not hasattr(stream, "getvalue") else stream).getvalue()
-        for mine, stream in zip((task.stdout, task.stderr), own, strict=True)
+    return (
+        _text(getattr(executor, "task_stdout", None), task.stdout),
+        _text(getattr(executor, "task_stderr", None), task.stderr),
     )
-    return stdout, stderr
+
+
+def _text(stream: Any, own: io.StringIO) -> str:
+    text: str = (stream if hasattr(stream, "getvalue") else own).getvalue()
+    return text
 
 
 def _with_line(text: str, line: str) -> str:
@@ -356,3 +366,7 @@ class AsyncBaseExecutor(ABC):
         names is imported or called.
         """
         return rehydrate(self, object_dict)
+
+
+#: What does nothing where no file is named, and need not be asked.
+_WRITERS_OF_NOTHING = (AsyncBaseExecutor.write_streams_to_file, write_streams_to_file)

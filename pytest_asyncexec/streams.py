@@ -3,6 +3,7 @@
 import asyncio
 import os
 import os.path as ospath
+import sys
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import Future
@@ -10,8 +11,7 @@ from contextlib import asynccontextmanager
 from threading import Lock
 from typing import Any
 
-import aiofiles
-import aiofiles.os
+from .waiting import in_thread
 
 __all__ = ["expand_home", "write_streams_to_file"]
 
@@ -49,7 +49,8 @@ async def write_streams_to_file(
     for text, target in zip(streams, targets, strict=True):
         if target:
             try:
-                await _append(text.encode("utf-8", errors="backslashreplace"), target)
+                async with _turn(target):
+                    await in_thread(_append, text, target)
             except Exception as error:
                 errors.append(error)
     if errors:
@@ -131,15 +132,33 @@ def expand_home(path: str) -> str:
     return expanded
 
 
-async def _append(data: bytes, target: str) -> None:
-    async with _turn(target):
-        await aiofiles.os.makedirs(ospath.dirname(target), exist_ok=True)
-        # Unbuffered and in append mode, one stream is normally one write, which the system keeps
-        # whole among writers in other processes.
-        async with aiofiles.open(target, "ab", buffering=0) as file:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[await file.write(rest) :]
+def _append(text: str, target: str) -> None:
+    os.makedirs(ospath.dirname(target), exist_ok=True)
+    # In pieces, since whoever encodes a long text whole keeps all other threads from running.
+    pieces = [
+        memoryview(text[start : start + _PIECE].encode("utf-8", errors="backslashreplace"))
+        for start in range(0, len(text), _PIECE)
+    ]
+    # Unbuffered and in append mode, one stream is normally one write, which the system keeps
+    # whole among writers in other processes.
+    with open(target, "ab", buffering=0) as file:
+        while pieces:
+            written = _write(file.fileno(), pieces)
+            while pieces and written >= len(pieces[0]):
+                written -= len(pieces.pop(0))
+            if written:
+                pieces[0] = pieces[0][written:]
+
+
+def _write(fd: int, pieces: list[memoryview]) -> int:
+    """Write as much as one call of the system can, and return how many bytes that was."""
+    if sys.platform == "win32":
+        return os.write(fd, pieces[0])
+    return os.writev(fd, pieces[:_MOST_PIECES])
+
+
+_PIECE = 1 << 20
+_MOST_PIECES = 1024  # what POSIX systems take in one call
 
 
 _guard = Lock()

@@ -1,19 +1,20 @@
 """What belongs to one running task, kept where concurrent tasks cannot see each other's."""
 
+import asyncio
 import inspect
 import io
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
 from .attributes import json_copy
 
-__all__ = ["RunningTask", "get_running_task", "running"]
+__all__ = ["RunningTask", "get_running_task"]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class RunningTask:
     """The state of one task, from before `setup` until its outcome is known."""
 
@@ -22,15 +23,41 @@ class RunningTask:
     results_dir: str
     cancel_requested: Callable[[], bool | Awaitable[bool]] | None = None
     on_job_handle: Callable[[Any], object] | None = None
-    stdout: io.StringIO = field(default_factory=io.StringIO)
-    stderr: io.StringIO = field(default_factory=io.StringIO)
+    #: What the task has printed; from `begin` on.
+    stdout: io.StringIO = field(init=False)
+    stderr: io.StringIO = field(init=False)
     job_handle: Any = None
     #: Whether the host has cancelled the asyncio task that awaits the outcome.
     stopped: bool = False
 
+    #: The asyncio task that does the work, while a cancellation by the host may cut it short.
+    working: asyncio.Task[Any] | None = None
+
+    def begin(self) -> None:
+        """Begin the work of this task, in the asyncio task and the context of the caller.
+
+        Raises CancelledError where the host has lost interest already.
+        """
+        self.stdout, self.stderr = io.StringIO(), io.StringIO()
+        _current.set(self)
+        if self.stopped:
+            raise asyncio.CancelledError
+        self.working = asyncio.current_task()
+
     def stop(self) -> None:
-        """Note that the host no longer waits for the outcome."""
+        """Note that the host no longer waits for the outcome, and cut the work short."""
         self.stopped = True
+        if self.working is not None:
+            self.working.cancel()
+
+    async def end(self) -> None:
+        """End the work: from here on nothing that the host does cuts it short."""
+        self.working = None
+        if self.stopped:
+            # Cancelled from inside its own last step, the asyncio task learns of it only when it
+            # waits next: here, not in the teardown.
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
 
     def metadata(self) -> dict[str, Any]:
         """Return the `task_metadata` of this task, a fresh copy for each method."""
@@ -68,14 +95,3 @@ _current: ContextVar[RunningTask | None] = ContextVar("running_task", default=No
 def get_running_task() -> RunningTask | None:
     """Return the task that this code runs for, or None outside of any."""
     return _current.get()
-
-
-@contextmanager
-def running(task: RunningTask) -> Iterator[RunningTask]:
-    """Make `task` the current one, and restore what was current before."""
-    before = _current.get()
-    _current.set(task)
-    try:
-        yield task
-    finally:
-        _current.set(before)

@@ -3,56 +3,76 @@
 import asyncio
 import inspect
 from collections.abc import Callable, Coroutine
-from contextvars import Context
 from typing import Any, TypeVar
 
-__all__ = ["call", "in_thread", "stoppable", "undisturbed"]
+__all__ = ["call", "ended", "in_thread", "undisturbed"]
 
 T = TypeVar("T")
 
 
-async def stoppable(
-    work: Coroutine[Any, Any, T], stopping: Callable[[], None], context: Context
-) -> T:
-    """Run `work` in a task of its own, and pass every cancellation of the caller on to it.
+class _Door(asyncio.Future[T]):
+    """What the caller waits at: whoever cancels the caller knocks here, and the caller waits on."""
 
-    `stopping` is called first each time: in that task alone a cancellation by the caller cannot be
-    told from one of its own making, which a TaskGroup in Python 3.11 leaves standing. Cancelled,
-    this raises CancelledError once `work` has ended, whatever `work` made of it.
+    __slots__ = ("knock", "task")
+
+    def __init__(self, work: Coroutine[Any, Any, T], knock: Callable[[], None]) -> None:
+        super().__init__(loop=asyncio.get_running_loop())
+        self.knock = knock
+        # Kept here, since an event loop itself keeps no task alive.
+        self.task = asyncio.create_task(work)
+        self.task.add_done_callback(self.open)
+
+    def cancel(self, msg: Any = None) -> bool:
+        if not self.done():
+            self.knock()
+            return True
+        if not self.cancelled():
+            self.exception()  # retrieved, or asyncio would log it as forgotten
+        return False
+
+    def open(self, task: asyncio.Task[T]) -> None:
+        if task.cancelled():
+            super().cancel()
+        elif (error := task.exception()) is not None:
+            self.set_exception(error)
+        else:
+            self.set_result(task.result())
+
+
+def ended(
+    work: Coroutine[Any, Any, T], on_cancel: Callable[[], None]
+) -> asyncio.Future[T]:
+    """Run `work` in a task of its own, and return what to await for its end.
+
+    Whenever the one who awaits it is cancelled, `on_cancel` is called, and the waiting goes on;
+    only after the end of `work` a cancellation ends it.
+
+    A task of its own, because in the caller's a cancellation from outside cannot be told from one
+    that `work` makes itself, which a TaskGroup in Python 3.11 leaves standing.
     """
-    task = asyncio.create_task(work, context=context)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancelled = error
-            stopping()
-            task.cancel()
-    if cancelled is None:
-        return task.result()
-    if not task.cancelled():
-        task.exception()  # retrieved, or asyncio would log it as forgotten
-    raise cancelled
+    return _Door(work, on_cancel)
 
 
-async def undisturbed(work: Coroutine[Any, Any, T], context: Context | None = None) -> T:
+async def undisturbed(work: Coroutine[Any, Any, T]) -> T:
     """Run `work` to its end in a task of its own, however often the caller is cancelled meanwhile.
 
     A cancellation is remembered and raised once `work` has ended.
     """
-    task = asyncio.create_task(work, context=context)
     cancelled = False
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError:
-            cancelled = True
-    if not cancelled:
-        return task.result()
-    if not task.cancelled() and (error := task.exception()) is not None:
-        raise asyncio.CancelledError from error
-    raise asyncio.CancelledError
+
+    def remember() -> None:
+        nonlocal cancelled
+        cancelled = True
+
+    try:
+        result = await ended(work, remember)
+    except Exception as error:
+        if cancelled:
+            raise asyncio.CancelledError from error
+        raise
+    if cancelled:
+        raise asyncio.CancelledError
+    return result
 
 
 async def in_thread(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
@@ -81,7 +101,15 @@ async def in_thread(function: Callable[..., T], /, *args: Any, **kwargs: Any) ->
 
 async def call(method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Call a method of an executor: a coroutine function here, anything else in a thread."""
-    if inspect.iscoroutinefunction(method):
+    if _is_coroutine_function(method):
         return await method(*args, **kwargs)
     result = await in_thread(method, *args, **kwargs)
     return await result if inspect.isawaitable(result) else result
+
+
+def _is_coroutine_function(method: Callable[..., Any]) -> bool:
+    # What nearly every method is, without the eight questions that inspect asks.
+    code = getattr(getattr(method, "__func__", None), "__code__", None)
+    if code is not None and code.co_flags & inspect.CO_COROUTINE:
+        return True
+    return inspect.iscoroutinefunction(method)

@@ -4,6 +4,7 @@ import asyncio
 import ntpath
 import os
 import threading
+import time
 from pathlib import Path
 
 import aiofiles
@@ -172,7 +173,7 @@ async def test_a_pipe_without_a_reader_does_not_block_the_loop(tmp_path) -> None
 
 async def test_the_loops_thread_touches_no_file(tmp_path, monkeypatch) -> None:
     threads = set()
-    for name in ("mkdir", "open", "write"):
+    for name in ("mkdir", "open", "writev"):
         real = getattr(os, name)
         monkeypatch.setattr(
             os,
@@ -199,14 +200,11 @@ async def test_concurrent_writers_never_interleave_inside_one_stream(tmp_path) -
 
 def test_writers_in_many_loops_never_interleave_in_small_writes(tmp_path, monkeypatch) -> None:
     # A file that takes only some bytes at a time shows who else gets in between.
-    real = aiofiles.threadpool.binary.AsyncFileIO.write
+    def partial(fd, pieces):
+        time.sleep(0)
+        return os.write(fd, pieces[0][:10])
 
-    async def partial(self, data):
-        written = await real(self, data[:10])
-        await asyncio.sleep(0)
-        return written
-
-    monkeypatch.setattr(aiofiles.threadpool.binary.AsyncFileIO, "write", partial)
+    monkeypatch.setattr(streams, "_write", partial)
     texts = [str(number) * 99 + "\n" for number in range(4)]
 
     def one_loop(text: str) -> None:
