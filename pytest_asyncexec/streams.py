@@ -1,19 +1,17 @@
 """Where a task's output goes: text appended to files, without ever blocking the event loop."""
 
-import asyncio
 import os
 import os.path as ospath
 import sys
-from collections import deque
-from collections.abc import AsyncIterator, Iterable
-from concurrent.futures import Future
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from threading import Lock
 from typing import Any
+from weakref import WeakValueDictionary
 
+from .places import Places
 from .waiting import in_thread
 
-__all__ = ["expand_home", "write_streams_to_file"]
+__all__ = ["expand_home", "path_of_dispatch", "write_streams_to_file"]
 
 
 async def write_streams_to_file(
@@ -44,13 +42,16 @@ async def write_streams_to_file(
             f"{len(streams)} streams and {len(paths)} file paths were given: "
             f"pass one path for each stream, '' to skip it"
         )
-    targets = [_target(path, dispatch_id, results_dir) if path else "" for path in paths]
+    targets = [path_of_dispatch(path, dispatch_id, results_dir) if path else "" for path in paths]
     errors: list[Exception] = []
     for text, target in zip(streams, targets, strict=True):
         if target:
             try:
-                async with _turn(target):
+                place = await _one_writer(target).take()
+                try:
                     await in_thread(_append, text, target)
+                finally:
+                    place.leave()
             except Exception as error:
                 errors.append(error)
     if errors:
@@ -88,7 +89,11 @@ def _text_of(name: str, path: Any) -> str:
     return text
 
 
-def _target(path: str, dispatch_id: str, results_dir: str | os.PathLike[str]) -> str:
+def path_of_dispatch(path: str, dispatch_id: str, results_dir: str | os.PathLike[str]) -> str:
+    """Return where a relative path lands for a dispatch, and an absolute one as it is.
+
+    TypeError for what is no text, ValueError for what would leave `results_dir`.
+    """
     expanded = expand_home(path)
     if _is_absolute(expanded):
         return ospath.normpath(expanded)
@@ -162,44 +167,10 @@ _MOST_PIECES = 1024  # what POSIX systems take in one call
 
 
 _guard = Lock()
-_waiting: dict[str, deque[Future[None]]] = {}
+_writers: WeakValueDictionary[str, Places] = WeakValueDictionary()
 
 
-@asynccontextmanager
-async def _turn(target: str) -> AsyncIterator[None]:
-    """Let one writer of `target` in at a time, among all event loops and threads.
-
-    A `threading.Lock` would do if waiting for it did not take a thread of the pool: enough
-    waiters, and the writer they wait for would find no thread left to write with.
-    """
+def _one_writer(target: str) -> Places:
+    """Return what lets one writer of `target` in at a time, among all event loops and threads."""
     with _guard:
-        queue = _waiting.get(target)
-        if queue is None:
-            _waiting[target] = deque()
-        else:
-            mine: Future[None] = Future()
-            queue.append(mine)
-    if queue is not None:
-        try:
-            await asyncio.wrap_future(mine)
-        except BaseException:
-            # Cancelled, or dropped with its loop: a turn already given goes to the next one.
-            if not mine.cancel():
-                _pass_on(target)
-            raise
-    try:
-        yield
-    finally:
-        _pass_on(target)
-
-
-def _pass_on(target: str) -> None:
-    with _guard:
-        queue = _waiting[target]
-        while queue:
-            following = queue.popleft()
-            # False where that writer was cancelled while it waited.
-            if following.set_running_or_notify_cancel():
-                following.set_result(None)
-                return
-        del _waiting[target]
+        return _writers.setdefault(target, Places(1))

@@ -1,93 +1,259 @@
-"""One worker process: its private folder, its start, its death, and what it left."""
+"""One worker process, seen from its host: its start, what is said to it, its death.
+
+A worker has a session and a process group of its own, and three ties to its host: a socket that
+they talk by, a pipe of which the host keeps one end for as long as it lives (the lifeline), and
+two files without a name that take what tasks print. On Windows the socket is handed down by
+standard input, which is then the lifeline.
+"""
 
 import asyncio
 import contextlib
 import os
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from concurrent.futures import Future
-from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
-import cloudpickle
-
-from ..outcome import TaskRuntimeError
 from ..streams import expand_home
+from ..waiting import in_thread
+from . import _worker_messages as messages
 
-__all__ = ["Worker"]
+__all__ = ["Answer", "Worker", "decoded"]
 
 WORKER = str(Path(__file__).with_name("_worker.py"))
 TAIL = 2000
 
-Answer = tuple[Any, ...]
+
+class Answer(NamedTuple):
+    """What a worker says after a task."""
+
+    kind: str
+    """`returned` or `raised`."""
+    portable: Any
+    """Of a result, whether no code takes part in loading it; of an error, its pickle or None."""
+    description: str
+    traceback: str
+    problem: str
+    """What went wrong with the output, or "" for nothing."""
+    printed: tuple[bytes, bytes] | None
+    """Standard output and error, or None where the host has to read them from the files."""
+    is_last: bool
+    """Whether the worker ends after this."""
+    result: memoryview
 
 
 class Worker:
-    """A fresh interpreter for one attempt.
+    """An interpreter for tasks, one after the other; `once`: for a single one.
 
-    The methods that are no coroutine functions touch files: call them in a thread. `stopped` is
-    set by whoever stops the task from outside; `ended` by whoever runs it, once everything is gone:
-    True if the task was cancelled that way.
+    The methods that are no coroutine functions may block: call them in a thread.
     """
 
-    def __init__(self) -> None:
-        self.stopped = False
-        self.ended: Future[bool] = Future()
-        # A caller that stops waiting for the end must not be able to cancel it for everybody.
-        self.ended.set_running_or_notify_cancel()
-        self.process: asyncio.subprocess.Process | None = None
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._stdout: BinaryIO | None = None
-        self._stderr: BinaryIO | None = None
-
-    def prepare(
+    def __init__(
         self,
         cache_dir: str,
-        function: Callable[..., Any],
-        args: list[Any],
-        kwargs: dict[str, Any],
+        environment: dict[str, str],
+        once: bool,
+        keep: "Callable[[Worker], None]",
     ) -> None:
-        """Make the folder and put the task into it."""
-        task = _pickled(function, args, kwargs)
-        above = os.path.abspath(expand_home(cache_dir)) if cache_dir else None
+        self.cache_dir = cache_dir
+        self.environment = environment
+        self.once = once
+        self.process: subprocess.Popen[bytes] | None = None
+        self._ties = contextlib.ExitStack()
+        self._files: list[BinaryIO] = []
+        self._sys_path: list[str] | None = None
+        self._directory = ""
+        self._keep = keep
+        #: The event loop that watches the socket.
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._message: memoryview | None = None
+        self._count = 0
+
+    def start(self) -> None:
+        """Start the interpreter. Raises OSError where that cannot be done."""
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self) -> None:
+        above = os.path.abspath(expand_home(self.cache_dir)) if self.cache_dir else None
         if above is not None:
             os.makedirs(above, exist_ok=True)
-        self._folder = tempfile.TemporaryDirectory(
-            prefix="asyncexec-", dir=above, ignore_cleanup_errors=True
-        )
-        for name, content in (("sys_path", pickle.dumps(sys.path)), ("task", task)):
-            with self._open(name) as file:
-                file.write(content)
-        self._stdout = self._open("stdout")
-        self._stderr = self._open("stderr")
+        self._files = [self._ties.enter_context(_output_file(above)) for _ in range(2)]
+        mine, its = socket.socketpair()
+        self._socket = self._ties.enter_context(mine)
+        self._directory = os.getcwd()
+        mode = "once" if self.once else "warm"
+        with its:
+            if os.name == "posix":
+                its_end, lifeline = os.pipe()
+                self._ties.callback(os.close, lifeline)
+                try:
+                    self.process = self._interpreter(
+                        [mode, str(its.fileno()), str(its_end)],
+                        stdin=subprocess.DEVNULL,
+                        pass_fds=(its.fileno(), its_end),
+                        start_new_session=True,
+                    )
+                finally:
+                    os.close(its_end)
+            else:
+                self.process = self._interpreter(
+                    [mode],
+                    stdin=subprocess.PIPE,
+                    creationflags=subprocess.CREATE_NEW_PROCESS_GROUP,  # type: ignore[attr-defined,unused-ignore]
+                )
+                assert self.process.stdin is not None
+                self._ties.enter_context(self.process.stdin)
+                share = its.share(self.process.pid)  # type: ignore[attr-defined,unused-ignore]
+                self.process.stdin.write(len(share).to_bytes(8, "little") + share)
+                self.process.stdin.flush()
 
-    async def start(self) -> None:
-        """Start the interpreter, in a session and process group of its own."""
-        own_group: dict[str, Any] = (
-            {"start_new_session": True}
-            if os.name == "posix"
-            else {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined,unused-ignore]
+    def _interpreter(self, arguments: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-u", WORKER, *arguments],
+            stdout=self._files[0],
+            stderr=self._files[1],
+            env={**os.environ, **self.environment} if self.environment else None,
+            **options,
         )
-        self.process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",
-            "-u",
-            WORKER,
-            str(self._path("")),
-            stdin=subprocess.DEVNULL,
-            stdout=self._stdout,
-            stderr=self._stderr,
-            **own_group,
-        )
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the interpreter has been started and has not ended."""
+        if self.process is None:
+            return False
+        self._socket.setblocking(False)
+        try:
+            return self._socket.recv(1, socket.MSG_PEEK) != b""
+        except BlockingIOError:
+            return True
+        except ConnectionError:
+            return False
+
+    async def do(self, task: bytes, directory: str) -> Answer | None:
+        """Have the worker run a task in `directory`, and return what it says, or None if it died.
+
+        Afterwards the event loop goes on to watch a warm worker, until it is put away. Cancelled,
+        this leaves the worker in the middle of its task: it can only be killed.
+        """
+        if os.name == "nt":  # where event loops do not watch sockets
+            return await in_thread(self.do_blocking, task, directory)
+        try:
+            answer = await self._do(task, directory)
+        except BaseException:
+            self._unwatch()
+            raise
+        if answer is None or answer.is_last:
+            self._unwatch()
+        return answer
+
+    async def _do(self, task: bytes, directory: str) -> Answer | None:
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._socket.setblocking(False)
+            loop.add_reader(self._socket, self._read)
+            self._loop = loop
+        self._message = None
+        self._read_whole = loop.create_future()
+        try:
+            for piece in messages.pieces(self._head(directory), task):
+                await self._send(piece)
+            message = await self._read_whole
+        except ConnectionError:
+            return None
+        return None if message is None else self._answer(messages.parts(message))
+
+    async def _send(self, piece: bytes) -> None:
+        try:
+            sent = self._socket.send(piece)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(piece):
+            await asyncio.get_running_loop().sock_sendall(self._socket, memoryview(piece)[sent:])
+
+    def _read(self) -> None:
+        """Read what has come, and say so once it is a message, or the end."""
+        try:
+            if self._message is None:
+                first = self._socket.recv(messages.SHORT)
+                self._message = messages.whole_message(first) if first else None
+                self._count = count = len(first)
+            else:
+                count = self._socket.recv_into(self._message[self._count :])
+                self._count += count
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            count = 0
+        if not count:
+            self._unwatch()
+            self._message = None
+        elif self._message is None or self._count < len(self._message):
+            return
+        if not self._read_whole.done():
+            self._read_whole.set_result(self._message)
+
+    def _unwatch(self) -> None:
+        if self._loop is not None:
+            self._loop.remove_reader(self._socket)
+            self._loop = None
+
+    def put_away(self) -> None:
+        """Have no event loop watch this warm worker any more, and keep it for the next task."""
+        loop = self._loop
+        if loop is not None and loop is not asyncio._get_running_loop():
+            try:
+                loop.call_soon_threadsafe(self.put_away)
+            except RuntimeError:
+                self._loop = None  # it is closed, and watches nothing
+            else:
+                return
+        self._unwatch()
+        self._keep(self)
+
+    def do_blocking(self, task: bytes, directory: str) -> Answer | None:
+        """Do the same in the calling thread."""
+        self._socket.setblocking(True)
+        with self._socket.makefile("rwb", buffering=0) as control:
+            try:
+                messages.send(control, self._head(directory), task)
+                message = messages.receive(control)
+            except ConnectionError:
+                message = None
+        return None if message is None else self._answer(message)
+
+    def _head(self, directory: str) -> bytes:
+        sys_path = None if self._sys_path == sys.path else list(sys.path)
+        if sys_path is None and directory == self._directory:
+            return b""
+        self._sys_path = sys_path or self._sys_path
+        return pickle.dumps((sys_path, None if directory == self._directory else directory))
+
+    def _answer(self, message: messages.Message) -> Answer:
+        head, body = message
+        return Answer(*pickle.loads(head), body)
+
+    async def ended(self) -> None:
+        """Wait until a worker that has given its last answer has ended by itself."""
+        if os.name == "nt" and self.process is not None:
+            await in_thread(self.process.wait)
+            return
+        with contextlib.suppress(ConnectionError):
+            # It says nothing more: what comes is the end of the socket.
+            await asyncio.get_running_loop().sock_recv(self._socket, 1)
 
     def kill(self) -> None:
         """Kill the worker and all processes of its group, without asking them."""
-        if self.process is None:
+        # Until it has been waited for, no other process can be given its number.
+        if self.process is None or self.process.returncode is not None:
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if os.name == "posix":
@@ -95,26 +261,29 @@ class Worker:
             else:
                 self.process.kill()
 
-    async def end(self) -> None:
-        """Kill what is left of the worker, and wait until it is gone."""
+    def end(self) -> tuple[str, str]:
+        """Kill what is left of the worker, and return what it printed once it is gone."""
         self.kill()
-        if self.process is not None:
-            await self.process.wait()
-
-    def printed(self) -> tuple[str, str]:
-        """Return what the attempt has written to its standard output and error."""
-        return _text(self._stdout), _text(self._stderr)
-
-    def answer(self) -> Answer | None:
-        """Return what the worker has to tell, or None if it died first."""
         try:
-            data = self._path("result").read_bytes()
-        except FileNotFoundError:
-            return None
-        answer: Answer = pickle.loads(data)
-        return answer
+            if self.process is not None:
+                self.process.wait()
+            return self.take_printed()
+        finally:
+            self.close()
 
-    def last_words(self) -> str:
+    def take_printed(self) -> tuple[str, str]:
+        """Take out of the files what was printed since the last time."""
+        if not self._files:
+            return "", ""
+        stdout, stderr = map(_taken, self._files)
+        return stdout, stderr
+
+    def close(self) -> None:
+        """Let go of the ties to a worker that has ended, or has never begun."""
+        self._files = []
+        self._ties.close()
+
+    def last_words(self, stderr: str) -> str:
         """Say how the worker died, as far as that can be seen from outside."""
         code = self.process.returncode if self.process is not None else None
         how = f"exit code {code}"
@@ -122,51 +291,30 @@ class Worker:
             with contextlib.suppress(ValueError):
                 how = f"signal {signal.Signals(-code).name}"
         hint = ". Did the system run out of memory?" if how == "signal SIGKILL" else ""
-        tail = _text(self._stderr)[-TAIL:].strip()
+        tail = stderr[-TAIL:].strip()
         wrote = f"\nIts standard error ends with:\n{tail}" if tail else ""
         return f"The worker process died without a result ({how}){hint}{wrote}"
 
-    def remove(self) -> None:
-        """Remove the folder and everything in it."""
-        for file in (self._stdout, self._stderr):
-            if file is not None:
-                file.close()
-        if self._folder is not None:
-            self._folder.cleanup()
 
-    def _open(self, name: str) -> BinaryIO:
-        return open(self._path(name), "a+b", opener=partial(os.open, mode=0o600))
-
-    def _path(self, name: str) -> Path:
-        assert self._folder is not None
-        return Path(self._folder.name, name)
+def decoded(printed: bytes) -> str:
+    """Return as text what was printed, whatever it was."""
+    return printed.decode("utf-8", errors="backslashreplace")
 
 
-def _text(file: BinaryIO | None) -> str:
-    if file is None:
-        return ""
+def _output_file(folder: str | None) -> BinaryIO:
+    # Without a name nobody else can open it, and nothing is left whoever is killed.
+    file: Any = tempfile.TemporaryFile("w+b", buffering=0, dir=folder)
+    if os.name == "posix":
+        import fcntl
+
+        flags = fcntl.fcntl(file, fcntl.F_GETFL)
+        fcntl.fcntl(file, fcntl.F_SETFL, flags | os.O_APPEND)
+    return file  # type: ignore[no-any-return]
+
+
+def _taken(file: BinaryIO) -> str:
     file.seek(0)
-    return file.read().decode("utf-8", errors="backslashreplace")
-
-
-def _pickled(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> bytes:
-    try:
-        data: bytes = cloudpickle.dumps((function, args, kwargs))
-    except Exception as error:
-        raise TaskRuntimeError(
-            f"{_culprit(function, args, kwargs)} cannot be sent to a worker process: "
-            f"{type(error).__qualname__}: {error}"
-        ) from error
-    return data
-
-
-def _culprit(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> str:
-    parts = {"The function": function}
-    parts |= {f"Argument {position}": value for position, value in enumerate(args)}
-    parts |= {f"Keyword argument {name!r}": value for name, value in kwargs.items()}
-    for name, value in parts.items():
-        try:
-            cloudpickle.dumps(value)
-        except Exception:
-            return f"{name}, of type {type(value).__qualname__},"
-    return "The task"
+    text = decoded(file.read())
+    file.truncate(0)
+    file.seek(0)
+    return text

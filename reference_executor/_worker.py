@@ -1,10 +1,17 @@
-"""Run one task in this fresh interpreter: `python -P -u _worker.py FOLDER`.
+"""Run tasks in this interpreter: `python -P -u _worker.py once|warm [CONTROL LIFELINE]`.
 
-This file is run by its path and imports nothing of its own package. `FOLDER` holds `sys_path`
-and `task` (function, args and kwargs), both pickled; the worker adds `result`, a pickled tuple:
-`("returned", pickled value)` or `("raised", pickled exception or None, description, traceback)`.
+This file is run by its path and imports nothing of its own package. `CONTROL` and `LIFELINE` are
+descriptors; what they are for, and what stands for them on Windows, says `_process.py`. A message,
+either way, is two lengths, a head and a body:
 
-Every import here costs each attempt some milliseconds: what few tasks need is imported late.
+- a task: the head is empty or pickled `(sys_path or None, directory or None)`, for what is to be
+  changed first; the body is pickled `(function, args, kwargs)`;
+- an answer: the head is pickled, see `Answer` in `_process.py`; the body is the pickled result.
+
+A worker that was started `once` ends after its task as a script does: once its threads have. So
+does a warm one that the task has changed in a way that the next one would notice.
+
+Every import here costs each fresh worker some milliseconds: what few tasks need is imported late.
 """
 
 import os
@@ -13,25 +20,45 @@ import sys
 from types import TracebackType
 from typing import Any
 
+# The modules beside this file are found by their names in this process alone, and only now.
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from _worker_messages import SHORT, receive, send  # type: ignore[import-not-found]  # noqa: E402
+from _worker_ties import connected, connected_by_stdin  # type: ignore[import-not-found]  # noqa: E402
 
-def main(folder: str) -> None:
-    with open(os.path.join(folder, "sys_path"), "rb") as file:
-        sys.path[:] = pickle.load(file)
+#: That of the host, once the host has told it.
+import_path: list[str] = []
+
+#: What nobody's code takes part in when it is loaded.
+PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes})
+
+
+def main(mode: str, *descriptors: str) -> None:
+    control = connected(*map(int, descriptors)) if descriptors else connected_by_stdin()
     for stream in (sys.stdout, sys.stderr):
         # The host reads UTF-8, whatever the locale, and exactly the newlines that were printed.
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")  # type: ignore[union-attr]
-    answer = pickle.dumps(attempt(folder))
-    unfinished = os.path.join(folder, "result.unfinished")
-    with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(answer)
-    # A worker that dies before this line leaves no half of a result behind.
-    os.replace(unfinished, os.path.join(folder, "result"))
+    state = None
+    if mode == "warm":
+        from _worker_state import State
+
+        state = State()
+    sys.path.pop(0)
+    is_restored = True
+    while is_restored and (message := receive(control)) is not None:
+        head, body = attempt(*message)
+        problem = flushed()
+        is_restored = state is not None and state.is_restored()
+        printed = state.printed() if state is not None and is_restored else None
+        send(control, pickle.dumps((*head, problem, printed, not is_restored)), body)
+        sys.path[:] = import_path or sys.path
+        del message, head, body
 
 
-def attempt(folder: str) -> tuple[Any, ...]:
+def attempt(head: memoryview, body: memoryview) -> tuple[tuple[Any, ...], bytes]:
     try:
-        with open(os.path.join(folder, "task"), "rb") as file:
-            function, args, kwargs = pickle.load(file)
+        if head:
+            enter(*pickle.loads(head))
+        function, args, kwargs = pickle.loads(body)
     except BaseException as error:
         return refused("The task could not be loaded in the worker process", error)
     try:
@@ -39,21 +66,31 @@ def attempt(folder: str) -> tuple[Any, ...]:
     except BaseException as error:
         return raised(error)
     try:
-        return "returned", dumped(result)
+        data = dumped(result)
     except BaseException as error:
         kind = type(result).__qualname__
         return refused(f"The result, of type {kind}, cannot be sent back from the worker", error)
+    return ("returned", type(result) in PLAIN and len(data) < SHORT, "", ""), data
 
 
-def refused(what: str, error: BaseException) -> tuple[Any, ...]:
-    return "raised", None, f"{what}: {described(error)}", formatted(error, error.__traceback__)
+def enter(sys_path: list[str] | None, directory: str | None) -> None:
+    if sys_path is not None:
+        sys.path[:] = import_path[:] = sys_path
+    if directory is not None:
+        os.makedirs(directory, exist_ok=True)
+        os.chdir(directory)
 
 
-def raised(error: BaseException) -> tuple[Any, ...]:
+def refused(what: str, error: BaseException) -> tuple[tuple[Any, ...], bytes]:
+    text = formatted(error, error.__traceback__)
+    return ("raised", None, f"{what}: {described(error)}", text), b""
+
+
+def raised(error: BaseException) -> tuple[tuple[Any, ...], bytes]:
     tb = error.__traceback__
     # The first frame is this file's call of the function, which tells the reader nothing.
     text = formatted(error, tb and tb.tb_next)
-    return "raised", portable(error), described(error), text
+    return ("raised", portable(error), described(error), text), b""
 
 
 def described(error: BaseException) -> str:
@@ -103,5 +140,16 @@ def dumped(value: Any) -> bytes:
         return data
 
 
+def flushed() -> str:
+    """Flush what was printed, and say what went wrong with that."""
+    problems = []
+    for name in ("stdout", "stderr"):
+        try:
+            getattr(sys, name).flush()
+        except BaseException as error:
+            problems.append(f"What the task printed to {name} is not complete: {described(error)}")
+    return "\n".join(problems)
+
+
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -222,7 +222,7 @@ def test_writers_in_many_loops_never_interleave_in_small_writes(tmp_path, monkey
 
     lines = (tmp_path / "d" / "log").read_text().splitlines(keepends=True)
     assert sorted(lines) == sorted(texts * 2)
-    assert streams._waiting == {}
+    assert not streams._writers
 
 
 async def test_a_writer_cancelled_while_it_waits_lets_the_next_one_in(tmp_path) -> None:
@@ -245,7 +245,7 @@ async def test_a_writer_cancelled_while_it_waits_lets_the_next_one_in(tmp_path) 
         assert os.read(reader, 100) == b"firstthird"
     finally:
         os.close(reader)
-    assert streams._waiting == {}
+    assert not streams._writers
 
 
 async def test_a_writer_cancelled_as_its_turn_comes_passes_it_on() -> None:
@@ -262,4 +262,4 @@ async def test_a_writer_cancelled_as_its_turn_comes_passes_it_on() -> None:
         await waiting
 
     await take_a_turn()
-    assert streams._waiting == {}
+    assert not streams._writers

@@ -1,0 +1,100 @@
+"""Tasks as bytes, and answers as results or errors."""
+
+import pickle
+import sys
+from collections.abc import Callable
+from types import BuiltinFunctionType, FunctionType
+from typing import Any
+
+import cloudpickle
+
+from ..outcome import TaskRuntimeError
+from ..waiting import in_thread
+from . import _worker_messages as messages
+from ._process import Answer
+
+__all__ = ["Task", "dumped", "understood"]
+
+Task = tuple[Callable[..., Any], list[Any], dict[str, Any]]
+
+#: Values in whose pickling nobody's code takes part.
+_PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes})
+
+
+async def dumped(task: Task) -> bytes:
+    """Pickle a task, off the event loop's thread wherever that could block it.
+
+    Raises TaskRuntimeError, which names the culprit, if that cannot be done.
+    """
+    return pickle.dumps(task) if _is_plain(*task) else await in_thread(_dumped, task)
+
+
+def _is_plain(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> bool:
+    for value in (*args, *kwargs.values()):
+        kind = type(value)
+        if kind not in _PLAIN or kind in (str, bytes) and len(value) >= messages.SHORT:
+            return False
+    return type(function) in (FunctionType, BuiltinFunctionType) and _is_sent_by_name(function)
+
+
+def _is_sent_by_name(function: Any) -> bool:
+    name = function.__module__
+    module = sys.modules.get(name) if name else None
+    return (
+        module is not None
+        and name != "__main__"
+        and getattr(module, function.__qualname__, None) is function
+        and not cloudpickle.list_registry_pickle_by_value()
+    )
+
+
+def _dumped(task: Task) -> bytes:
+    try:
+        data: bytes = cloudpickle.dumps(task)
+    except Exception as error:
+        raise TaskRuntimeError(
+            f"{_culprit(*task)} cannot be sent to a worker process: "
+            f"{type(error).__qualname__}: {error}"
+        ) from error
+    return data
+
+
+def _culprit(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> str:
+    parts = {"The function": function}
+    parts |= {f"Argument {position}": value for position, value in enumerate(args)}
+    parts |= {f"Keyword argument {name!r}": value for name, value in kwargs.items()}
+    for name, value in parts.items():
+        try:
+            cloudpickle.dumps(value)
+        except Exception:
+            return f"{name}, of type {type(value).__qualname__},"
+    return "The task"
+
+
+async def understood(answer: Answer) -> Any:
+    """Return the result of a task or raise its error."""
+    if answer.kind == "returned":
+        return pickle.loads(answer.result) if answer.portable else await in_thread(_result, answer)
+    error = await in_thread(_error, answer)
+    error.add_note(f"Traceback in the worker process:\n{answer.traceback.rstrip()}")
+    raise error
+
+
+def _result(answer: Answer) -> Any:
+    try:
+        return pickle.loads(answer.result)
+    except Exception as error:
+        raise TaskRuntimeError(
+            f"The result of the task cannot be loaded in the host: "
+            f"{type(error).__qualname__}: {error}"
+        ) from error
+
+
+def _error(answer: Answer) -> BaseException:
+    error = None
+    if answer.portable is not None:
+        try:
+            error = pickle.loads(answer.portable)
+        except Exception:
+            error = None
+    return error if isinstance(error, BaseException) else TaskRuntimeError(answer.description)

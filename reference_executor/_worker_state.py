@@ -1,0 +1,126 @@
+"""What a task can change in its process and the next one would notice.
+
+Beside `_worker.py`, and like it without imports of its own package.
+"""
+
+import _signal
+import _thread
+import os
+import sys
+from typing import Any
+
+from _worker_messages import SHORT  # type: ignore[import-not-found]
+
+
+class State:
+    """What a task can change in its process and the next one would notice."""
+
+    def __init__(self) -> None:
+        make_subreaper()
+        self.streams = (sys.stdin, sys.stdout, sys.stderr)
+        self.files = [identity(os.fstat(fd)) for fd in (0, 1, 2)]
+        self.signals = signal_handlers()
+        self.environment = environment()
+        self.directory = os.getcwd()
+        self.umask = os.umask(0o077)
+        os.umask(self.umask)
+        self.threads = _thread._count()
+        self.limits = resource_limits()
+        self.descriptor = lowest_free_descriptor()
+        self.sizes = [0, 0]
+
+    def is_restored(self) -> bool:
+        """Undo what can be undone, and return whether that was all there was to undo."""
+        try:
+            status = [os.fstat(fd) for fd in (0, 1, 2)]
+            os.umask(self.umask)
+            if environment() != self.environment:
+                os.environ.clear()
+                os.environ.update(map(os.fsdecode, pair) for pair in self.environment.items())  # type: ignore[arg-type]
+            if os.getcwd() != self.directory:
+                os.chdir(self.directory)
+            self.sizes = [entry.st_size for entry in status[1:]]
+            return (
+                (sys.stdin, sys.stdout, sys.stderr) == self.streams
+                and not any(stream.closed for stream in self.streams)
+                and [identity(entry) for entry in status] == self.files
+                and _thread._count() == self.threads
+                and not has_children()
+                and signal_handlers() == self.signals
+                and not any(sum(_signal.getitimer(timer)) for timer in TIMERS)
+                and lowest_free_descriptor() - self.descriptor < 64
+                and resource_limits() == (self.limits or resource_limits())
+            )
+        except BaseException:
+            return False
+
+    def printed(self) -> tuple[bytes, bytes] | None:
+        """Take what the task has printed out of the files, or None where it is too much."""
+        if not any(self.sizes):
+            return b"", b""
+        if sum(self.sizes) > SHORT:
+            return None
+        stdout, stderr = (taken(fd, size) for fd, size in zip((1, 2), self.sizes, strict=True))
+        return stdout, stderr
+
+
+def taken(fd: int, size: int) -> bytes:
+    os.lseek(fd, 0, os.SEEK_SET)
+    data = os.read(fd, size)
+    os.ftruncate(fd, 0)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return data
+
+
+TIMERS = [
+    getattr(_signal, name)
+    for name in ("ITIMER_REAL", "ITIMER_VIRTUAL", "ITIMER_PROF")
+    if hasattr(_signal, name)
+]
+
+
+def signal_handlers() -> list[Any]:
+    return [_signal.getsignal(number) for number in range(1, _signal.NSIG)]
+
+
+def environment() -> dict[Any, Any]:
+    # The mapping behind os.environ, since asking os.environ itself decodes each value anew.
+    return dict(getattr(os.environ, "_data", os.environ))
+
+
+def resource_limits() -> list[tuple[int, int]] | None:
+    """Return the limits of this process, or None as long as no task can have changed one."""
+    resource = sys.modules.get("resource")
+    if resource is None:
+        return None
+    return [resource.getrlimit(number) for number in range(resource.RLIM_NLIMITS)]
+
+
+def identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def lowest_free_descriptor() -> int:
+    fd = os.dup(0)
+    os.close(fd)
+    return fd
+
+
+def has_children() -> bool:
+    if os.name == "nt":
+        return False
+    try:
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
+    except ChildProcessError:
+        return False
+    return True
+
+
+def make_subreaper() -> None:
+    """Become the parent of what a task's children leave behind, where the system knows of that."""
+    if sys.platform == "linux":
+        import ctypes
+
+        set_child_subreaper = 36
+        ctypes.CDLL(None).prctl(set_child_subreaper, 1, 0, 0, 0)

@@ -1,0 +1,66 @@
+"""What ties a worker to its host: the channel they talk by, and a life that ends with the host's.
+
+Beside `_worker.py`, and like it without imports of its own package.
+"""
+
+import _signal
+import _thread
+import io
+import os
+from typing import Any
+
+
+def connected(control: int, lifeline: int) -> io.RawIOBase:
+    """Take over the descriptors that the host has handed down, and keep them to this process."""
+    for fd in (control, lifeline):
+        os.set_inheritable(fd, False)
+    os.register_at_fork(after_in_child=lambda: [os.close(fd) for fd in (control, lifeline)])
+    end_with_host(lifeline)
+    # Closed by the end of the process alone: the host takes the one for the other.
+    return io.FileIO(control, "r+", closefd=False)
+
+
+def connected_by_stdin() -> io.RawIOBase:
+    """Take over the socket whose description comes by standard input, which is the lifeline."""
+    import socket
+
+    lifeline = os.dup(0)
+    null = os.open(os.devnull, os.O_RDONLY)
+    length = int.from_bytes(os.read(lifeline, 8), "little")
+    control = socket.fromshare(os.read(lifeline, length))  # type: ignore[attr-defined,unused-ignore]
+    os.dup2(null, 0)
+    os.close(null)
+    _thread.start_new_thread(watch, (lifeline,))
+    return control.makefile("rwb", buffering=0)  # type: ignore[no-any-return,unused-ignore]
+
+
+def end_with_host(lifeline: int) -> None:
+    """Have this process and its group killed when the host ends, however that comes about.
+
+    The host holds the other end of `lifeline`, and nobody else does. Linux sends the signal
+    itself, whatever the task is doing; elsewhere a thread waits for the end.
+    """
+    import fcntl
+
+    if not hasattr(fcntl, "F_SETSIG"):
+        _thread.start_new_thread(watch, (lifeline,))
+        return
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
+    fcntl.fcntl(lifeline, fcntl.F_SETSIG, _signal.SIGKILL)
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+    try:
+        os.read(lifeline, 1)
+    except BlockingIOError:
+        return
+    end_group()  # the host has ended before it could be noticed
+
+
+def watch(lifeline: int) -> None:
+    os.read(lifeline, 1)
+    end_group()
+
+
+def end_group() -> None:
+    if os.name == "posix":
+        os.killpg(0, _signal.SIGKILL)
+    os._exit(1)
