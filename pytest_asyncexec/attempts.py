@@ -11,7 +11,7 @@ from .outcome import TaskCancelledError, TaskRuntimeError, TaskTimeoutError
 from .task import RunningTask
 from .waiting import call
 
-__all__ = ["Limits", "attempt_until_done", "own_errors"]
+__all__ = ["Limits", "attempt_until_done", "own_error"]
 
 logger = logging.getLogger(__name__)
 
@@ -58,23 +58,25 @@ async def attempt_until_done(
     The last error wins. A cancelled task is not attempted again.
     """
     for attempt in range(1, limits.retries + 2):
-        run = call(executor.run, function, *_copied(args, kwargs), task.metadata())
         try:
-            return await own_errors(_limited(run, limits, task, attempt), task)
-        except TaskCancelledError:
-            raise
-        except Exception as error:
-            if attempt > limits.retries:
-                raise
+            run = call(executor.run, function, *_copied(args, kwargs), task.metadata())
+            result = await (run if limits.time_limit is None else _limited(run, limits, task, attempt))
+            task.check()
+            return result
+        except (Exception, asyncio.CancelledError, SystemExit) as caught:
+            error = own_error(caught, task)
+            if attempt > limits.retries or not isinstance(error, Exception):
+                raise error
+            if isinstance(error, TaskCancelledError):
+                raise error
             if await task.is_cancel_requested():
                 raise TaskCancelledError(f"The {task} was cancelled by its host") from error
-            logger.info("Attempt %d at the %s failed, trying again", attempt, task, exc_info=True)
+            logger.info("Attempt %d at the %s failed, trying again", attempt, task, exc_info=error)
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
 async def _limited(work: Awaitable[T], limits: Limits, task: RunningTask, attempt: int) -> T:
-    if limits.time_limit is None:
-        return await work
+    assert limits.time_limit is not None
     clock = asyncio.timeout(limits.time_limit)
     timed_out = TaskTimeoutError(
         f"The {task} took longer than its time_limit of {limits.time_limit:g} seconds "
@@ -93,31 +95,23 @@ async def _limited(work: Awaitable[T], limits: Limits, task: RunningTask, attemp
     return result
 
 
-async def own_errors(work: Awaitable[T], task: RunningTask) -> T:
-    """Await `work` of an executor, and tell what it did from what was done to it.
+def own_error(error: BaseException, task: RunningTask) -> BaseException:
+    """Return the error that what was raised by an executor's method stands for.
 
-    A cancellation by the host is always raised, even if `work` swallowed it. Without one, a
-    CancelledError is the backend's own and becomes TaskCancelledError, and SystemExit becomes
-    TaskRuntimeError: neither may end the host.
+    After a cancellation by the host that is always CancelledError. Without one, a CancelledError
+    is the backend's own and becomes TaskCancelledError, and SystemExit becomes TaskRuntimeError:
+    neither may end the host.
     """
-    try:
-        result = await work
-    except asyncio.CancelledError as error:
-        if task.stopped:
-            raise
-        raise TaskCancelledError("The task was cancelled by its backend") from error
-    except SystemExit as error:
-        raised: BaseException = TaskRuntimeError(f"The task exited: SystemExit({error.code!r})")
-        raised.__cause__ = error
-    except Exception as error:
-        raised = error
-    else:
-        if task.stopped:
-            raise asyncio.CancelledError
-        return result
+    meant = error
     if task.stopped:
-        raise asyncio.CancelledError from raised
-    raise raised
+        meant = error if isinstance(error, asyncio.CancelledError) else asyncio.CancelledError()
+    elif isinstance(error, asyncio.CancelledError):
+        meant = TaskCancelledError("The task was cancelled by its backend")
+    elif isinstance(error, SystemExit):
+        meant = TaskRuntimeError(f"The task exited: SystemExit({error.code!r})")
+    if meant is not error:
+        meant.__cause__ = error
+    return meant
 
 
 def _copied(args: Iterable[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:

@@ -93,7 +93,7 @@ def json_copy(value: Any, path: str, _above: tuple[int, ...] = ()) -> Any:
     Raises ValueError for NaN, infinity and a value that contains itself, and TypeError for
     anything else that JSON cannot hold; the message names the place, as in `attributes.host[2]`.
     """
-    if value is None or isinstance(value, bool):
+    if type(value) in (str, int, bool, type(None)):
         return value
     if isinstance(value, str):
         return str.__str__(value)

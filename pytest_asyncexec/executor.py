@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
-from .attempts import Limits, attempt_until_done, own_errors
+from .attempts import Limits, attempt_until_done, own_error
 from .attributes import check_attribute, read_attributes, rehydrate, type_name
 from .context import DispatchInfo, dispatch_context, enter_dispatch
 from .outcome import TaskCancelledError, TaskOutcome, TaskRuntimeError, TaskStatus
@@ -65,16 +65,20 @@ async def _live(
     """
     limits = Limits.of(executor)
     enter_dispatch(DispatchInfo(task.dispatch_id))
-    ending = _Ending()
+    result, ended_by = None, None
     try:
         task.begin()
-        await own_errors(_setup(executor, task), task)
-        ending.result = await attempt_until_done(executor, function, args, kwargs, task, limits)
+        if hasattr(executor, "setup"):
+            await call(executor.setup, task_metadata=task.metadata())
+        task.check()
+        result = await attempt_until_done(executor, function, args, kwargs, task, limits)
     except GeneratorExit:
         raise  # the coroutine is being thrown away with its loop: nothing can be awaited
     except BaseException as error:
-        ending.error = error
+        ended_by = own_error(error, task)
     await task.end()
+    ending = _Ending(result, ended_by)
+    del ended_by  # its traceback refers to this frame, see `outcome`
     await _close(executor, task, ending)
     if task.stopped and not isinstance(ending.error, CancelledError):
         ending.error = CancelledError()
@@ -117,11 +121,6 @@ class _Ending:
             # The traceback of the error refers to this frame: without the cycle both are freed
             # as soon as the caller lets go.
             self.error = None
-
-
-async def _setup(executor: Any, task: RunningTask) -> None:
-    if hasattr(executor, "setup"):
-        await call(executor.setup, task_metadata=task.metadata())
 
 
 async def _close(executor: Any, task: RunningTask, ending: _Ending) -> None:

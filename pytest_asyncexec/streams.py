@@ -3,7 +3,10 @@
 import os
 import os.path as ospath
 import sys
+import time
+from collections import deque
 from collections.abc import Iterable
+from itertools import islice
 from threading import Lock
 from typing import Any
 from weakref import WeakValueDictionary
@@ -139,31 +142,39 @@ def expand_home(path: str) -> str:
 
 def _append(text: str, target: str) -> None:
     os.makedirs(ospath.dirname(target), exist_ok=True)
-    # In pieces, since whoever encodes a long text whole keeps all other threads from running.
-    pieces = [
-        memoryview(text[start : start + _PIECE].encode("utf-8", errors="backslashreplace"))
-        for start in range(0, len(text), _PIECE)
-    ]
+    size = max(_PIECE, -(-len(text) // _MOST_PIECES))
+    pieces = deque[memoryview]()
+    for start in range(0, len(text), size):
+        piece = text[start : start + size].encode("utf-8", errors="backslashreplace")
+        pieces.append(memoryview(piece))
+        _let_others_run()
     # Unbuffered and in append mode, one stream is normally one write, which the system keeps
     # whole among writers in other processes.
     with open(target, "ab", buffering=0) as file:
         while pieces:
             written = _write(file.fileno(), pieces)
             while pieces and written >= len(pieces[0]):
-                written -= len(pieces.pop(0))
+                written -= len(pieces.popleft())
+                _let_others_run()
             if written:
                 pieces[0] = pieces[0][written:]
 
 
-def _write(fd: int, pieces: list[memoryview]) -> int:
+def _write(fd: int, pieces: deque[memoryview]) -> int:
     """Write as much as one call of the system can, and return how many bytes that was."""
     if sys.platform == "win32":
         return os.write(fd, pieces[0])
-    return os.writev(fd, pieces[:_MOST_PIECES])
+    return os.writev(fd, list(islice(pieces, _MOST_PIECES)))
 
 
-_PIECE = 1 << 20
-_MOST_PIECES = 1024  # what POSIX systems take in one call
+def _let_others_run() -> None:
+    # Making and freeing a long text piece by piece takes milliseconds in which the event loop's
+    # thread would have to wait.
+    time.sleep(0)
+
+
+_PIECE = 1 << 18
+_MOST_PIECES = 1024  # in one call; no POSIX system of today takes more
 
 
 _guard = Lock()

@@ -6,7 +6,7 @@ import io
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from .attributes import json_copy
@@ -23,9 +23,6 @@ class RunningTask:
     results_dir: str
     cancel_requested: Callable[[], bool | Awaitable[bool]] | None = None
     on_job_handle: Callable[[Any], object] | None = None
-    #: What the task has printed; from `begin` on.
-    stdout: io.StringIO = field(init=False)
-    stderr: io.StringIO = field(init=False)
     job_handle: Any = None
     #: Whether the host has cancelled the asyncio task that awaits the outcome.
     stopped: bool = False
@@ -33,16 +30,35 @@ class RunningTask:
     #: The asyncio task that does the work, while a cancellation by the host may cut it short.
     working: asyncio.Task[Any] | None = None
 
+    _stdout: io.StringIO | None = None
+    _stderr: io.StringIO | None = None
+
+    @property
+    def stdout(self) -> io.StringIO:
+        """What the task has printed to its standard output."""
+        # Made late, since thousands of tasks may wait for their turn.
+        self._stdout = self._stdout or io.StringIO()
+        return self._stdout
+
+    @property
+    def stderr(self) -> io.StringIO:
+        """What the task has printed to its standard error."""
+        self._stderr = self._stderr or io.StringIO()
+        return self._stderr
+
     def begin(self) -> None:
         """Begin the work of this task, in the asyncio task and the context of the caller.
 
         Raises CancelledError where the host has lost interest already.
         """
-        self.stdout, self.stderr = io.StringIO(), io.StringIO()
         _current.set(self)
+        self.check()
+        self.working = asyncio.current_task()
+
+    def check(self) -> None:
+        """Raise CancelledError if the host has lost interest, whoever may have swallowed that."""
         if self.stopped:
             raise asyncio.CancelledError
-        self.working = asyncio.current_task()
 
     def stop(self) -> None:
         """Note that the host no longer waits for the outcome, and cut the work short."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 __all__ = ["call", "ended", "in_thread", "undisturbed"]
@@ -99,10 +99,14 @@ async def in_thread(function: Callable[..., T], /, *args: Any, **kwargs: Any) ->
     return result  # type: ignore[return-value]  # the pair says: no error, so there is a result
 
 
-async def call(method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+def call(method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Awaitable[Any]:
     """Call a method of an executor: a coroutine function here, anything else in a thread."""
     if _is_coroutine_function(method):
-        return await method(*args, **kwargs)
+        return method(*args, **kwargs)  # type: ignore[no-any-return]
+    return _call_in_thread(method, *args, **kwargs)
+
+
+async def _call_in_thread(method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     result = await in_thread(method, *args, **kwargs)
     return await result if inspect.isawaitable(result) else result
 

@@ -4,6 +4,7 @@ import itertools
 import secrets
 from concurrent.futures import Future
 from threading import Lock
+from typing import Any
 
 from ._process import Worker
 
@@ -36,9 +37,11 @@ class Attempt:
         self._settled = False
         self._told: list[Future[bool]] = []
 
-    def begin(self) -> None:
-        """From here on the attempt can be stopped, by its token."""
+    def begin(self) -> dict[str, Any]:
+        """From here on the attempt can be stopped; return what finds it, in JSON values."""
         _running[self.token] = self
+        assert self.worker.process is not None
+        return {"pid": self.worker.process.pid, "token": self.token}
 
     def stop(self) -> "Future[bool] | None":
         """Kill the worker; return whose result is whether that ended the task, or None if late."""

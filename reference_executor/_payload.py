@@ -9,11 +9,10 @@ from typing import Any
 import cloudpickle
 
 from ..outcome import TaskRuntimeError
-from ..waiting import in_thread
 from . import _worker_messages as messages
 from ._process import Answer
 
-__all__ = ["Task", "dumped", "understood"]
+__all__ = ["Task", "dumped", "is_plain", "understood"]
 
 Task = tuple[Callable[..., Any], list[Any], dict[str, Any]]
 
@@ -21,15 +20,8 @@ Task = tuple[Callable[..., Any], list[Any], dict[str, Any]]
 _PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes})
 
 
-async def dumped(task: Task) -> bytes:
-    """Pickle a task, off the event loop's thread wherever that could block it.
-
-    Raises TaskRuntimeError, which names the culprit, if that cannot be done.
-    """
-    return pickle.dumps(task) if _is_plain(*task) else await in_thread(_dumped, task)
-
-
-def _is_plain(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> bool:
+def is_plain(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> bool:
+    """Return whether a task is short, and nobody's code takes part in pickling it."""
     for value in (*args, *kwargs.values()):
         kind = type(value)
         if kind not in _PLAIN or kind in (str, bytes) and len(value) >= messages.SHORT:
@@ -48,8 +40,14 @@ def _is_sent_by_name(function: Any) -> bool:
     )
 
 
-def _dumped(task: Task) -> bytes:
+def dumped(task: Task) -> bytes:
+    """Pickle a task. It may block, unless the task is plain.
+
+    Raises TaskRuntimeError, which names the culprit, if that cannot be done.
+    """
     try:
+        if is_plain(*task):
+            return pickle.dumps(task)
         data: bytes = cloudpickle.dumps(task)
     except Exception as error:
         raise TaskRuntimeError(
@@ -71,11 +69,11 @@ def _culprit(function: Callable[..., Any], args: list[Any], kwargs: dict[str, An
     return "The task"
 
 
-async def understood(answer: Answer) -> Any:
-    """Return the result of a task or raise its error."""
+def understood(answer: Answer) -> Any:
+    """Return the result of a task or raise its error. It may block, unless the result is plain."""
     if answer.kind == "returned":
-        return pickle.loads(answer.result) if answer.portable else await in_thread(_result, answer)
-    error = await in_thread(_error, answer)
+        return _result(answer)
+    error = _error(answer)
     error.add_note(f"Traceback in the worker process:\n{answer.traceback.rstrip()}")
     raise error
 

@@ -34,8 +34,10 @@ class Answer(NamedTuple):
 
     kind: str
     """`returned` or `raised`."""
-    portable: Any
-    """Of a result, whether no code takes part in loading it; of an error, its pickle or None."""
+    is_plain: bool
+    """Whether it is a short result, and nobody's code takes part in loading it."""
+    portable: bytes | None
+    """An error that can be raised in the host, pickled."""
     description: str
     traceback: str
     problem: str
@@ -146,38 +148,37 @@ class Worker:
         """
         if os.name == "nt":  # where event loops do not watch sockets
             return await in_thread(self.do_blocking, task, directory)
+        self._watch(asyncio.get_running_loop())
+        answer = None
         try:
-            answer = await self._do(task, directory)
-        except BaseException:
-            self._unwatch()
-            raise
-        if answer is None or answer.is_last:
-            self._unwatch()
+            for piece in messages.pieces(self._head(directory), task):
+                if (rest := self._send(piece)) is not None:
+                    await asyncio.get_running_loop().sock_sendall(self._socket, rest)
+            message = await self._read_whole
+            if message is not None:
+                answer = self._answer(messages.parts(message))
+        except ConnectionError:
+            pass
+        finally:
+            if answer is None or answer.is_last:
+                self._unwatch()
         return answer
 
-    async def _do(self, task: bytes, directory: str) -> Answer | None:
-        loop = asyncio.get_running_loop()
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._loop is not loop:
             self._socket.setblocking(False)
             loop.add_reader(self._socket, self._read)
             self._loop = loop
         self._message = None
-        self._read_whole = loop.create_future()
-        try:
-            for piece in messages.pieces(self._head(directory), task):
-                await self._send(piece)
-            message = await self._read_whole
-        except ConnectionError:
-            return None
-        return None if message is None else self._answer(messages.parts(message))
+        self._read_whole: asyncio.Future[memoryview | None] = loop.create_future()
 
-    async def _send(self, piece: bytes) -> None:
+    def _send(self, piece: bytes) -> memoryview | None:
+        """Send what can be sent at once, and return the rest."""
         try:
             sent = self._socket.send(piece)
         except BlockingIOError:
             sent = 0
-        if sent < len(piece):
-            await asyncio.get_running_loop().sock_sendall(self._socket, memoryview(piece)[sent:])
+        return None if sent == len(piece) else memoryview(piece)[sent:]
 
     def _read(self) -> None:
         """Read what has come, and say so once it is a message, or the end."""

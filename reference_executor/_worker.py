@@ -70,7 +70,7 @@ def attempt(head: memoryview, body: memoryview) -> tuple[tuple[Any, ...], bytes]
     except BaseException as error:
         kind = type(result).__qualname__
         return refused(f"The result, of type {kind}, cannot be sent back from the worker", error)
-    return ("returned", type(result) in PLAIN and len(data) < SHORT, "", ""), data
+    return ("returned", type(result) in PLAIN and len(data) < SHORT, None, "", ""), data
 
 
 def enter(sys_path: list[str] | None, directory: str | None) -> None:
@@ -83,14 +83,14 @@ def enter(sys_path: list[str] | None, directory: str | None) -> None:
 
 def refused(what: str, error: BaseException) -> tuple[tuple[Any, ...], bytes]:
     text = formatted(error, error.__traceback__)
-    return ("raised", None, f"{what}: {described(error)}", text), b""
+    return ("raised", False, None, f"{what}: {described(error)}", text), b""
 
 
 def raised(error: BaseException) -> tuple[tuple[Any, ...], bytes]:
     tb = error.__traceback__
     # The first frame is this file's call of the function, which tells the reader nothing.
     text = formatted(error, tb and tb.tb_next)
-    return ("raised", portable(error), described(error), text), b""
+    return ("raised", False, portable(error), described(error), text), b""
 
 
 def described(error: BaseException) -> str:

@@ -14,7 +14,7 @@ from ..streams import expand_home, path_of_dispatch
 from ..waiting import in_thread, undisturbed
 from ._attempt import Attempt, attempt_of
 from ._options import check_environment, check_flag, check_max_workers, check_text
-from ._payload import dumped, understood
+from ._payload import dumped, is_plain, understood
 from ._pool import Pool, Settings, end_idle_workers, pool_of, start
 from ._process import Answer, Worker, decoded
 
@@ -100,7 +100,8 @@ class LocalExecutor(AsyncBaseExecutor):
     ) -> Any:
         """Run one attempt in a worker process."""
         directory = self._directory(task_metadata)
-        task = await dumped((function, args, kwargs))
+        work = (function, args, kwargs)
+        task = dumped(work) if is_plain(*work) else await in_thread(dumped, work)
         slot = _slot.get()
         if slot is None or slot.executor is not self:
             # Of a host that has no use for setup: then nothing limits the number of its tasks.
@@ -109,11 +110,18 @@ class LocalExecutor(AsyncBaseExecutor):
         answer, is_cancelled = None, False
         try:
             try:
-                answer = await self._ask(attempt, task, directory)
+                if attempt.worker.process is None:
+                    # Cut off in the middle, the start would leave a process that nobody knows.
+                    await undisturbed(in_thread(start, attempt.worker))
+                await self.set_job_handle(attempt.begin())
+                answer = await attempt.worker.do(task, directory)
+                if answer is not None and answer.is_last:
+                    await attempt.worker.ended()
             finally:
                 await self._part(attempt, answer, slot)
             if answer is not None:
-                return await understood(answer)
+                plain = answer.is_plain
+                return understood(answer) if plain else await in_thread(understood, answer)
             if attempt.stopped:
                 is_cancelled = True
                 raise TaskCancelledError("The task was stopped by cancel()")
@@ -144,20 +152,6 @@ class LocalExecutor(AsyncBaseExecutor):
         Tasks that are running go on. The next task has a new worker.
         """
         await in_thread(end_idle_workers, self._settings())
-
-    async def _ask(self, attempt: Attempt, task: bytes, directory: str) -> Answer | None:
-        """Return what the worker says after the task, or None if it died."""
-        worker = attempt.worker
-        if worker.process is None:
-            # Cut off in the middle, the start would leave a process that nobody knows.
-            await undisturbed(in_thread(start, worker))
-        assert worker.process is not None
-        attempt.begin()
-        await self.set_job_handle({"pid": worker.process.pid, "token": attempt.token})
-        answer = await worker.do(task, directory)
-        if answer is not None and answer.is_last:
-            await worker.ended()
-        return answer
 
     async def _part(self, attempt: Attempt, answer: Answer | None, slot: "_Slot") -> None:
         """Part with the worker: give it back, or end it if anything speaks against that."""

@@ -137,9 +137,9 @@ def test_on_windows_backslashes_and_drives_do_not_leave_either(
     monkeypatch.setattr(streams, "ospath", ntpath)
 
     with pytest.raises(ValueError, match="would leave"):
-        streams._target(path, dispatch_id, r"C:\results")
+        streams.path_of_dispatch(path, dispatch_id, r"C:\results")
 
-    inside = streams._target(r"logs\out", "d", r"C:\results")
+    inside = streams.path_of_dispatch(r"logs\out", "d", r"C:\results")
     assert inside == r"C:\results\d\logs\out"
 
 
@@ -245,21 +245,4 @@ async def test_a_writer_cancelled_while_it_waits_lets_the_next_one_in(tmp_path) 
         assert os.read(reader, 100) == b"firstthird"
     finally:
         os.close(reader)
-    assert not streams._writers
-
-
-async def test_a_writer_cancelled_as_its_turn_comes_passes_it_on() -> None:
-    async def take_a_turn() -> None:
-        async with streams._turn("target"):
-            pass
-
-    async with streams._turn("target"):
-        waiting = asyncio.create_task(take_a_turn())
-        await asyncio.sleep(0)
-    # The turn is given, and the waiting task has not run since.
-    waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-
-    await take_a_turn()
     assert not streams._writers
