@@ -147,7 +147,7 @@ def _append(text: str, target: str) -> None:
     for start in range(0, len(text), size):
         piece = text[start : start + size].encode("utf-8", errors="backslashreplace")
         pieces.append(memoryview(piece))
-        _let_others_run()
+        _let_others_run(pieces)
     # Unbuffered and in append mode, one stream is normally one write, which the system keeps
     # whole among writers in other processes.
     with open(target, "ab", buffering=0) as file:
@@ -155,7 +155,7 @@ def _append(text: str, target: str) -> None:
             written = _write(file.fileno(), pieces)
             while pieces and written >= len(pieces[0]):
                 written -= len(pieces.popleft())
-                _let_others_run()
+                _let_others_run(pieces)
             if written:
                 pieces[0] = pieces[0][written:]
 
@@ -167,10 +167,11 @@ def _write(fd: int, pieces: deque[memoryview]) -> int:
     return os.writev(fd, list(islice(pieces, _MOST_PIECES)))
 
 
-def _let_others_run() -> None:
-    # Making and freeing a long text piece by piece takes milliseconds in which the event loop's
-    # thread would have to wait.
-    time.sleep(0)
+def _let_others_run(pieces: deque[memoryview]) -> None:
+    # Making and freeing a long text takes milliseconds, in which the event loop's thread would
+    # have to wait.
+    if len(pieces) > 1:
+        time.sleep(0)
 
 
 _PIECE = 1 << 18

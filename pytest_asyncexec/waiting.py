@@ -5,6 +5,8 @@ import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+from .eager import started
+
 __all__ = ["call", "ended", "in_thread", "undisturbed"]
 
 T = TypeVar("T")
@@ -15,12 +17,12 @@ class _Door(asyncio.Future[T]):
 
     __slots__ = ("knock", "task")
 
-    def __init__(self, work: Coroutine[Any, Any, T], knock: Callable[[], None]) -> None:
-        super().__init__(loop=asyncio.get_running_loop())
+    def __init__(self, task: asyncio.Task[T], knock: Callable[[], None]) -> None:
+        super().__init__(loop=task.get_loop())
         self.knock = knock
         # Kept here, since an event loop itself keeps no task alive.
-        self.task = asyncio.create_task(work)
-        self.task.add_done_callback(self.open)
+        self.task = task
+        task.add_done_callback(self.open)
 
     def cancel(self, msg: Any = None) -> bool:
         if not self.done():
@@ -39,9 +41,7 @@ class _Door(asyncio.Future[T]):
             self.set_result(task.result())
 
 
-def ended(
-    work: Coroutine[Any, Any, T], on_cancel: Callable[[], None]
-) -> asyncio.Future[T]:
+def ended(work: Coroutine[Any, Any, T], on_cancel: Callable[[], None]) -> asyncio.Future[T]:
     """Run `work` in a task of its own, and return what to await for its end.
 
     Whenever the one who awaits it is cancelled, `on_cancel` is called, and the waiting goes on;
@@ -50,7 +50,8 @@ def ended(
     A task of its own, because in the caller's a cancellation from outside cannot be told from one
     that `work` makes itself, which a TaskGroup in Python 3.11 leaves standing.
     """
-    return _Door(work, on_cancel)
+    task = started(work)
+    return task if task.done() else _Door(task, on_cancel)
 
 
 async def undisturbed(work: Coroutine[Any, Any, T]) -> T:
