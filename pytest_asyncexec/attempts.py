@@ -60,15 +60,16 @@ async def attempt_until_done(
     for attempt in range(1, limits.retries + 2):
         try:
             run = call(executor.run, function, *_copied(args, kwargs), task.metadata())
-            result = await (run if limits.time_limit is None else _limited(run, limits, task, attempt))
+            result = await (
+                run if limits.time_limit is None else _limited(run, limits, task, attempt)
+            )
             task.check()
             return result
         except (Exception, asyncio.CancelledError, SystemExit) as caught:
             error = own_error(caught, task)
-            if attempt > limits.retries or not isinstance(error, Exception):
-                raise error
-            if isinstance(error, TaskCancelledError):
-                raise error
+            is_final = isinstance(error, TaskCancelledError) or not isinstance(error, Exception)
+            if is_final or attempt > limits.retries:
+                raise error  # noqa: B904 - it has its cause already
             if await task.is_cancel_requested():
                 raise TaskCancelledError(f"The {task} was cancelled by its host") from error
             logger.info("Attempt %d at the %s failed, trying again", attempt, task, exc_info=error)

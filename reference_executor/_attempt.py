@@ -5,6 +5,7 @@ import secrets
 from concurrent.futures import Future
 from threading import Lock
 from typing import Any
+from weakref import WeakValueDictionary
 
 from ._process import Worker
 
@@ -12,7 +13,8 @@ __all__ = ["Attempt", "attempt_of"]
 
 _secret = secrets.token_hex(16)
 _numbers = itertools.count()
-_running: dict[str, "Attempt"] = {}
+# Weak, so that a task that is thrown away with its event loop really goes, and its worker with it.
+_running: WeakValueDictionary[str, "Attempt"] = WeakValueDictionary()
 _guard = Lock()
 
 

@@ -24,7 +24,7 @@ def is_plain(function: Callable[..., Any], args: list[Any], kwargs: dict[str, An
     """Return whether a task is short, and nobody's code takes part in pickling it."""
     for value in (*args, *kwargs.values()):
         kind = type(value)
-        if kind not in _PLAIN or kind in (str, bytes) and len(value) >= messages.SHORT:
+        if kind not in _PLAIN or (kind in (str, bytes) and len(value) >= messages.SHORT):
             return False
     return type(function) in (FunctionType, BuiltinFunctionType) and _is_sent_by_name(function)
 
@@ -81,7 +81,7 @@ def understood(answer: Answer) -> Any:
 def _result(answer: Answer) -> Any:
     try:
         return pickle.loads(answer.result)
-    except Exception as error:
+    except BaseException as error:
         raise TaskRuntimeError(
             f"The result of the task cannot be loaded in the host: "
             f"{type(error).__qualname__}: {error}"
@@ -93,6 +93,6 @@ def _error(answer: Answer) -> BaseException:
     if answer.portable is not None:
         try:
             error = pickle.loads(answer.portable)
-        except Exception:
+        except BaseException:
             error = None
     return error if isinstance(error, BaseException) else TaskRuntimeError(answer.description)

@@ -4,16 +4,15 @@ An executor itself holds none of it, so that it can be copied and serialised at 
 that a host which builds an executor anew for each task has no more tasks at once for that.
 """
 
-import atexit
+import contextlib
 import os
-import weakref
 from threading import Lock
 from typing import NamedTuple
 
 from ..places import Places
 from ._process import Worker
 
-__all__ = ["Pool", "Settings", "end_idle_workers", "pool_of"]
+__all__ = ["Pool", "Settings", "condemn", "end_idle_workers", "pool_of", "start"]
 
 
 class Settings(NamedTuple):
@@ -42,19 +41,21 @@ class Pool:
                 worker = self.idle.pop()
             if worker.is_alive:
                 return worker
-            _condemn([worker])
+            condemn(worker)
         _, warm, cache_dir, environment = self.settings
         return Worker(cache_dir, dict(environment), not warm, self.give_back)
 
     def give_back(self, worker: Worker) -> None:
         """Keep a warm worker for the next task."""
         with _lock:
-            self.idle.append(worker)
+            if _pools.get(self.settings) is self:
+                self.idle.append(worker)
+                return
+        condemn(worker)
 
 
 _lock = Lock()
 _pools: dict[Settings, Pool] = {}
-_started: weakref.WeakSet[Worker] = weakref.WeakSet()
 #: Killed, and still to be waited for.
 _condemned: list[Worker] = []
 
@@ -69,20 +70,20 @@ def pool_of(settings: Settings) -> Pool:
         with _lock:
             pool = _pools.setdefault(settings, Pool(settings))
             others = [other for other in _pools.values() if other is not pool]
-            _condemn([worker for other in others for worker in other.idle])
             for other in others:
-                other.idle.clear()
+                while other.idle:
+                    condemn(other.idle.pop())
                 if other.places.are_free:
                     del _pools[other.settings]
     return pool
 
 
 def start(worker: Worker) -> None:
-    """Start a worker, and see to it that it does not outlive this process. It may block."""
-    while _condemned:
-        _condemned.pop().end()
+    """Start a worker, once those that were killed have ended. It may block."""
+    with contextlib.suppress(IndexError):
+        while True:
+            _condemned.pop().end()
     worker.start()
-    _started.add(worker)
 
 
 def end_idle_workers(settings: Settings) -> None:
@@ -96,28 +97,18 @@ def end_idle_workers(settings: Settings) -> None:
         worker.end()
 
 
-def _condemn(workers: list[Worker]) -> None:
-    for worker in workers:
-        worker.kill()
-    _condemned.extend(workers)
-
-
-@atexit.register
-def _end_all() -> None:
-    for worker in list(_started):
-        worker.kill()
-    for worker in list(_started):
-        worker.end()
+def condemn(worker: Worker) -> None:
+    """Kill a worker, and leave it to others to wait for its end."""
+    worker.kill()
+    _condemned.append(worker)
 
 
 def _forget_all() -> None:
     """Leave the workers to the process that this one was forked from."""
     global _lock
     _lock = Lock()
-    for worker in list(_started):
-        worker.close()
-    for known in (_pools, _started, _condemned):
-        known.clear()
+    _pools.clear()
+    _condemned.clear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -22,6 +23,7 @@ from typing import Any, BinaryIO, NamedTuple
 from ..streams import expand_home
 from ..waiting import in_thread
 from . import _worker_messages as messages
+from ._lives import born, gone
 
 __all__ = ["Answer", "Worker", "decoded"]
 
@@ -49,6 +51,14 @@ class Answer(NamedTuple):
     result: memoryview
 
 
+class _Expected:
+    """A message that is still to come, or the end, which is None."""
+
+    whole: asyncio.Future[memoryview | None]
+    message: memoryview | None
+    count: int
+
+
 class Worker:
     """An interpreter for tasks, one after the other; `once`: for a single one.
 
@@ -73,8 +83,9 @@ class Worker:
         self._keep = keep
         #: The event loop that watches the socket.
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._message: memoryview | None = None
-        self._count = 0
+        # Held by the event loop that watches, and by nobody else: who waits for it is to go when
+        # the event loop goes, and the worker is still there to be ended.
+        self._expected: Callable[[], _Expected | None] = lambda: None
 
     def start(self) -> None:
         """Start the interpreter. Raises OSError where that cannot be done."""
@@ -83,6 +94,7 @@ class Worker:
         except BaseException:
             self.close()
             raise
+        born(self)
 
     def _start(self) -> None:
         above = os.path.abspath(expand_home(self.cache_dir)) if self.cache_dir else None
@@ -148,13 +160,13 @@ class Worker:
         """
         if os.name == "nt":  # where event loops do not watch sockets
             return await in_thread(self.do_blocking, task, directory)
-        self._watch(asyncio.get_running_loop())
+        expected = self._watch(asyncio.get_running_loop())
         answer = None
         try:
             for piece in messages.pieces(self._head(directory), task):
                 if (rest := self._send(piece)) is not None:
                     await asyncio.get_running_loop().sock_sendall(self._socket, rest)
-            message = await self._read_whole
+            message = await expected.whole
             if message is not None:
                 answer = self._answer(messages.parts(message))
         except ConnectionError:
@@ -164,13 +176,17 @@ class Worker:
                 self._unwatch()
         return answer
 
-    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._loop is not loop:
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> "_Expected":
+        expected = self._expected()
+        if expected is None or self._loop is not loop:
+            expected = _Expected()
+            self._expected = weakref.ref(expected)
             self._socket.setblocking(False)
-            loop.add_reader(self._socket, self._read)
+            loop.add_reader(self._socket, self._read, expected)
             self._loop = loop
-        self._message = None
-        self._read_whole: asyncio.Future[memoryview | None] = loop.create_future()
+        expected.message = None
+        expected.whole = loop.create_future()
+        return expected
 
     def _send(self, piece: bytes) -> memoryview | None:
         """Send what can be sent at once, and return the rest."""
@@ -180,32 +196,32 @@ class Worker:
             sent = 0
         return None if sent == len(piece) else memoryview(piece)[sent:]
 
-    def _read(self) -> None:
+    def _read(self, expected: "_Expected") -> None:
         """Read what has come, and say so once it is a message, or the end."""
         try:
-            if self._message is None:
+            if expected.message is None:
                 first = self._socket.recv(messages.SHORT)
-                self._message = messages.whole_message(first) if first else None
-                self._count = count = len(first)
+                count = expected.count = len(first)
+                expected.message = messages.whole_message(first) if first else None
             else:
-                count = self._socket.recv_into(self._message[self._count :])
-                self._count += count
+                count = self._socket.recv_into(expected.message[expected.count :])
+                expected.count += count
         except BlockingIOError:
             return
         except ConnectionError:
             count = 0
         if not count:
             self._unwatch()
-            self._message = None
-        elif self._message is None or self._count < len(self._message):
+            expected.message = None
+        elif expected.message is None or expected.count < len(expected.message):
             return
-        if not self._read_whole.done():
-            self._read_whole.set_result(self._message)
+        if not expected.whole.done():
+            expected.whole.set_result(expected.message)
 
     def _unwatch(self) -> None:
-        if self._loop is not None:
-            self._loop.remove_reader(self._socket)
-            self._loop = None
+        loop, self._loop = self._loop, None
+        if loop is not None and not loop.is_closed():
+            loop.remove_reader(self._socket)
 
     def put_away(self) -> None:
         """Have no event loop watch this warm worker any more, and keep it for the next task."""
@@ -240,7 +256,7 @@ class Worker:
 
     def _answer(self, message: messages.Message) -> Answer:
         head, body = message
-        return Answer(*pickle.loads(head), body)
+        return Answer._make((*pickle.loads(head), body))
 
     async def ended(self) -> None:
         """Wait until a worker that has given its last answer has ended by itself."""
@@ -250,6 +266,14 @@ class Worker:
         with contextlib.suppress(ConnectionError):
             # It says nothing more: what comes is the end of the socket.
             await asyncio.get_running_loop().sock_recv(self._socket, 1)
+
+    def ended_blocking(self) -> None:
+        """Do the same in the calling thread, after `do_blocking`."""
+        if os.name == "nt" and self.process is not None:
+            self.process.wait()
+            return
+        with contextlib.suppress(ConnectionError):
+            self._socket.recv(1)
 
     def kill(self) -> None:
         """Kill the worker and all processes of its group, without asking them."""
@@ -281,6 +305,7 @@ class Worker:
 
     def close(self) -> None:
         """Let go of the ties to a worker that has ended, or has never begun."""
+        gone(self)
         self._files = []
         self._ties.close()
 
@@ -304,7 +329,7 @@ def decoded(printed: bytes) -> str:
 
 def _output_file(folder: str | None) -> BinaryIO:
     # Without a name nobody else can open it, and nothing is left whoever is killed.
-    file: Any = tempfile.TemporaryFile("w+b", buffering=0, dir=folder)
+    file: Any = tempfile.TemporaryFile("w+b", buffering=0, dir=folder)  # noqa: SIM115
     if os.name == "posix":
         import fcntl
 

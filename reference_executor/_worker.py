@@ -22,8 +22,8 @@ from typing import Any
 
 # The modules beside this file are found by their names in this process alone, and only now.
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from _worker_messages import SHORT, receive, send  # type: ignore[import-not-found]  # noqa: E402
-from _worker_ties import connected, connected_by_stdin  # type: ignore[import-not-found]  # noqa: E402
+from _worker_messages import SHORT, receive, send  # type: ignore[import-not-found]
+from _worker_ties import connected, connected_by_stdin  # type: ignore[import-not-found]
 
 #: That of the host, once the host has told it.
 import_path: list[str] = []
@@ -39,7 +39,7 @@ def main(mode: str, *descriptors: str) -> None:
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")  # type: ignore[union-attr]
     state = None
     if mode == "warm":
-        from _worker_state import State
+        from _worker_state import State  # type: ignore[import-not-found]
 
         state = State()
     sys.path.pop(0)

@@ -3,7 +3,7 @@
 Beside `_worker.py`, and like it without imports of its own package.
 """
 
-import _signal
+import _signal  # type: ignore[import-not-found]
 import _thread
 import os
 import sys
@@ -18,7 +18,7 @@ class State:
     def __init__(self) -> None:
         make_subreaper()
         self.streams = (sys.stdin, sys.stdout, sys.stderr)
-        self.files = [identity(os.fstat(fd)) for fd in (0, 1, 2)]
+        self.files = [os.fstat(fd).st_ino for fd in (0, 1, 2)]
         self.signals = signal_handlers()
         self.environment = environment()
         self.directory = os.getcwd()
@@ -26,33 +26,41 @@ class State:
         os.umask(self.umask)
         self.threads = _thread._count()
         self.limits = resource_limits()
+        # From here on they are the modules of some task, which can have changed something.
+        for name in ("resource", "signal"):
+            sys.modules.pop(name, None)
         self.descriptor = lowest_free_descriptor()
         self.sizes = [0, 0]
 
     def is_restored(self) -> bool:
         """Undo what can be undone, and return whether that was all there was to undo."""
         try:
-            status = [os.fstat(fd) for fd in (0, 1, 2)]
+            status = os.fstat(0), os.fstat(1), os.fstat(2)
             os.umask(self.umask)
             if environment() != self.environment:
                 os.environ.clear()
-                os.environ.update(map(os.fsdecode, pair) for pair in self.environment.items())  # type: ignore[arg-type]
+                for name, value in self.environment.items():
+                    os.environ[os.fsdecode(name)] = os.fsdecode(value)
             if os.getcwd() != self.directory:
                 os.chdir(self.directory)
             self.sizes = [entry.st_size for entry in status[1:]]
             return (
                 (sys.stdin, sys.stdout, sys.stderr) == self.streams
                 and not any(stream.closed for stream in self.streams)
-                and [identity(entry) for entry in status] == self.files
+                and [entry.st_ino for entry in status] == self.files
                 and _thread._count() == self.threads
                 and not has_children()
-                and signal_handlers() == self.signals
-                and not any(sum(_signal.getitimer(timer)) for timer in TIMERS)
+                and ("signal" not in sys.modules or self.has_its_signals())
                 and lowest_free_descriptor() - self.descriptor < 64
-                and resource_limits() == (self.limits or resource_limits())
+                and ("resource" not in sys.modules or resource_limits() == self.limits)
             )
         except BaseException:
             return False
+
+    def has_its_signals(self) -> bool:
+        return signal_handlers() == self.signals and not any(
+            sum(_signal.getitimer(timer)) for timer in TIMERS
+        )
 
     def printed(self) -> tuple[bytes, bytes] | None:
         """Take what the task has printed out of the files, or None where it is too much."""
@@ -80,7 +88,9 @@ TIMERS = [
 
 
 def signal_handlers() -> list[Any]:
-    return [_signal.getsignal(number) for number in range(1, _signal.NSIG)]
+    """Return what the signals of this process lead to, and which are blocked."""
+    blocked = _signal.pthread_sigmask(_signal.SIG_BLOCK, ()) if os.name == "posix" else None
+    return [blocked, *(_signal.getsignal(number) for number in range(1, _signal.NSIG))]
 
 
 def environment() -> dict[Any, Any]:
@@ -88,16 +98,13 @@ def environment() -> dict[Any, Any]:
     return dict(getattr(os.environ, "_data", os.environ))
 
 
-def resource_limits() -> list[tuple[int, int]] | None:
-    """Return the limits of this process, or None as long as no task can have changed one."""
-    resource = sys.modules.get("resource")
-    if resource is None:
-        return None
-    return [resource.getrlimit(number) for number in range(resource.RLIM_NLIMITS)]
-
-
-def identity(status: os.stat_result) -> tuple[int, int]:
-    return status.st_dev, status.st_ino
+def resource_limits() -> list[tuple[int, int]]:
+    try:
+        import resource
+    except ImportError:  # on Windows
+        return []
+    names = [name for name in dir(resource) if name.startswith("RLIMIT_")]
+    return [resource.getrlimit(getattr(resource, name)) for name in names]
 
 
 def lowest_free_descriptor() -> int:

@@ -3,18 +3,17 @@
 Beside `_worker.py`, and like it without imports of its own package.
 """
 
-import _signal
+import _signal  # type: ignore[import-not-found]
 import _thread
 import io
 import os
-from typing import Any
 
 
 def connected(control: int, lifeline: int) -> io.RawIOBase:
     """Take over the descriptors that the host has handed down, and keep them to this process."""
     for fd in (control, lifeline):
         os.set_inheritable(fd, False)
-    os.register_at_fork(after_in_child=lambda: [os.close(fd) for fd in (control, lifeline)])
+    os.register_at_fork(after_in_child=lambda: (os.close(control), os.close(lifeline)))  # type: ignore[func-returns-value]
     end_with_host(lifeline)
     # Closed by the end of the process alone: the host takes the one for the other.
     return io.FileIO(control, "r+", closefd=False)

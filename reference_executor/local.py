@@ -15,7 +15,7 @@ from ..waiting import in_thread, undisturbed
 from ._attempt import Attempt, attempt_of
 from ._options import check_environment, check_flag, check_max_workers, check_text
 from ._payload import dumped, is_plain, understood
-from ._pool import Pool, Settings, end_idle_workers, pool_of, start
+from ._pool import Pool, Settings, condemn, end_idle_workers, pool_of, start
 from ._process import Answer, Worker, decoded
 
 __all__ = ["LocalExecutor"]
@@ -83,7 +83,7 @@ class LocalExecutor(AsyncBaseExecutor):
         self.warm = warm
         self.workdir = workdir
         self.create_unique_workdir = create_unique_workdir
-        self.environment = dict(environment or {})
+        self.environment = {} if environment is None else dict(check_environment(environment))
         self._settings()
 
     async def setup(self, task_metadata: dict[str, Any]) -> None:
@@ -107,18 +107,19 @@ class LocalExecutor(AsyncBaseExecutor):
             # Of a host that has no use for setup: then nothing limits the number of its tasks.
             slot = _Slot(self, pool_of(self._settings()), None)
         attempt = Attempt(slot.take_worker())
-        answer, is_cancelled = None, False
+        is_cancelled = False
         try:
             try:
-                if attempt.worker.process is None:
-                    # Cut off in the middle, the start would leave a process that nobody knows.
-                    await undisturbed(in_thread(start, attempt.worker))
-                await self.set_job_handle(attempt.begin())
-                answer = await attempt.worker.do(task, directory)
-                if answer is not None and answer.is_last:
-                    await attempt.worker.ended()
-            finally:
-                await self._part(attempt, answer, slot)
+                answer = await self._ask(attempt, task, directory)
+            except GeneratorExit:
+                # Thrown away with its event loop: nothing can be awaited any more.
+                attempt.settle()
+                condemn(attempt.worker)
+                raise
+            except BaseException:
+                await self._part(attempt, None, slot)
+                raise
+            await self._part(attempt, answer, slot)
             if answer is not None:
                 plain = answer.is_plain
                 return understood(answer) if plain else await in_thread(understood, answer)
@@ -153,6 +154,18 @@ class LocalExecutor(AsyncBaseExecutor):
         """
         await in_thread(end_idle_workers, self._settings())
 
+    async def _ask(self, attempt: Attempt, task: bytes, directory: str) -> Answer | None:
+        """Return what the worker says after the task, or None if it died."""
+        worker = attempt.worker
+        if worker.process is None:
+            # Cut off in the middle, the start would leave a process that nobody knows.
+            await undisturbed(in_thread(start, worker))
+        await self.set_job_handle(attempt.begin())
+        answer = await worker.do(task, directory)
+        if answer is not None and answer.is_last:
+            await worker.ended()
+        return answer
+
     async def _part(self, attempt: Attempt, answer: Answer | None, slot: "_Slot") -> None:
         """Part with the worker: give it back, or end it if anything speaks against that."""
         if attempt.settle() or answer is None or answer.is_last:
@@ -174,13 +187,17 @@ class LocalExecutor(AsyncBaseExecutor):
     async def _take_back(self, attempt: Attempt, slot: "_Slot") -> None:
         """Keep what a worker has printed, which is much, and give the worker back."""
         try:
-            self._print(*await in_thread(attempt.worker.take_printed))
-        finally:
-            slot.give_back(attempt.worker)
+            printed = await in_thread(attempt.worker.take_printed)
+        except BaseException:
+            await in_thread(attempt.worker.end)
+            raise
+        slot.give_back(attempt.worker)
+        self._print(*printed)
 
     def _print(self, stdout: str, stderr: str) -> None:
-        if self.task_stdout is not None and self.task_stderr is not None:
+        if stdout and self.task_stdout is not None:
             self.task_stdout.write(stdout)
+        if stderr and self.task_stderr is not None:
             self.task_stderr.write(stderr)
 
     def _settings(self) -> Settings:
@@ -211,13 +228,17 @@ class _Slot:
 
     def take_worker(self) -> Worker:
         """Return the worker that belongs to the place, or one of the pool."""
-        if self.place is not None and isinstance(worker := self.place.kept, Worker):
-            self.place.kept = None
-            return worker
+        worker = None
+        if self.place is not None:
+            worker, self.place.kept = self.place.kept, None
+        if isinstance(worker, Worker):
+            if worker.is_alive:
+                return worker
+            condemn(worker)
         return self.pool.worker()
 
     def give_back(self, worker: Worker) -> None:
-        """Leave a warm worker to the next attempt, of this task or of whoever has the place next."""
+        """Leave a warm worker to the next attempt: of this task, or of the next in its place."""
         if self.place is not None:
             self.place.kept = worker
         else:

@@ -1,0 +1,1 @@
+"""Figures of the executors beside those of their peers: `python -m benchmarks`."""
