@@ -1,0 +1,180 @@
+"""Waiting that cancellation cannot cut short, and tasks that start at once."""
+
+import asyncio
+import gc
+import sys
+import weakref
+from contextvars import ContextVar
+
+import pytest
+
+from pytest_asyncexec import eager
+from pytest_asyncexec.waiting import ended, undisturbed
+
+
+async def test_what_waits_for_nothing_has_ended_when_it_is_started() -> None:
+    turns = []
+    asyncio.get_running_loop().call_soon(turns.append, "the loop's turn")
+
+    async def work() -> str:
+        return "done"
+
+    task = eager.started(work())
+
+    assert task.done()
+    assert task.result() == "done"
+    assert turns == []
+
+
+async def test_a_started_task_is_the_current_one_until_it_ends() -> None:
+    seen = []
+
+    async def work() -> None:
+        seen.append(asyncio.current_task())
+        await asyncio.sleep(0)
+        seen.append(asyncio.current_task())
+
+    caller = asyncio.current_task()
+    task = eager.started(work())
+
+    assert asyncio.current_task() is caller
+    await task
+    assert seen == [task, task]
+    assert asyncio.current_task() is caller
+
+
+async def test_a_started_task_has_a_context_of_its_own() -> None:
+    where: ContextVar[str] = ContextVar("where", default="outside")
+
+    async def work() -> str:
+        where.set("inside")
+        return where.get()
+
+    assert eager.started(work()).result() == "inside"
+    assert where.get() == "outside"
+
+
+async def test_a_time_limit_begun_in_the_first_step_limits_that_task_alone() -> None:
+    async def work() -> None:
+        async with asyncio.timeout(0.01):
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        await eager.started(work())
+    assert asyncio.current_task().cancelling() == 0
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt()])
+async def test_an_error_of_the_first_step_leaves_the_caller_the_current_task(error) -> None:
+    async def work() -> None:
+        raise error
+
+    caller = asyncio.current_task()
+    if isinstance(error, Exception):
+        with pytest.raises(ValueError, match="x"):
+            await eager.started(work())
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            await eager.started(work())
+    assert asyncio.current_task() is caller
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="asyncio does it itself there")
+async def test_where_the_first_step_cannot_be_found_it_comes_in_the_next_turn() -> None:
+    def factory(loop, work, **options):
+        task = asyncio.Task(work, loop=loop, **options)
+        loop.call_soon(lambda: None)
+        return task
+
+    async def work() -> str:
+        return "done"
+
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(factory)
+    try:
+        task = eager.started(work())
+    finally:
+        loop.set_task_factory(None)
+
+    assert not task.done()
+    assert await task == "done"
+
+
+async def test_each_cancellation_of_the_caller_is_told_and_the_waiting_goes_on() -> None:
+    go_on, told = asyncio.Event(), []
+
+    async def wait() -> str:
+        return await ended(work(), lambda: told.append("cancelled"))
+
+    async def work() -> str:
+        await go_on.wait()
+        return "result"
+
+    waiting = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    for _ in range(3):
+        waiting.cancel()
+        await asyncio.sleep(0)
+    go_on.set()
+
+    assert await waiting == "result"
+    assert told == ["cancelled"] * 3
+
+
+async def test_a_cancellation_between_the_end_and_the_callers_next_step_is_raised() -> None:
+    go_on = asyncio.Event()
+
+    async def work() -> None:
+        await go_on.wait()
+        raise ValueError("nobody asks for it any more")
+
+    async def wait() -> None:
+        await ended(work(), lambda: None)
+
+    waiting = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    go_on.set()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    waiting.cancel()
+
+    with pytest.raises((asyncio.CancelledError, ValueError)):
+        await waiting
+
+
+async def test_undisturbed_work_ends_before_its_cancellation_is_raised() -> None:
+    go_on, history = asyncio.Event(), []
+
+    async def work() -> None:
+        await go_on.wait()
+        history.append("ended")
+
+    waiting = asyncio.create_task(undisturbed(work()))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert history == ["ended"]
+
+
+async def test_the_work_lives_as_long_as_somebody_waits_for_it() -> None:
+    class Held:
+        pass
+
+    async def work() -> None:
+        held = Held()
+        alive.append(weakref.ref(held))
+        # Nobody but this task knows of what it waits for.
+        await asyncio.get_running_loop().create_future()
+
+    alive: list = []
+    waiting = ended(work(), lambda: None)
+    gc.collect()
+
+    assert alive[0]() is not None
+    waiting.task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
