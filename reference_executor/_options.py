@@ -59,4 +59,10 @@ def check_environment(value: Any) -> tuple[tuple[str, str], ...]:
                 f"environment holds {name!r}: {text!r}, which no process can be given: a name "
                 f"must not be empty or hold '=', and neither name nor value a null character"
             )
+        try:
+            os.fsencode(name + text)
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"environment holds {name!r}: {text!r}, which this system cannot encode: {error}"
+            ) from error
     return tuple(sorted(value.items()))

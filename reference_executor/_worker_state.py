@@ -17,7 +17,7 @@ class State:
 
     def __init__(self) -> None:
         make_subreaper()
-        self.streams = (sys.stdin, sys.stdout, sys.stderr)
+        self.streams = streams()
         self.files = [os.fstat(fd).st_ino for fd in (0, 1, 2)]
         self.signals = signal_handlers()
         self.environment = environment()
@@ -45,8 +45,7 @@ class State:
                 os.chdir(self.directory)
             self.sizes = [entry.st_size for entry in status[1:]]
             return (
-                (sys.stdin, sys.stdout, sys.stderr) == self.streams
-                and not any(stream.closed for stream in self.streams)
+                streams() == self.streams
                 and [entry.st_ino for entry in status] == self.files
                 and _thread._count() == self.threads
                 and not has_children()
@@ -85,6 +84,14 @@ TIMERS = [
     for name in ("ITIMER_REAL", "ITIMER_VIRTUAL", "ITIMER_PROF")
     if hasattr(_signal, name)
 ]
+
+
+def streams() -> list[tuple[Any, ...]]:
+    """Return the standard streams, and what can be changed in them."""
+    return [
+        (stream, stream.closed, stream.encoding, stream.errors, stream.line_buffering)
+        for stream in (sys.stdin, sys.stdout, sys.stderr)
+    ]
 
 
 def signal_handlers() -> list[Any]:

@@ -30,11 +30,11 @@ class LocalExecutor(AsyncBaseExecutor):
 
     Without more, every attempt has a fresh interpreter. It ends as a script does: after the
     function has returned, once its non-daemon threads have. With `warm=True` workers stay and take
-    one task after the other, which is some hundred times quicker for short tasks. What a task
-    leaves behind in modules stays there for the next one, as in any pool of processes. What else
-    the next one would notice is undone (working directory, environment, import path, umask) or
-    ends the worker (threads, child processes, replaced streams, signal handlers and timers,
-    resource limits, many open files).
+    one task after the other, which is some hundred times quicker for short tasks. After each task
+    its working directory, environment, import path and umask are put back; threads, child
+    processes, replaced streams, signal handlers and timers, resource limits and many open files
+    that it leaves behind end the worker. What a task changes in modules, its callbacks for
+    `atexit`, its locale and the like stay for the next one, as in any pool of processes.
 
     A time limit or a cancellation kills the worker and every process of its group, and is reported
     once they are dead. Only a process that has moved to a session of its own outlives its task.
@@ -212,10 +212,21 @@ class LocalExecutor(AsyncBaseExecutor):
         )
 
     def _directory(self, task_metadata: dict[str, Any]) -> str:
+        workdir = os.path.abspath(expand_home(self.workdir)) if self.workdir else _here()
         if not self.create_unique_workdir:
-            return os.path.abspath(expand_home(self.workdir)) if self.workdir else os.getcwd()
+            return workdir
         node = f"node_{task_metadata['node_id']}"
-        return path_of_dispatch(node, task_metadata["dispatch_id"], self.workdir or os.getcwd())
+        return path_of_dispatch(node, task_metadata["dispatch_id"], workdir)
+
+
+def _here() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            "The working directory of this process is gone, and tasks cannot work there: "
+            "set workdir, or change to a folder that exists"
+        ) from error
 
 
 @dataclass(slots=True)

@@ -1,8 +1,4 @@
-"""The executor that runs every attempt in a fresh interpreter.
-
-Functions of this module are sent by reference and would make each worker import pytest: the tasks
-below are nested functions and lambdas, which travel by value.
-"""
+"""`LocalExecutor` in both of its forms: a fresh interpreter per attempt, and warm workers."""
 
 import asyncio
 import json
@@ -12,13 +8,24 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from pathlib import Path
 
 import pytest
-from pytest_asyncexec.reference_executor import LocalExecutor, local
+from pytest_asyncexec.reference_executor import LocalExecutor, _attempt
 from pytest_asyncexec.reference_executor._process import Worker
 
+from local_workers import (
+    appearing,
+    execute,
+    gone,
+    held,
+    is_alive,
+    leaving_nothing,
+    logged,
+    until,
+    with_a_child,
+    workers_of,
+)
 from pytest_asyncexec import (
     TaskCancelledError,
     TaskRuntimeError,
@@ -32,42 +39,20 @@ COMPLETED, FAILED, CANCELLED = TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStat
 
 @pytest.fixture
 def cache(tmp_path):
-    """Hand out a cache_dir in which no task may leave anything."""
-    cache = tmp_path / "cache"
-    yield cache
-    assert not cache.exists() or os.listdir(cache) == []
-    assert local._workers == {}
+    """Name a cache_dir in which no task may leave anything."""
+    return tmp_path / "cache"
+
+
+@pytest.fixture(params=["fresh", "warm"])
+def make(request, cache):
+    """Hand out a maker of executors that leave nothing behind."""
+    with leaving_nothing(cache, warm=request.param == "warm") as make:
+        yield make
 
 
 @pytest.fixture
-def executor(cache) -> LocalExecutor:
-    return LocalExecutor(cache_dir=str(cache))
-
-
-async def execute(executor, function, /, *args, **kwargs):
-    return await executor.execute(function, list(args), kwargs, "d", "unused")
-
-
-def is_alive(pid: int) -> bool:
-    """Say whether a process exists that is more than a zombie waiting for its parent."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
-
-
-async def until(condition) -> None:
-    """Wait for what another process does, which sets no event here."""
-    while not condition():  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
-
-
-async def appearing(path: Path, executing: asyncio.Task) -> str:
-    """Wait for a file that the task writes, unless the task ends first."""
-    await until(lambda: path.exists() or executing.done())
-    assert not executing.done(), executing.result()
-    return path.read_text()
+def executor(make) -> LocalExecutor:
+    return make()
 
 
 # -- results
@@ -132,12 +117,13 @@ async def test_the_workers_own_folder_shadows_no_module(executor) -> None:
     assert outcome.result == sys.path
 
 
-def test_functions_of_main_run(tmp_path) -> None:
+@pytest.mark.parametrize("warm", [False, True])
+def test_functions_of_main_run(tmp_path, warm) -> None:
     script = tmp_path / "script.py"
     script.write_text(
         textwrap.dedent(
             """
-            import asyncio
+            import asyncio, sys
             from pytest_asyncexec.reference_executor import LocalExecutor
 
             class Answer(Exception):
@@ -150,15 +136,19 @@ def test_functions_of_main_run(tmp_path) -> None:
                 raise Answer(helper() + one)
 
             if __name__ == "__main__":
+                executor = LocalExecutor(warm="warm" in sys.argv)
                 try:
-                    asyncio.run(LocalExecutor().execute(main, [1], {}, "d", "unused"))
+                    asyncio.run(executor.execute(main, [1], {}, "d", "unused"))
                 except Answer as answer:
                     print("answer", *answer.args)
             """
         )
     )
     ran = subprocess.run(
-        [sys.executable, "-W", "error", script], capture_output=True, text=True, check=False
+        [sys.executable, "-W", "error", script, *["warm"] * warm],
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert (ran.stdout, ran.stderr) == ("answer 42\n", "")
@@ -374,7 +364,7 @@ async def test_standard_input_is_empty(executor) -> None:
     assert (await execute(executor, lambda: sys.stdin.read())).result == ""
 
 
-async def test_the_output_of_failed_and_successful_attempts_is_kept(cache, tmp_path) -> None:
+async def test_the_output_of_failed_and_successful_attempts_is_kept(make, tmp_path) -> None:
     marks = tmp_path / "marks"
 
     def function() -> str:
@@ -386,7 +376,7 @@ async def test_the_output_of_failed_and_successful_attempts_is_kept(cache, tmp_p
             os._exit(1)
         return "done"
 
-    outcome = await execute(LocalExecutor(cache_dir=str(cache), retries=5), function)
+    outcome = await execute(make(retries=5), function)
 
     assert outcome == ("done", "attempt 1\nattempt 2\nattempt 3\n", "", COMPLETED)
 
@@ -405,34 +395,12 @@ async def test_concurrent_tasks_keep_to_themselves(executor) -> None:
 # -- stopping
 
 
-def with_a_child(pids: Path):
-    """Return a task that ignores SIGTERM, has a child that does too, and never ends."""
-
-    def function() -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        child = subprocess.Popen([sys.executable, "-c", "import time\nwhile True: time.sleep(9)"])
-        print("started")
-        unfinished = f"{pids}.unfinished"
-        with open(unfinished, "w") as file:
-            json.dump([os.getpid(), child.pid], file)
-        os.replace(unfinished, pids)
-        while True:
-            pass
-
-    return function
-
-
-async def gone(pid: int) -> None:
-    # The kernel has been told to kill it; a child of a dead worker vanishes when it gets to it.
-    await until(lambda: not is_alive(pid))
-
-
-async def test_a_task_over_its_limit_is_killed_with_its_children(cache, tmp_path) -> None:
+async def test_a_task_over_its_limit_is_killed_with_its_children(make, tmp_path) -> None:
     limit = 1.0
     while True:
         pids = tmp_path / f"pids-{limit}"
         with pytest.raises(TaskTimeoutError):
-            await execute(LocalExecutor("", "", str(cache), limit), with_a_child(pids))
+            await execute(make(time_limit=limit), with_a_child(pids))
         if pids.exists():
             break
         limit *= 2  # too slow a machine to have started the task in time
@@ -456,8 +424,8 @@ async def test_a_cancelled_task_is_dead_before_the_host_knows(executor, tmp_path
     await gone(child)
 
 
-async def test_what_a_killed_attempt_had_printed_is_kept(cache, tmp_path) -> None:
-    executor = LocalExecutor(str(tmp_path / "out.log"), cache_dir=str(cache))
+async def test_what_a_killed_attempt_had_printed_is_kept(make, tmp_path) -> None:
+    executor = make(str(tmp_path / "out.log"))
     executing = asyncio.create_task(execute(executor, with_a_child(tmp_path / "pids")))
     await appearing(tmp_path / "pids", executing)
 
@@ -477,9 +445,9 @@ async def test_what_a_task_leaves_running_ends_with_it(executor) -> None:
     await gone(outcome.result)
 
 
-async def test_cancelled_at_any_moment_nothing_is_left(cache) -> None:
+async def test_cancelled_at_any_moment_nothing_is_left(make) -> None:
     # The n-th trial cancels at the n-th turn of the loop, until a trial gets through uncancelled.
-    executor = LocalExecutor(cache_dir=str(cache))
+    executor = make(max_workers=1)
     turns, cancelled = 0, 0
     while True:
         executing = asyncio.create_task(execute(executor, lambda: "done"))
@@ -494,63 +462,61 @@ async def test_cancelled_at_any_moment_nothing_is_left(cache) -> None:
             break
         finally:
             assert asyncio.all_tasks() == {asyncio.current_task()}
-            assert os.listdir(cache) == [] if cache.exists() else True
-            assert local._workers == {}
+            assert _attempt._running == {}
         turns = turns * 3 // 2 + 1
     assert cancelled
+    # The one place there is has been given back each time.
+    assert (await execute(executor, lambda: "next")).result == "next"
 
 
-async def test_cancelled_while_its_files_are_made_nothing_is_left(executor, monkeypatch) -> None:
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_cancelled_while_the_worker_starts_it_is_killed(
+    executor, monkeypatch, moment
+) -> None:
     reached, go_on = threading.Event(), threading.Event()
-    real = Worker.prepare
+    workers = []
+    real = Worker.start
 
-    def prepare(self: Worker, *args) -> None:
+    def start(self: Worker) -> None:
+        workers.append(self)
+        if moment == "after":
+            real(self)
         reached.set()
         go_on.wait()
-        real(self, *args)
+        if moment == "before":
+            real(self)
 
-    monkeypatch.setattr(Worker, "prepare", prepare)
-    executing = asyncio.create_task(execute(executor, lambda: None))
+    monkeypatch.setattr(Worker, "start", start)
+    executing = asyncio.create_task(execute(executor, signal.pause))
     await asyncio.to_thread(reached.wait)
 
     executing.cancel()
+    await asyncio.sleep(0)
+    executing.cancel()
     await asyncio.wait([executing], timeout=0.2)
-    # The files are still to come, and only this task knows of them.
+    # The process is still to come, or to be killed, and only this task knows of it.
     assert not executing.done()
     go_on.set()
 
     with pytest.raises(asyncio.CancelledError):
         await executing
+    [worker] = workers
+    assert worker.process.returncode == -signal.SIGKILL
 
 
-async def test_cancelled_while_the_worker_starts_it_is_killed(executor, monkeypatch) -> None:
-    started, go_on = asyncio.Event(), asyncio.Event()
-    processes = []
-    real = asyncio.create_subprocess_exec
+async def test_a_worker_that_cannot_be_started_is_an_error_and_leaves_nothing(
+    executor, monkeypatch, tmp_path
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", str(tmp_path / "no python"))
+        with pytest.raises(FileNotFoundError, match="no python"):
+            await execute(executor, lambda: None)
 
-    async def create_subprocess_exec(*args, **kwargs):
-        process = await real(*args, **kwargs)
-        processes.append(process)
-        started.set()
-        await go_on.wait()
-        return process
-
-    monkeypatch.setattr(asyncio, "create_subprocess_exec", create_subprocess_exec)
-    executing = asyncio.create_task(execute(executor, signal.pause))
-    await started.wait()
-
-    executing.cancel()
-    await asyncio.sleep(0)
-    go_on.set()
-
-    with pytest.raises(asyncio.CancelledError):
-        await executing
-    [process] = processes
-    assert process.returncode == -signal.SIGKILL
+    assert (await execute(executor, lambda: "next")).result == "next"
 
 
-async def test_the_host_can_stop_a_task_by_its_handle(cache, tmp_path) -> None:
-    executor, handles = LocalExecutor(cache_dir=str(cache), retries=3), []
+async def test_the_host_can_stop_a_task_by_its_handle(make, tmp_path) -> None:
+    executor, handles = make(retries=3), []
     executing = asyncio.create_task(
         run_task(
             executor,
@@ -584,44 +550,43 @@ async def test_a_handle_of_no_running_task_stops_nothing(handle) -> None:
 # -- what is left behind
 
 
-async def test_the_files_of_an_attempt_are_private(tmp_path) -> None:
-    go_on = tmp_path / "go_on"
-
-    def function() -> None:
-        while not go_on.exists():
-            time.sleep(0.01)
-
+async def test_the_output_of_an_attempt_is_in_files_without_a_name(make, tmp_path) -> None:
     cache = tmp_path / "made" / "when missing"
-    executing = asyncio.create_task(execute(LocalExecutor(cache_dir=str(cache)), function))
-    await until(lambda: list(cache.glob("*/stderr")))
-    [folder] = cache.iterdir()
-    modes = {path.name: path.stat().st_mode & 0o777 for path in (folder, *folder.iterdir())}
-    go_on.touch()
+    executing = asyncio.create_task(execute(make(cache_dir=str(cache)), held(tmp_path)))
+    await until(lambda: logged(tmp_path))
+
+    [worker] = workers_of(os.getpid())
+    files = [Path(f"/proc/{worker}/fd/{fd}") for fd in (1, 2)]
+    names = [os.readlink(file) for file in files]
+    modes = [file.stat().st_mode & 0o777 for file in files]
+    entries = os.listdir(cache)
+    (tmp_path / "go_on").touch()
     await executing
 
-    assert modes.pop(folder.name) == 0o700
-    assert set(modes.values()) == {0o600}
-    assert list(cache.iterdir()) == []
+    assert [name.startswith(f"{cache}/") for name in names] == [True, True]
+    assert [name.endswith(" (deleted)") for name in names] == [True, True]
+    assert modes == [0o600, 0o600]
+    assert entries == []
 
 
-async def test_home_is_expanded_in_the_cache_dir(tmp_path, monkeypatch) -> None:
+async def test_home_is_expanded_in_the_cache_dir(make, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
 
-    await execute(LocalExecutor(cache_dir="~/cache"), lambda: None)
+    await execute(make(cache_dir="~/cache"), lambda: None)
 
     assert os.listdir(tmp_path) == ["cache"]
 
 
-async def test_a_cache_dir_that_cannot_be_made_is_an_error_before_anything_runs(tmp_path) -> None:
+async def test_a_cache_dir_that_cannot_be_made_is_an_error_before_anything_runs(
+    make, tmp_path
+) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(NotADirectoryError):
-        await execute(LocalExecutor(cache_dir=str(tmp_path / "file" / "cache")), lambda: None)
+        await execute(make(cache_dir=str(tmp_path / "file" / "cache")), lambda: None)
 
 
-def test_a_second_loop_works_after_the_first(cache) -> None:
-    executor = LocalExecutor(cache_dir=str(cache))
-
+def test_a_second_loop_works_after_the_first(executor) -> None:
     for number in range(2):
         assert asyncio.run(execute(executor, lambda x: x, number)).result == number
 
@@ -634,3 +599,34 @@ async def test_to_dict_is_the_same_after_tasks(executor) -> None:
         await execute(executor, lambda: 1 / 0)
 
     assert executor.to_dict() == before
+
+
+def test_no_descriptor_is_left_open_in_the_host(make, tmp_path) -> None:
+    def descriptors() -> list[str]:
+        return sorted(
+            os.readlink(f"/proc/self/fd/{fd}")
+            for fd in map(str, range(3, 200))
+            if os.path.exists(f"/proc/self/fd/{fd}")
+        )
+
+    async def every_ending() -> None:
+        executor = make(max_workers=2)
+        await execute(executor, lambda: None)
+        await execute(executor, lambda: os._exit(1))
+        await execute(executor, print, threading.Lock())
+        with pytest.raises(ZeroDivisionError):
+            await execute(executor, lambda: 1 / 0)
+        with pytest.raises(TaskTimeoutError):
+            await execute(make(max_workers=2, time_limit=1e-9), lambda: None)
+        executing = asyncio.create_task(execute(executor, with_a_child(tmp_path / "pids")))
+        await appearing(tmp_path / "pids", executing)
+        executing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await executing
+        await executor.close()
+
+    before = descriptors()
+
+    asyncio.run(every_ending())
+
+    assert descriptors() == before

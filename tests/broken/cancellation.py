@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-import pickle
 import signal
+import threading
+from concurrent.futures import Future, InvalidStateError
 
 from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
+from pytest_asyncexec.reference_executor._payload import dumped, understood
 from pytest_asyncexec.reference_executor._process import Worker
 
 from pytest_asyncexec import TaskCancelledError, TaskOutcome, TaskRuntimeError, TaskStatus
@@ -249,16 +252,22 @@ class TellsBeforeItTries(LocalExecutor):
     """Tells somebody of the worker that it has started, and only then begins to watch it."""
 
     async def run(self, function, args, kwargs, task_metadata):
-        worker = Worker()
-        await asyncio.to_thread(worker.prepare, self.cache_dir, function, args, kwargs)
-        await worker.start()
+        task = await asyncio.to_thread(dumped, (function, args, kwargs))
+        worker = Worker(self.cache_dir, self.environment, True, print)
+        await asyncio.to_thread(worker.start)
+        answer = Future()
+        threading.Thread(target=_answered, args=(worker, task, answer), daemon=True).start()
         await asyncio.sleep(0)
         try:
-            await worker.process.wait()
-            return pickle.loads((await asyncio.to_thread(worker.answer))[1])
+            return await asyncio.to_thread(understood, await asyncio.wrap_future(answer))
         finally:
-            await worker.end()
-            await asyncio.to_thread(worker.remove)
+            await asyncio.to_thread(worker.end)
+
+
+def _answered(worker, task, answer):
+    answered = worker.do_blocking(task, os.getcwd())
+    with contextlib.suppress(InvalidStateError):
+        answer.set_result(answered)
 
 
 @breaks("CAN-05", "as if nobody had cancelled it")

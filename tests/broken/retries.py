@@ -232,15 +232,16 @@ class ClearsUpAtTheEnd(LocalExecutor):
         super().__init__(*args, **kwargs)
         self._left = []
 
-    async def _clean_up(self, worker, token):
-        if worker.process is not None and worker.process.returncode is None:
-            self._left.append((worker, token))
+    async def _clean_up(self, attempt):
+        if attempt.worker.is_alive:
+            self._left.append(attempt)
         else:
-            await super()._clean_up(worker, token)
+            await super()._clean_up(attempt)
 
     async def teardown(self, task_metadata):
         while self._left:
-            await super()._clean_up(*self._left.pop())
+            await super()._clean_up(self._left.pop())
+        await super().teardown(task_metadata)
 
 
 @breaks("RET-06", "attempt 2 was held far longer than its limit, and nothing stopped it")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 import threading
 
 from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
@@ -116,17 +117,20 @@ class LeavesItsThreadRunning(AsyncBaseExecutor):
 class _AsksNicely(LocalExecutor):
     """Ends its workers with the signal that lets them clean up, and forgets those that do not."""
 
-    async def _clean_up(self, worker, token):
-        worker.kill = lambda: _signal(worker, signal.SIGTERM)
-        worker.end = lambda: _asked(worker)
-        await super()._clean_up(worker, token)
+    async def _clean_up(self, attempt):
+        attempt.worker.end = lambda: _asked(attempt.worker)
+        await super()._clean_up(attempt)
 
 
-async def _asked(worker):
-    worker.kill()
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(0.3):
-            await worker.process.wait()
+def _asked(worker):
+    _signal(worker, signal.SIGTERM)
+    if worker.process is not None:
+        try:
+            worker.process.wait(0.3)
+        except subprocess.TimeoutExpired:
+            # It keeps its ties, or it would end by those.
+            return worker.take_printed()
+    return Worker.end(worker)
 
 
 def _signal(worker, number):
@@ -329,6 +333,6 @@ class TranslatesUnderALimit(LocalExecutor):
 class KillsTheWorkerAlone(LocalExecutor):
     """Kills the process it has started, and none of those that that one has started."""
 
-    async def _clean_up(self, worker: Worker, token):
-        worker.kill = lambda: _signal(worker, signal.SIGKILL)
-        await super()._clean_up(worker, token)
+    async def _clean_up(self, attempt):
+        attempt.worker.kill = lambda: _signal(attempt.worker, signal.SIGKILL)
+        await super()._clean_up(attempt)

@@ -19,11 +19,11 @@ from pathlib import Path
 import cloudpickle
 from pytest_asyncexec.broken.offline import offline
 from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
-from pytest_asyncexec.reference_executor._process import WORKER
-from pytest_asyncexec.reference_executor.local import _understood
+from pytest_asyncexec.reference_executor._payload import understood
+from pytest_asyncexec.reference_executor._process import Answer
 
 from pytest_asyncexec import AsyncBaseExecutor, TaskRuntimeError
-from pytest_asyncexec.waiting import undisturbed
+from pytest_asyncexec.waiting import in_thread, undisturbed
 
 
 class PollingExecutor(AsyncBaseExecutor):
@@ -45,7 +45,7 @@ class PollingExecutor(AsyncBaseExecutor):
                 await undisturbed(self._fetch_output(job))
         if job.answer is None:
             raise TaskRuntimeError(f"the job ended without a result, exit code {job.returncode}")
-        return _understood(job.answer)
+        return await _understood(job.answer)
 
     async def _fetch_output(self, job):
         with contextlib.suppress(ProcessLookupError):
@@ -61,11 +61,10 @@ def _submit(cache_dir, task, jobs):
     if cache_dir:
         os.makedirs(cache_dir, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=cache_dir or None))
-    (folder / "sys_path").write_bytes(pickle.dumps(sys.path))
-    (folder / "task").write_bytes(task)
+    (folder / "task").write_bytes(pickle.dumps((sys.path, task)))
     with open(folder / "out", "wb") as out, open(folder / "err", "wb") as err:
         job = subprocess.Popen(
-            [sys.executable, "-P", "-u", WORKER, folder],
+            [sys.executable, "-P", "-u", "-c", _JOB, folder],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
@@ -85,23 +84,40 @@ def _fetch(folder):
     return out, err, answer
 
 
+async def _understood(answer):
+    """Return the result or raise the error of what `attempt` has returned in a worker."""
+    head, result = answer
+    answered = Answer(*head, "", None, True, memoryview(result))
+    return await in_thread(understood, answered)
+
+
+# What the module of the worker finds by the import path is its own affair.
+_JOB = """
+import os, pickle, sys
+for stream in (sys.stdout, sys.stderr):
+    stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\\n")
+with open(os.path.join(sys.argv[1], "task"), "rb") as file:
+    path, task = pickle.load(file)
+sys.path[:] = path
+from pytest_asyncexec.reference_executor._worker import attempt
+sys.path[:] = path
+answer = pickle.dumps(attempt(b"", task))
+with open(os.path.join(sys.argv[1], "unfinished"), "wb") as file:
+    file.write(answer)
+os.replace(file.name, os.path.join(sys.argv[1], "result"))
+"""
+
+
 _LOOP = """
 import os, pickle, struct, sys
 answers = os.fdopen(os.dup(1), "wb")
 os.dup2(2, 1)
-sys.path[:] = pickle.loads(sys.stdin.buffer.read(struct.unpack("q", sys.stdin.buffer.read(8))[0]))
-from pytest_asyncexec.reference_executor._worker import dumped, raised, refused
+path = pickle.loads(sys.stdin.buffer.read(struct.unpack("q", sys.stdin.buffer.read(8))[0]))
+sys.path[:] = path
+from pytest_asyncexec.reference_executor._worker import attempt
+sys.path[:] = path
 while head := sys.stdin.buffer.read(8):
-    try:
-        function, args, kwargs = pickle.loads(sys.stdin.buffer.read(struct.unpack("q", head)[0]))
-        result = function(*args, **kwargs)
-    except BaseException as error:
-        answer = raised(error)
-    else:
-        try:
-            answer = "returned", dumped(result)
-        except BaseException as error:
-            answer = refused(f"the result, a {type(result).__name__}, cannot be pickled", error)
+    answer = attempt(b"", sys.stdin.buffer.read(struct.unpack("q", head)[0]))
     data = pickle.dumps(answer)
     answers.write(struct.pack("q", len(data)) + data)
     answers.flush()
@@ -213,7 +229,7 @@ class PersistentWorker(AsyncBaseExecutor):
             raise
         if answer is None:
             raise TaskRuntimeError("the worker died")
-        return _understood(answer)
+        return await _understood(answer)
 
 
 class TriesAgainWhenAWorkerDies(LocalExecutor):
