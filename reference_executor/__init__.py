@@ -4,12 +4,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .dask import DaskExecutor
     from .local import LocalExecutor
     from .thread import ThreadExecutor
 
-__all__ = ["LocalExecutor", "ThreadExecutor"]
+__all__ = ["DaskExecutor", "LocalExecutor", "ThreadExecutor"]
 
-_HOMES = {"LocalExecutor": ".local", "ThreadExecutor": ".thread"}
+_HOMES = {
+    "DaskExecutor": ".dask",
+    "LocalExecutor": ".local",
+    "ThreadExecutor": ".thread",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -28,6 +28,8 @@ SPECS = (
     "right.workers:PersistentWorker",
     "right.workers:PollingExecutor",
     "right.workers:TriesAgainWhenAWorkerDies",
+    "right.workers:make_one_worker_at_a_time",
+    "right.workers:make_warm_workers",
     "pytest_asyncexec.reference_executor:ThreadExecutor",
 )
 

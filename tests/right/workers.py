@@ -244,6 +244,16 @@ class TriesAgainWhenAWorkerDies(LocalExecutor):
             return await super().run(function, args, kwargs, task_metadata)
 
 
+def make_warm_workers() -> LocalExecutor:
+    """Workers that are there already, and have had other tasks."""
+    return LocalExecutor(warm=True)
+
+
+def make_one_worker_at_a_time() -> LocalExecutor:
+    """All tasks but one wait, and the next one has the worker of the one before."""
+    return LocalExecutor(warm=True, max_workers=1)
+
+
 class NoNetwork(LocalExecutor):
     """Its workers share files with everybody, and connect to nobody."""
 
