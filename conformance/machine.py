@@ -153,7 +153,9 @@ class Play:
         if kind == "is cancelled":
             return self.held if "cancel" in self.steps else []
         if kind == "is out of time":
-            return [task for task in self.held if task.model.limited]
+            # In a queue only the first one is sure to run, and to come to the end of its limit.
+            able = self.held[:1] if self._queues else self.held
+            return [task for task in able if task.model.limited]
         return self.held[::-1] if kind == "succeeds" else self.held
 
     def start(self, instance: str) -> None:
