@@ -50,6 +50,8 @@ async def run_task(
     """
     task = RunningTask(dispatch_id, node_id, results_dir, cancel_requested, on_job_handle)
     ending = await ended(_live(executor, function, args, kwargs, task), task.stop)
+    if task.stopped and not isinstance(ending.error, CancelledError):
+        ending.error = CancelledError()
     return ending.outcome()
 
 
@@ -80,8 +82,6 @@ async def _live(
     ending = _Ending(result, ended_by)
     del ended_by  # its traceback refers to this frame, see `outcome`
     await _close(executor, task, ending)
-    if task.stopped and not isinstance(ending.error, CancelledError):
-        ending.error = CancelledError()
     return ending
 
 

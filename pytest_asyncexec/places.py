@@ -1,7 +1,8 @@
 """A limited number of places, for tasks of any event loop and thread."""
 
 import asyncio
-from collections import deque
+import contextlib
+from collections import OrderedDict
 from threading import RLock
 from typing import Protocol
 
@@ -17,6 +18,11 @@ class Place:
         self._places: Places | None = places
         #: What belongs to the place, and goes with it to the next one of the same event loop.
         self.kept = kept
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether it has not been given back."""
+        return self._places is not None
 
     def leave(self) -> None:
         """Give the place back. A second call does nothing."""
@@ -45,7 +51,8 @@ class Places:
     def __init__(self, number: int) -> None:
         self.number = number
         self._free = number
-        self._waiting: deque[asyncio.Future[Kept | None]] = deque()
+        #: In the order in which they came.
+        self._waiting: OrderedDict[asyncio.Future[Place], None] = OrderedDict()
         # Reentrant, since a place may be forgotten, and come back, in the middle of anything.
         self._guard = RLock()
 
@@ -60,38 +67,53 @@ class Places:
             if self._free:
                 self._free -= 1
                 return Place(self, None)
-            mine: asyncio.Future[Kept | None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(mine)
+            mine: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
+            self._waiting[mine] = None
         try:
-            return Place(self, await mine)
+            return await mine
         except BaseException:
-            # Cancelled, or dropped with its loop: a place already given goes to the next one.
+            # Cancelled, or dropped with its loop.
+            with self._guard:
+                self._waiting.pop(mine, None)
             if mine.done() and not mine.cancelled():
-                self._pass_on(mine.result())
+                mine.result().leave()
             raise
 
     def _pass_on(self, kept: Kept | None) -> None:
         loop = asyncio._get_running_loop()
         with self._guard:
-            while self._waiting:
-                waiter = self._waiting.popleft()
-                if waiter.get_loop() is loop:
-                    if not waiter.done():
-                        waiter.set_result(kept)
-                        return
-                    continue
-                try:
-                    waiter.get_loop().call_soon_threadsafe(self._hand_over, waiter)
-                except RuntimeError:
-                    continue  # its loop is closed, and nobody waits any more
-                break
-            else:
+            waiter = self._next()
+            if waiter is None:
                 self._free += 1
+        if waiter is not None and waiter.get_loop() is loop:
+            waiter.set_result(Place(self, kept))
+            return
         if kept is not None:
             kept.put_away()
+        if waiter is not None:
+            # If it is never handed over, because that loop is closed, it is forgotten with its
+            # callback, and comes back.
+            with contextlib.suppress(RuntimeError):
+                waiter.get_loop().call_soon_threadsafe(_hand_over, waiter, Place(self, None))
 
-    def _hand_over(self, waiter: asyncio.Future[Kept | None]) -> None:
-        if waiter.done():
-            self._pass_on(None)
+    def _next(self) -> "asyncio.Future[Place] | None":
+        """Return who is next: the first of those whose event loop is running, or else the first."""
+        resting = None
+        for waiter in self._waiting:
+            if waiter.done():
+                continue  # cancelled, and about to notice
+            if waiter.get_loop().is_running():
+                break
+            resting = resting or waiter
         else:
-            waiter.set_result(None)
+            waiter = resting
+        if waiter is not None:
+            del self._waiting[waiter]
+        return waiter
+
+
+def _hand_over(waiter: asyncio.Future[Place], place: Place) -> None:
+    if waiter.done():
+        place.leave()
+    else:
+        waiter.set_result(place)

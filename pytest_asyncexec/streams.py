@@ -186,3 +186,14 @@ def _one_writer(target: str) -> Places:
     """Return what lets one writer of `target` in at a time, among all event loops and threads."""
     with _guard:
         return _writers.setdefault(target, Places(1))
+
+
+def _forget_writers() -> None:
+    """Let writers in that the process this one was forked from had let in, who are not here."""
+    global _guard
+    _guard = Lock()
+    _writers.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_writers)

@@ -68,8 +68,8 @@ class RunningTask:
 
     async def end(self) -> None:
         """End the work: from here on nothing that the host does cuts it short."""
-        self.working = None
-        if self.stopped:
+        working, self.working = self.working, None
+        if self.stopped or (working is not None and working.cancelling()):
             # Cancelled from inside its own last step, the asyncio task learns of it only when it
             # waits next: here, not in the teardown.
             with suppress(asyncio.CancelledError):

@@ -3,7 +3,7 @@
 import itertools
 import secrets
 from concurrent.futures import Future
-from threading import Lock
+from threading import RLock
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -15,7 +15,8 @@ _secret = secrets.token_hex(16)
 _numbers = itertools.count()
 # Weak, so that a task that is thrown away with its event loop really goes, and its worker with it.
 _running: WeakValueDictionary[str, "Attempt"] = WeakValueDictionary()
-_guard = Lock()
+# Reentrant, since a task that is thrown away is settled in the middle of anything.
+_guard = RLock()
 
 
 def attempt_of(token: object) -> "Attempt | None":

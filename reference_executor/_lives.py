@@ -16,8 +16,8 @@ class Life(Protocol):
     def end(self) -> object:
         """Kill it, and wait for its end."""
 
-    def close(self) -> None:
-        """Let go of it."""
+    def forget(self) -> None:
+        """Leave it to the process that this one was forked from."""
 
 
 _living: set[Life] = set()
@@ -45,7 +45,7 @@ def _end_all() -> None:
 def _forget_all() -> None:
     """Leave the workers to the process that this one was forked from."""
     for worker in list(_living):
-        worker.close()
+        worker.forget()
 
 
 if hasattr(os, "register_at_fork"):

@@ -6,7 +6,7 @@ that a host which builds an executor anew for each task has no more tasks at onc
 
 import contextlib
 import os
-from threading import Lock
+from threading import RLock
 from typing import NamedTuple
 
 from ..places import Places
@@ -54,7 +54,8 @@ class Pool:
         condemn(worker)
 
 
-_lock = Lock()
+# Reentrant, since a place that is forgotten gives its worker back in the middle of anything.
+_lock = RLock()
 _pools: dict[Settings, Pool] = {}
 #: Killed, and still to be waited for.
 _condemned: list[Worker] = []
@@ -74,7 +75,7 @@ def pool_of(settings: Settings) -> Pool:
                 while other.idle:
                     condemn(other.idle.pop())
                 if other.places.are_free:
-                    del _pools[other.settings]
+                    _pools.pop(other.settings, None)
     return pool
 
 
@@ -106,7 +107,7 @@ def condemn(worker: Worker) -> None:
 def _forget_all() -> None:
     """Leave the workers to the process that this one was forked from."""
     global _lock
-    _lock = Lock()
+    _lock = RLock()
     _pools.clear()
     _condemned.clear()
 

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+from ..outcome import TaskRuntimeError
 from ..streams import expand_home
 from ..waiting import in_thread
 from . import _worker_messages as messages
@@ -103,7 +104,10 @@ class Worker:
         self._files = [self._ties.enter_context(_output_file(above)) for _ in range(2)]
         mine, its = socket.socketpair()
         self._socket = self._ties.enter_context(mine)
-        self._directory = os.getcwd()
+        try:
+            self._directory = os.getcwd()
+        except FileNotFoundError:
+            self._directory = os.sep
         mode = "once" if self.once else "warm"
         with its:
             if os.name == "posix":
@@ -135,6 +139,7 @@ class Worker:
             [sys.executable, "-P", "-u", WORKER, *arguments],
             stdout=self._files[0],
             stderr=self._files[1],
+            cwd=self._directory,
             env={**os.environ, **self.environment} if self.environment else None,
             **options,
         )
@@ -171,9 +176,13 @@ class Worker:
                 answer = self._answer(messages.parts(message))
         except ConnectionError:
             pass
+        except MemoryError as error:
+            raise TaskRuntimeError(
+                "The answer of the worker is too large for the memory of this process"
+            ) from error
         finally:
             if answer is None or answer.is_last:
-                self._unwatch()
+                self.unwatch()
         return answer
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> "_Expected":
@@ -210,15 +219,22 @@ class Worker:
             return
         except ConnectionError:
             count = 0
+        except Exception as error:  # out of memory, for one
+            self.unwatch()
+            if not expected.whole.done():
+                expected.whole.set_exception(error)
+            return
         if not count:
-            self._unwatch()
+            self.unwatch()
             expected.message = None
         elif expected.message is None or expected.count < len(expected.message):
             return
+        message, expected.message = expected.message, None
         if not expected.whole.done():
-            expected.whole.set_result(expected.message)
+            expected.whole.set_result(message)
 
-    def _unwatch(self) -> None:
+    def unwatch(self) -> None:
+        """Have no event loop watch this worker any more; to be called in the one that does."""
         loop, self._loop = self._loop, None
         if loop is not None and not loop.is_closed():
             loop.remove_reader(self._socket)
@@ -233,7 +249,7 @@ class Worker:
                 self._loop = None  # it is closed, and watches nothing
             else:
                 return
-        self._unwatch()
+        self.unwatch()
         self._keep(self)
 
     def do_blocking(self, task: bytes, directory: str) -> Answer | None:
@@ -308,6 +324,12 @@ class Worker:
         gone(self)
         self._files = []
         self._ties.close()
+
+    def forget(self) -> None:
+        """Leave the worker to the process that this one was forked from."""
+        if self.process is not None:
+            self.process.returncode = 0  # or its end would be waited for here
+        self.close()
 
     def last_words(self, stderr: str) -> str:
         """Say how the worker died, as far as that can be seen from outside."""

@@ -44,6 +44,10 @@ class State:
             if os.getcwd() != self.directory:
                 os.chdir(self.directory)
             self.sizes = [entry.st_size for entry in status[1:]]
+            for stream in (sys.stdout, sys.stderr):
+                stream.reconfigure(newline="\n")  # type: ignore[union-attr]
+            if (faulthandler := sys.modules.get("faulthandler")) is not None:
+                faulthandler.cancel_dump_traceback_later()
             return (
                 streams() == self.streams
                 and [entry.st_ino for entry in status] == self.files
@@ -89,7 +93,14 @@ TIMERS = [
 def streams() -> list[tuple[Any, ...]]:
     """Return the standard streams, and what can be changed in them."""
     return [
-        (stream, stream.closed, stream.encoding, stream.errors, stream.line_buffering)
+        (
+            stream,
+            stream.closed,
+            stream.encoding,
+            stream.errors,
+            stream.line_buffering,
+            *vars(stream),
+        )
         for stream in (sys.stdin, sys.stdout, sys.stderr)
     ]
 

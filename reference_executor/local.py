@@ -169,6 +169,9 @@ class LocalExecutor(AsyncBaseExecutor):
     async def _part(self, attempt: Attempt, answer: Answer | None, slot: "_Slot") -> None:
         """Part with the worker: give it back, or end it if anything speaks against that."""
         if attempt.settle() or answer is None or answer.is_last:
+            attempt.worker.unwatch()
+            if answer is not None and answer.printed is not None:
+                self._print(*map(decoded, answer.printed))
             await undisturbed(self._clean_up(attempt))
         elif answer.printed is None:
             await undisturbed(self._take_back(attempt, slot))
@@ -189,6 +192,7 @@ class LocalExecutor(AsyncBaseExecutor):
         try:
             printed = await in_thread(attempt.worker.take_printed)
         except BaseException:
+            attempt.worker.unwatch()
             await in_thread(attempt.worker.end)
             raise
         slot.give_back(attempt.worker)
@@ -245,12 +249,13 @@ class _Slot:
         if isinstance(worker, Worker):
             if worker.is_alive:
                 return worker
+            worker.unwatch()
             condemn(worker)
         return self.pool.worker()
 
     def give_back(self, worker: Worker) -> None:
         """Leave a warm worker to the next attempt: of this task, or of the next in its place."""
-        if self.place is not None:
+        if self.place is not None and self.place.is_taken and self.place.kept is None:
             self.place.kept = worker
         else:
             worker.put_away()
