@@ -42,7 +42,7 @@ class Kept(Protocol):
 
 
 class Places:
-    """As many places as `number` says, given out in the order in which they were asked for.
+    """As many places as `number` says, given out in the order in which a loop asked for them.
 
     An `asyncio.Semaphore` belongs to one event loop, and waiting for one of `threading` takes a
     thread of the pool: enough waiters, and the one they wait for would find no thread to work with.
@@ -80,40 +80,50 @@ class Places:
             raise
 
     def _pass_on(self, kept: Kept | None) -> None:
-        loop = asyncio._get_running_loop()
         with self._guard:
             waiter = self._next()
-            if waiter is None:
-                self._free += 1
-        if waiter is not None and waiter.get_loop() is loop:
-            waiter.set_result(Place(self, kept))
-            return
+            if waiter is not None and waiter.get_loop() is asyncio._get_running_loop():
+                del self._waiting[waiter]
+                waiter.set_result(Place(self, kept))
+                return
+            self._free += 1
         if kept is not None:
             kept.put_away()
-        if waiter is not None:
-            # If it is never handed over, because that loop is closed, it is forgotten with its
-            # callback, and comes back.
-            with contextlib.suppress(RuntimeError):
-                waiter.get_loop().call_soon_threadsafe(_hand_over, waiter, Place(self, None))
+        self._call()
+
+    def _call(self) -> None:
+        """Give a free place to whoever is next, or have that be done where they wait.
+
+        Until then it stays free: who knows when the event loop of another thread goes on.
+        """
+        with self._guard:
+            waiter = self._next() if self._free else None
+            if waiter is None:
+                return
+            loop = waiter.get_loop()
+            if loop is asyncio._get_running_loop():
+                self._free -= 1
+                del self._waiting[waiter]
+                waiter.set_result(Place(self, None))
+                return
+        with contextlib.suppress(RuntimeError):  # it has been closed meanwhile
+            loop.call_soon_threadsafe(self._call)
 
     def _next(self) -> "asyncio.Future[Place] | None":
         """Return who is next: the first of those whose event loop is running, or else the first."""
-        resting = None
+        resting: asyncio.Future[Place] | None = None
+        closed = []
         for waiter in self._waiting:
-            if waiter.done():
-                continue  # cancelled, and about to notice
-            if waiter.get_loop().is_running():
-                break
-            resting = resting or waiter
+            loop = waiter.get_loop()
+            if loop.is_closed():
+                closed.append(waiter)  # nobody waits there any more
+            elif not waiter.done():  # or it is cancelled, and about to notice
+                if loop.is_running():
+                    found: asyncio.Future[Place] | None = waiter
+                    break
+                resting = resting or waiter
         else:
-            waiter = resting
-        if waiter is not None:
+            found = resting
+        for waiter in closed:
             del self._waiting[waiter]
-        return waiter
-
-
-def _hand_over(waiter: asyncio.Future[Place], place: Place) -> None:
-    if waiter.done():
-        place.leave()
-    else:
-        waiter.set_result(place)
+        return found

@@ -1114,3 +1114,34 @@ async def test_setup_run_and_teardown_share_their_context() -> None:
 
     assert found == ["set by setup", "set by setup"]
     assert where.get() == "nowhere"
+
+
+async def test_a_cancellation_right_after_the_end_of_the_teardown_is_raised() -> None:
+    class CancelledAtTheEnd(Recorder):
+        async def run(self, function, args, kwargs, task_metadata):
+            await asyncio.sleep(0.001)
+
+        async def teardown(self, task_metadata):
+            asyncio.get_running_loop().call_soon(executing.cancel)
+
+    executing = asyncio.create_task(execute(CancelledAtTheEnd()))
+
+    with pytest.raises(asyncio.CancelledError):
+        await executing
+
+
+async def test_a_run_that_cancels_itself_last_of_all_does_not_cut_the_teardown_short() -> None:
+    class CancelsItself(Recorder):
+        async def run(self, function, args, kwargs, task_metadata):
+            await asyncio.sleep(0)
+            asyncio.current_task().cancel()
+            return "done"
+
+        async def teardown(self, task_metadata):
+            await asyncio.sleep(0)
+            self._history.append("torn down")
+
+    executor = CancelsItself()
+
+    assert (await execute(executor)).result == "done"
+    assert executor._history == ["setup", "torn down"]

@@ -120,6 +120,9 @@ HOST = """
 import asyncio, json, os, signal, subprocess, sys, threading, time
 from pytest_asyncexec.reference_executor import LocalExecutor
 
+# Started by a program in the background, it would ignore an interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 folder, form, ending = sys.argv[1:]
 executor = LocalExecutor(cache_dir=folder + "/cache", warm=form == "warm", max_workers=2)
 

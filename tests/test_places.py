@@ -401,3 +401,39 @@ def _throw_away(tasks: list[asyncio.Task[Place]]) -> None:
     for task in tasks:
         task._log_destroy_pending = False  # type: ignore[attr-defined]
     tasks.clear()
+
+
+async def test_who_waits_in_a_loop_that_rests_keeps_nobody_else_waiting() -> None:
+    # As in a notebook, whose loop runs while a cell does.
+    places = Places(1)
+    first = await places.take()
+    resting = asyncio.new_event_loop()
+
+    async def begin() -> None:
+        waiting.append(asyncio.ensure_future(places.take()))
+        await asyncio.sleep(0)
+
+    waiting: list[asyncio.Future] = []
+    await asyncio.to_thread(resting.run_until_complete, begin())
+    first.leave()
+
+    second = await places.take()
+    second.leave()
+    third = await asyncio.to_thread(resting.run_until_complete, waiting[0])
+    third.leave()
+    resting.close()
+    assert places.are_free
+
+
+async def test_who_waited_in_a_loop_that_is_closed_is_forgotten() -> None:
+    places = Places(1)
+    first = await places.take()
+    closed = asyncio.new_event_loop()
+    waiting = closed.create_task(places.take())
+    await asyncio.to_thread(closed.run_until_complete, asyncio.sleep(0))
+    waiting._log_destroy_pending = False
+    closed.close()
+    first.leave()
+
+    assert places.are_free
+    (await places.take()).leave()

@@ -642,3 +642,74 @@ async def test_output_before_a_death_is_kept(executor) -> None:
 
     assert outcome.stdout == "last words"
     await pid_of(executor)
+
+
+async def test_a_cancel_that_comes_after_the_answer_costs_nothing_but_the_worker(make) -> None:
+    executor, loop = make(max_workers=1), asyncio.get_running_loop()
+    await pid_of(executor)
+    handles, answers = [], []
+
+    def busy(handle) -> None:
+        handles.append(handle)
+        loop.call_soon(time.sleep, 0.3)  # while the worker answers
+        loop.call_later(0.01, cancel)  # right behind the answer
+
+    def cancel() -> None:
+        thread = threading.Thread(
+            target=lambda: answers.append(asyncio.run(executor.cancel({}, handles[0])))
+        )
+        thread.start()
+        time.sleep(0.3)
+
+    def function() -> str:
+        print("printed")
+        return "done"
+
+    outcome = await run_task(executor, function, [], {}, "d", "unused", on_job_handle=busy)
+
+    assert outcome == ("done", "printed\n", "", "COMPLETED")
+    for _ in range(3):
+        assert (await execute(executor, lambda: "next")).result == "next"
+    await until(lambda: answers)
+    assert answers == [False]
+
+
+async def test_two_runs_in_one_place_leave_no_worker_behind(tmp_path) -> None:
+    class Twice(LocalExecutor):
+        async def run(self, *args):
+            return await asyncio.gather(super().run(*args), super().run(*args))
+
+    executor = Twice(cache_dir=str(tmp_path), warm=True, max_workers=1)
+    before = workers_of(os.getpid())
+    for _ in range(3):
+        await execute(executor, lambda: None)
+
+    assert len(workers_of(os.getpid()) - before) <= 2
+    await executor.close()
+    assert workers_of(os.getpid()) <= before
+
+
+async def test_a_time_bomb_of_faulthandler_is_defused(make) -> None:
+    def arm() -> int:
+        import faulthandler
+
+        faulthandler.dump_traceback_later(0.2, exit=True)
+        return os.getpid()
+
+    executor = make(max_workers=1)
+    first = (await execute(executor, arm)).result
+
+    assert (await execute(executor, lambda: (time.sleep(0.5), os.getpid())[1])).result == first
+
+
+async def test_what_a_task_does_to_its_streams_changes_nobody_elses_output(make) -> None:
+    def newline() -> None:
+        sys.stdout.reconfigure(newline="\r\n")
+
+    def deaf() -> None:
+        sys.stdout.write = lambda text: len(text)
+
+    executor = make(max_workers=1)
+    for function in (newline, deaf):
+        await execute(executor, function)
+        assert (await execute(executor, lambda: print("hello"))).stdout == "hello\n"
