@@ -85,6 +85,10 @@ def start(worker: Worker) -> None:
         while True:
             _condemned.pop().end()
     worker.start()
+    with _lock:
+        is_condemned = worker.is_condemned
+    if is_condemned:
+        worker.end()  # whoever wanted it has gone while it was started
 
 
 def end_idle_workers(settings: Settings) -> None:
@@ -100,8 +104,10 @@ def end_idle_workers(settings: Settings) -> None:
 
 def condemn(worker: Worker) -> None:
     """Kill a worker, and leave it to others to wait for its end."""
-    worker.kill()
-    _condemned.append(worker)
+    with _lock:
+        worker.is_condemned = True
+        worker.kill()
+        _condemned.append(worker)
 
 
 def _forget_all() -> None:

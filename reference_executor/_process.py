@@ -77,6 +77,8 @@ class Worker:
         self.environment = environment
         self.once = once
         self.process: subprocess.Popen[bytes] | None = None
+        #: Whether nobody wants it any more.
+        self.is_condemned = False
         self._ties = contextlib.ExitStack()
         self._files: list[BinaryIO] = []
         self._sys_path: list[str] | None = None

@@ -22,6 +22,11 @@ from pytest_asyncexec.reference_executor import LocalExecutor, _attempt, _pool
 from pytest_asyncexec import TaskOutcome
 
 
+#: Workers that other tests have left in this process: some executors there are wrong on purpose.
+_strangers: set[int] = set()
+_users: list[Path] = []
+
+
 @contextlib.contextmanager
 def leaving_nothing(cache: Path, **settings: Any) -> Iterator[Callable[..., LocalExecutor]]:
     """Hand out a maker of executors, and look in the end whether anything of them is left."""
@@ -32,8 +37,15 @@ def leaving_nothing(cache: Path, **settings: Any) -> Iterator[Callable[..., Loca
         made.append(executor)
         return executor
 
+    if not _users:
+        _strangers.clear()
+        _strangers.update(workers_of(os.getpid()))
+    _users.append(cache)
     before = workers_of(os.getpid())
-    yield make
+    try:
+        yield make
+    finally:
+        _users.pop()
     for executor in made:
         _pool.end_idle_workers(executor._settings())
     assert not cache.exists() or os.listdir(cache) == []
@@ -52,14 +64,14 @@ def open_files(folder: Path) -> list[str]:
 
 
 def workers_of(host: int) -> set[int]:
-    """Return the processes that are alive and workers of a host."""
+    """Return the processes that are alive and workers of a host, without those of other tests."""
     found = set()
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             is_worker = b"reference_executor/_worker.py" in (entry / "cmdline").read_bytes()
             if is_worker and _status(int(entry.name))[1] == str(host):
                 found.add(int(entry.name))
-    return found
+    return found - _strangers
 
 
 def is_alive(pid: int) -> bool:

@@ -552,10 +552,11 @@ async def test_a_handle_of_no_running_task_stops_nothing(handle) -> None:
 
 async def test_the_output_of_an_attempt_is_in_files_without_a_name(make, tmp_path) -> None:
     cache = tmp_path / "made" / "when missing"
+    before = workers_of(os.getpid())
     executing = asyncio.create_task(execute(make(cache_dir=str(cache)), held(tmp_path)))
     await until(lambda: logged(tmp_path))
 
-    [worker] = workers_of(os.getpid())
+    [worker] = workers_of(os.getpid()) - before
     files = [Path(f"/proc/{worker}/fd/{fd}") for fd in (1, 2)]
     names = [os.readlink(file) for file in files]
     modes = [file.stat().st_mode & 0o777 for file in files]

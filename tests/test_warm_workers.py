@@ -252,8 +252,8 @@ def replaced():
     def changes_signal_handler() -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
-    def ignores_interrupts() -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    def ignores_a_signal() -> None:
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
     def blocks_a_signal() -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
@@ -325,7 +325,7 @@ def replaced():
 
     return [
         (changes_signal_handler,),
-        (ignores_interrupts,),
+        (ignores_a_signal,),
         (blocks_a_signal,),
         (sets_a_timer,),
         (sets_a_limit,),
