@@ -2,11 +2,8 @@
 
 import os
 import os.path as ospath
-import sys
-import time
-from collections import deque
 from collections.abc import Iterable
-from itertools import islice
+from contextlib import suppress
 from threading import Lock
 from typing import Any
 from weakref import WeakValueDictionary
@@ -142,40 +139,33 @@ def expand_home(path: str) -> str:
 
 def _append(text: str, target: str) -> None:
     os.makedirs(ospath.dirname(target), exist_ok=True)
-    size = max(_PIECE, -(-len(text) // _MOST_PIECES))
-    pieces = deque[memoryview]()
-    for start in range(0, len(text), size):
-        piece = text[start : start + size].encode("utf-8", errors="backslashreplace")
-        pieces.append(memoryview(piece))
-        _let_others_run(pieces)
-    # Unbuffered and in append mode, one stream is normally one write, which the system keeps
-    # whole among writers in other processes.
     with open(target, "ab", buffering=0) as file:
-        while pieces:
-            written = _write(file.fileno(), pieces)
-            while pieces and written >= len(pieces[0]):
-                written -= len(pieces.popleft())
-                _let_others_run(pieces)
-            if written:
-                pieces[0] = pieces[0][written:]
-
-
-def _write(fd: int, pieces: deque[memoryview]) -> int:
-    """Write as much as one call of the system can, and return how many bytes that was."""
-    if sys.platform == "win32":
-        return os.write(fd, pieces[0])
-    return os.writev(fd, list(islice(pieces, _MOST_PIECES)))
-
-
-def _let_others_run(pieces: deque[memoryview]) -> None:
-    # Making and freeing a long text takes milliseconds, in which the event loop's thread would
-    # have to wait.
-    if len(pieces) > 1:
-        time.sleep(0)
+        _keep_others_out(file.fileno())
+        # In pieces, since nobody else can run while a text is encoded. A short stream is one
+        # write, which the system keeps whole among writers who know of no lock.
+        for start in range(0, len(text), _PIECE):
+            piece = text[start : start + _PIECE].encode("utf-8", errors="backslashreplace")
+            rest = memoryview(piece)
+            while rest:
+                rest = rest[_write(file.fileno(), rest) :]
 
 
 _PIECE = 1 << 18
-_MOST_PIECES = 1024  # in one call; no POSIX system of today takes more
+
+
+def _write(fd: int, data: memoryview) -> int:
+    """Write as much as one call of the system can, and return how many bytes that was."""
+    return os.write(fd, data)
+
+
+def _keep_others_out(fd: int) -> None:
+    """Lock a file among the processes that write to it with this function, until it is closed."""
+    try:
+        import fcntl
+    except ImportError:  # on Windows
+        return
+    with suppress(OSError):  # not all file systems know of locks
+        fcntl.flock(fd, fcntl.LOCK_EX)
 
 
 _guard = Lock()

@@ -151,6 +151,8 @@ class Worker:
         """Whether the interpreter has been started and has not ended."""
         if self.process is None:
             return False
+        if self._loop is not None:
+            return True  # or the event loop that watches would have noticed
         self._socket.setblocking(False)
         try:
             return self._socket.recv(1, socket.MSG_PEEK) != b""

@@ -21,7 +21,6 @@ from pytest_asyncexec.reference_executor import LocalExecutor, _attempt, _pool
 
 from pytest_asyncexec import TaskOutcome
 
-
 #: Workers that other tests have left in this process: some executors there are wrong on purpose.
 _strangers: set[int] = set()
 _users: list[Path] = []

@@ -3,6 +3,8 @@
 import asyncio
 import ntpath
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -173,7 +175,7 @@ async def test_a_pipe_without_a_reader_does_not_block_the_loop(tmp_path) -> None
 
 async def test_the_loops_thread_touches_no_file(tmp_path, monkeypatch) -> None:
     threads = set()
-    for name in ("mkdir", "open", "writev"):
+    for name in ("mkdir", "open", "write"):
         real = getattr(os, name)
         monkeypatch.setattr(
             os,
@@ -200,9 +202,9 @@ async def test_concurrent_writers_never_interleave_inside_one_stream(tmp_path) -
 
 def test_writers_in_many_loops_never_interleave_in_small_writes(tmp_path, monkeypatch) -> None:
     # A file that takes only some bytes at a time shows who else gets in between.
-    def partial(fd, pieces):
+    def partial(fd, data):
         time.sleep(0)
-        return os.write(fd, pieces[0][:10])
+        return os.write(fd, data[:10])
 
     monkeypatch.setattr(streams, "_write", partial)
     texts = [str(number) * 99 + "\n" for number in range(4)]
@@ -246,3 +248,19 @@ async def test_a_writer_cancelled_while_it_waits_lets_the_next_one_in(tmp_path) 
     finally:
         os.close(reader)
     assert not streams._writers
+
+
+def test_long_streams_of_several_processes_never_interleave(tmp_path) -> None:
+    script = tmp_path / "writer.py"
+    script.write_text(
+        "import asyncio, sys\n"
+        "from pytest_asyncexec import write_streams_to_file\n"
+        "text = sys.argv[1] * 3_000_000 + '\\n'\n"
+        "asyncio.run(write_streams_to_file([text, text], ['log', 'log'], 'd', sys.argv[2]))\n"
+    )
+    writers = [subprocess.Popen([sys.executable, script, name, tmp_path]) for name in "abc"]
+    for writer in writers:
+        assert writer.wait() == 0
+
+    lines = (tmp_path / "d" / "log").read_text().splitlines()
+    assert sorted(lines) == [name * 3_000_000 for name in "aabbcc"]
