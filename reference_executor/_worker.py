@@ -49,8 +49,8 @@ def main(mode: str, *descriptors: str) -> None:
         problem = flushed()
         is_restored = state is not None and state.is_restored()
         # Left in the files where the answer takes long, which its receiver may not live to see.
-        is_kept = state is not None and is_restored and len(body) < SHORT
-        printed = state.printed() if state is not None and is_kept else None
+        is_short = is_restored and len(body) < SHORT
+        printed = state.printed() if state is not None and is_short else None
         send(control, pickle.dumps((*head, problem, printed, not is_restored)), body)
         sys.path[:] = import_path or sys.path
         del message, head, body

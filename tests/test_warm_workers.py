@@ -5,6 +5,7 @@ import ctypes
 import json
 import os
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from pytest_asyncexec.reference_executor import LocalExecutor
+from pytest_asyncexec.reference_executor import LocalExecutor, _attempt
 
 from local_workers import (
     appearing,
@@ -649,23 +650,28 @@ async def test_a_cancel_that_comes_after_the_answer_costs_nothing_but_the_worker
     await pid_of(executor)
     handles, answers = [], []
 
-    def busy(handle) -> None:
+    def told(handle) -> None:
         handles.append(handle)
-        loop.call_soon(time.sleep, 0.3)  # while the worker answers
-        loop.call_later(0.01, cancel)  # right behind the answer
+        loop.call_soon(wait_for_the_answer)
+
+    def wait_for_the_answer() -> None:
+        worker = _attempt.attempt_of(handles[0]["token"]).worker
+        select.select([worker._socket], [], [])
+        # In the next turn the loop reads the answer, and a timer that is due comes right after it.
+        loop.call_later(0, cancel)
 
     def cancel() -> None:
-        thread = threading.Thread(
-            target=lambda: answers.append(asyncio.run(executor.cancel({}, handles[0])))
-        )
-        thread.start()
-        time.sleep(0.3)
+        attempt = _attempt.attempt_of(handles[0]["token"])
+        cancelling = executor.cancel({}, handles[0])
+        threading.Thread(target=lambda: answers.append(asyncio.run(cancelling))).start()
+        while not attempt.stopped:
+            time.sleep(0.001)
 
     def function() -> str:
         print("printed")
         return "done"
 
-    outcome = await run_task(executor, function, [], {}, "d", "unused", on_job_handle=busy)
+    outcome = await run_task(executor, function, [], {}, "d", "unused", on_job_handle=told)
 
     assert outcome == ("done", "printed\n", "", "COMPLETED")
     for _ in range(3):
@@ -693,13 +699,13 @@ async def test_a_time_bomb_of_faulthandler_is_defused(make) -> None:
     def arm() -> int:
         import faulthandler
 
-        faulthandler.dump_traceback_later(0.2, exit=True)
+        faulthandler.dump_traceback_later(3, exit=True)
         return os.getpid()
 
     executor = make(max_workers=1)
     first = (await execute(executor, arm)).result
 
-    assert (await execute(executor, lambda: (time.sleep(0.5), os.getpid())[1])).result == first
+    assert (await execute(executor, lambda: (time.sleep(3.5), os.getpid())[1])).result == first
 
 
 async def test_what_a_task_does_to_its_streams_changes_nobody_elses_output(make) -> None:
