@@ -17,6 +17,9 @@ __all__ = [
 PATHS = ("log_stdout", "log_stderr", "cache_dir")
 SETTINGS = (*PATHS, "time_limit", "retries")
 
+#: JSON values of these types are their own copies.
+_ATOMS = frozenset({str, int, bool, type(None)})
+
 _Executor = TypeVar("_Executor")
 _MISSING = object()
 
@@ -93,7 +96,7 @@ def json_copy(value: Any, path: str, _above: tuple[int, ...] = ()) -> Any:
     Raises ValueError for NaN, infinity and a value that contains itself, and TypeError for
     anything else that JSON cannot hold; the message names the place, as in `attributes.host[2]`.
     """
-    if type(value) in (str, int, bool, type(None)):
+    if type(value) in _ATOMS:
         return value
     if isinstance(value, str):
         return str.__str__(value)
@@ -106,11 +109,17 @@ def json_copy(value: Any, path: str, _above: tuple[int, ...] = ()) -> Any:
     if id(value) in _above:
         raise ValueError(f"{path} contains itself, which JSON cannot hold")
     above = (*_above, id(value))
+    # What is its own copy is left to no further call, which would first have its place put down.
     if isinstance(value, list | tuple):
-        return [json_copy(item, f"{path}[{i}]", above) for i, item in enumerate(value)]
+        return [
+            item if type(item) in _ATOMS else json_copy(item, f"{path}[{i}]", above)
+            for i, item in enumerate(value)
+        ]
     if isinstance(value, dict):
         return {
-            _json_key(key, path): json_copy(item, f"{path}[{key!r}]", above)
+            _json_key(key, path): (
+                item if type(item) in _ATOMS else json_copy(item, f"{path}[{key!r}]", above)
+            )
             for key, item in value.items()
         }
     raise TypeError(

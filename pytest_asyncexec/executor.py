@@ -152,14 +152,15 @@ async def _write_logs(executor: Any, task: RunningTask, ending: _Ending) -> None
 
 
 def _printed(executor: Any, task: RunningTask) -> tuple[str, str]:
-    return (
-        _text(getattr(executor, "task_stdout", None), task.stdout),
-        _text(getattr(executor, "task_stderr", None), task.stderr),
-    )
+    stdout, stderr = task.printed()
+    return _text(executor, "task_stdout", stdout), _text(executor, "task_stderr", stderr)
 
 
-def _text(stream: Any, own: io.StringIO) -> str:
-    text: str = (stream if hasattr(stream, "getvalue") else own).getvalue()
+def _text(executor: Any, name: str, own: str) -> str:
+    if getattr(type(executor), name, None) is getattr(AsyncBaseExecutor, name):
+        return own
+    stream: Any = getattr(executor, name, None)
+    text: str = stream.getvalue() if hasattr(stream, "getvalue") else own
     return text
 
 

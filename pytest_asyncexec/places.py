@@ -2,11 +2,21 @@
 
 import asyncio
 import contextlib
+import os
 from collections import OrderedDict
 from threading import RLock
 from typing import Protocol
 
-__all__ = ["Kept", "Place", "Places"]
+__all__ = ["Kept", "Place", "Places", "guard"]
+
+#: For this and whatever is done with places. One for all, and reentrant, since a place may be
+#: forgotten, and come back, in the middle of anything: no order of several could be kept then.
+guard = RLock()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=guard.acquire, after_in_parent=guard.release, after_in_child=guard.release
+    )
 
 
 class Place:
@@ -53,34 +63,52 @@ class Places:
         self._free = number
         #: In the order in which they came.
         self._waiting: OrderedDict[asyncio.Future[Place], None] = OrderedDict()
-        # Reentrant, since a place may be forgotten, and come back, in the middle of anything.
-        self._guard = RLock()
 
     @property
     def are_free(self) -> bool:
         """Whether nobody has a place, or waits for one."""
         return self._free == self.number
 
+    @property
+    def are_taken(self) -> bool:
+        """Whether there is none at the moment."""
+        return not self._free
+
     async def take(self) -> Place:
         """Wait for a free place, and return it."""
-        with self._guard:
+        asked = self.ask()
+        if isinstance(asked, Place):
+            return asked
+        try:
+            return await asked
+        except BaseException:
+            # Cancelled, or dropped with its loop.
+            self.withdraw(asked)
+            raise
+
+    def ask(self) -> Place | asyncio.Future[Place]:
+        """Return a place that is free now, or else what will be told of one in the running loop."""
+        with guard:
             if self._free:
                 self._free -= 1
                 return Place(self, None)
-            mine: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
-            self._waiting[mine] = None
-        try:
-            return await mine
-        except BaseException:
-            # Cancelled, or dropped with its loop.
-            with self._guard:
-                self._waiting.pop(mine, None)
-            if mine.done() and not mine.cancelled():
-                mine.result().leave()
-            raise
+            asked: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
+            self._waiting[asked] = None
+            return asked
+
+    def withdraw(self, asked: asyncio.Future[Place]) -> None:
+        """Want the place no more that was asked for."""
+        with guard:
+            self._waiting.pop(asked, None)
+        if asked.done() and not asked.cancelled():
+            asked.result().leave()
+
+    def are_wanted(self, but: asyncio.Future[Place] | None) -> bool:
+        """Whether somebody waits for a place, other than `but`."""
+        return len(self._waiting) > (but is not None and not but.done())
 
     def _pass_on(self, kept: Kept | None) -> None:
-        with self._guard:
+        with guard:
             waiter = self._next()
             if waiter is not None and waiter.get_loop() is asyncio._get_running_loop():
                 del self._waiting[waiter]
@@ -96,7 +124,7 @@ class Places:
 
         Until then it stays free: who knows when the event loop of another thread goes on.
         """
-        with self._guard:
+        with guard:
             waiter = self._next() if self._free else None
             if waiter is None:
                 return

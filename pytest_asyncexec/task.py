@@ -46,6 +46,14 @@ class RunningTask:
         self._stderr = self._stderr or io.StringIO()
         return self._stderr
 
+    def printed(self) -> tuple[str, str]:
+        """Return what the task has printed to its standard output and error."""
+        stdout, stderr = self._stdout, self._stderr
+        return (
+            "" if stdout is None else stdout.getvalue(),
+            "" if stderr is None else stderr.getvalue(),
+        )
+
     def begin(self) -> None:
         """Begin the work of this task, in the asyncio task and the context of the caller.
 

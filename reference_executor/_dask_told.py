@@ -6,7 +6,7 @@ A message is the length of its head, a pickled head, and a body that is never co
 import pickle
 from typing import Any, NamedTuple
 
-from ._process import Answer
+from ._channel import Answer
 
 __all__ = [
     "ANSWERED",

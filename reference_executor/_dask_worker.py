@@ -12,10 +12,11 @@ from concurrent.futures import Future
 from typing import cast
 
 from . import _dask_closing
+from ._channel import Answer
 from ._dask_idle import taken
 from ._dask_told import ANSWERED, CLOSED, DIED, REFUSED, STOPPED, TIMED_OUT, Told, parted
 from ._pool import start
-from ._process import Answer, Worker, decoded
+from ._process import Worker, decoded
 
 __all__ = ["run_attempt", "stop"]
 
@@ -164,7 +165,7 @@ class _Attempt:
 
 def _printed(worker: Worker, answer: Answer) -> tuple[str, str]:
     if answer.printed is None:
-        return worker.take_printed()
+        return worker.catch_up()
     stdout, stderr = map(decoded, answer.printed)
     return stdout, stderr
 

@@ -10,7 +10,7 @@ import cloudpickle
 
 from ..outcome import TaskRuntimeError
 from . import _worker_messages as messages
-from ._process import Answer
+from ._channel import Answer
 
 __all__ = ["Task", "dumped", "is_plain", "understood"]
 

@@ -6,10 +6,9 @@ that a host which builds an executor anew for each task has no more tasks at onc
 
 import contextlib
 import os
-from threading import RLock
 from typing import NamedTuple
 
-from ..places import Places
+from ..places import Place, Places, guard
 from ._process import Worker
 
 __all__ = ["Pool", "Settings", "condemn", "end_idle_workers", "pool_of", "start"]
@@ -32,10 +31,21 @@ class Pool:
         self.places = Places(settings.max_workers)
         self.idle: list[Worker] = []
 
-    def worker(self) -> Worker:
-        """Return a warm worker that waits for a task, or else one that is still to be started."""
+    def worker_for(self, place: Place | None) -> Worker:
+        """Return the worker that belongs to a place, or one that waits for a task, or a new one.
+
+        A new one is still to be started.
+        """
+        kept = None
+        if place is not None:
+            kept, place.kept = place.kept, None
+        if isinstance(kept, Worker):
+            if kept.is_alive:
+                return kept
+            kept.channel.unwatch()
+            condemn(kept)
         while True:
-            with _lock:
+            with guard:
                 if not self.idle:
                     break
                 worker = self.idle.pop()
@@ -47,15 +57,13 @@ class Pool:
 
     def give_back(self, worker: Worker) -> None:
         """Keep a warm worker for the next task."""
-        with _lock:
+        with guard:
             if _pools.get(self.settings) is self:
                 self.idle.append(worker)
                 return
         condemn(worker)
 
 
-# Reentrant, since a place that is forgotten gives its worker back in the middle of anything.
-_lock = RLock()
 _pools: dict[Settings, Pool] = {}
 #: Killed, and still to be waited for.
 _condemned: list[Worker] = []
@@ -68,7 +76,7 @@ def pool_of(settings: Settings) -> Pool:
     """
     pool = _pools.get(settings)
     if pool is None:
-        with _lock:
+        with guard:
             pool = _pools.setdefault(settings, Pool(settings))
             others = [other for other in _pools.values() if other is not pool]
             for other in others:
@@ -85,7 +93,7 @@ def start(worker: Worker) -> None:
         while True:
             _condemned.pop().end()
     worker.start()
-    with _lock:
+    with guard:
         is_condemned = worker.is_condemned
     if is_condemned:
         worker.end()  # whoever wanted it has gone while it was started
@@ -96,7 +104,7 @@ def end_idle_workers(settings: Settings) -> None:
     pool = _pools.get(settings)
     if pool is None:
         return
-    with _lock:
+    with guard:
         workers, pool.idle = pool.idle, []
     for worker in workers:
         worker.end()
@@ -104,7 +112,7 @@ def end_idle_workers(settings: Settings) -> None:
 
 def condemn(worker: Worker) -> None:
     """Kill a worker, and leave it to others to wait for its end."""
-    with _lock:
+    with guard:
         worker.is_condemned = True
         worker.kill()
         _condemned.append(worker)
@@ -112,8 +120,6 @@ def condemn(worker: Worker) -> None:
 
 def _forget_all() -> None:
     """Leave the workers to the process that this one was forked from."""
-    global _lock
-    _lock = RLock()
     _pools.clear()
     _condemned.clear()
 

@@ -11,53 +11,41 @@ import contextlib
 import os
 import pickle
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
-from ..outcome import TaskRuntimeError
 from ..streams import expand_home
 from ..waiting import in_thread
-from . import _worker_messages as messages
+from ._channel import Answer, Channel
 from ._lives import born, gone
 
-__all__ = ["Answer", "Worker", "decoded"]
+__all__ = ["Worker", "decoded"]
 
 WORKER = str(Path(__file__).with_name("_worker.py"))
 TAIL = 2000
 
 
-class Answer(NamedTuple):
-    """What a worker says after a task."""
+class _Alone:
+    """Who waits for the one answer of a worker that has one task."""
 
-    kind: str
-    """`returned` or `raised`."""
-    is_plain: bool
-    """Whether it is a short result, and nobody's code takes part in loading it."""
-    portable: bytes | None
-    """An error that can be raised in the host, pickled."""
-    description: str
-    traceback: str
-    problem: str
-    """What went wrong with the output, or "" for nothing."""
-    printed: tuple[bytes, bytes] | None
-    """Standard output and error, or None where the host has to read them from the files."""
-    is_last: bool
-    """Whether the worker ends after this."""
-    result: memoryview
+    def __init__(self) -> None:
+        self.told: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
 
+    def answered(self, answers: list[Answer]) -> None:
+        if not self.told.done():
+            self.told.set_result(answers[0])
 
-class _Expected:
-    """A message that is still to come, or the end, which is None."""
-
-    whole: asyncio.Future[memoryview | None]
-    message: memoryview | None
-    count: int
+    def ended(self, error: Exception | None) -> None:
+        if self.told.done():
+            return
+        if error is None:
+            self.told.set_result(None)
+        else:
+            self.told.set_exception(error)
 
 
 class Worker:
@@ -77,6 +65,7 @@ class Worker:
         self.environment = environment
         self.once = once
         self.process: subprocess.Popen[bytes] | None = None
+        self.channel = Channel()
         #: Whether nobody wants it any more.
         self.is_condemned = False
         self._ties = contextlib.ExitStack()
@@ -84,11 +73,6 @@ class Worker:
         self._sys_path: list[str] | None = None
         self._directory = ""
         self._keep = keep
-        #: The event loop that watches the socket.
-        self._loop: asyncio.AbstractEventLoop | None = None
-        # Held by the event loop that watches, and by nobody else: who waits for it is to go when
-        # the event loop goes, and the worker is still there to be ended.
-        self._expected: Callable[[], _Expected | None] = lambda: None
 
     def start(self) -> None:
         """Start the interpreter. Raises OSError where that cannot be done."""
@@ -104,37 +88,37 @@ class Worker:
         if above is not None:
             os.makedirs(above, exist_ok=True)
         self._files = [self._ties.enter_context(_output_file(above)) for _ in range(2)]
-        mine, its = socket.socketpair()
-        self._socket = self._ties.enter_context(mine)
+        its_ends = self.channel.open(self._ties, has_queue=not self.once)
         try:
             self._directory = os.getcwd()
         except FileNotFoundError:
             self._directory = os.sep
         mode = "once" if self.once else "warm"
-        with its:
-            if os.name == "posix":
-                its_end, lifeline = os.pipe()
-                self._ties.callback(os.close, lifeline)
-                try:
-                    self.process = self._interpreter(
-                        [mode, str(its.fileno()), str(its_end)],
-                        stdin=subprocess.DEVNULL,
-                        pass_fds=(its.fileno(), its_end),
-                        start_new_session=True,
-                    )
-                finally:
-                    os.close(its_end)
-            else:
+        if os.name == "posix":
+            its_end, lifeline = os.pipe()
+            self._ties.callback(os.close, lifeline)
+            descriptors = [its_end, *(end.fileno() for end in its_ends)]
+            try:
                 self.process = self._interpreter(
-                    [mode],
-                    stdin=subprocess.PIPE,
-                    creationflags=subprocess.CREATE_NEW_PROCESS_GROUP,  # type: ignore[attr-defined,unused-ignore]
+                    [mode, *map(str, descriptors)],
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=descriptors,
+                    start_new_session=True,
                 )
-                assert self.process.stdin is not None
-                self._ties.enter_context(self.process.stdin)
-                share = its.share(self.process.pid)  # type: ignore[attr-defined,unused-ignore]
-                self.process.stdin.write(len(share).to_bytes(8, "little") + share)
-                self.process.stdin.flush()
+            finally:
+                os.close(its_end)
+        else:
+            self.process = self._interpreter(
+                [mode],
+                stdin=subprocess.PIPE,
+                creationflags=subprocess.CREATE_NEW_PROCESS_GROUP,  # type: ignore[attr-defined,unused-ignore]
+            )
+            assert self.process.stdin is not None
+            self._ties.enter_context(self.process.stdin)
+            share = its_ends[0].share(self.process.pid)  # type: ignore[attr-defined,unused-ignore]
+            self.process.stdin.write(len(share).to_bytes(8, "little") + share)
+            self.process.stdin.flush()
+        its_ends[0].close()
 
     def _interpreter(self, arguments: list[str], **options: Any) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -149,17 +133,7 @@ class Worker:
     @property
     def is_alive(self) -> bool:
         """Whether the interpreter has been started and has not ended."""
-        if self.process is None:
-            return False
-        if self._loop is not None:
-            return True  # or the event loop that watches would have noticed
-        self._socket.setblocking(False)
-        try:
-            return self._socket.recv(1, socket.MSG_PEEK) != b""
-        except BlockingIOError:
-            return True
-        except ConnectionError:
-            return False
+        return self.process is not None and (self.channel.is_watched or self.channel.is_open())
 
     async def do(self, task: bytes, directory: str) -> Answer | None:
         """Have the worker run a task in `directory`, and return what it says, or None if it died.
@@ -169,103 +143,43 @@ class Worker:
         """
         if os.name == "nt":  # where event loops do not watch sockets
             return await in_thread(self.do_blocking, task, directory)
-        expected = self._watch(asyncio.get_running_loop())
+        alone = _Alone()
+        self.channel.watch(alone)
         answer = None
         try:
-            for piece in messages.pieces(self._head(directory), task):
-                if (rest := self._send(piece)) is not None:
-                    await asyncio.get_running_loop().sock_sendall(self._socket, rest)
-            message = await expected.whole
-            if message is not None:
-                answer = self._answer(messages.parts(message))
+            await self.channel.send(self._head(directory), task)
+            answer = await alone.told
         except ConnectionError:
             pass
-        except MemoryError as error:
-            raise TaskRuntimeError(
-                "The answer of the worker is too large for the memory of this process"
-            ) from error
         finally:
             if answer is None or answer.is_last:
-                self.unwatch()
+                self.channel.unwatch()
         return answer
-
-    def _watch(self, loop: asyncio.AbstractEventLoop) -> "_Expected":
-        expected = self._expected()
-        if expected is None or self._loop is not loop:
-            expected = _Expected()
-            self._expected = weakref.ref(expected)
-            self._socket.setblocking(False)
-            loop.add_reader(self._socket, self._read, expected)
-            self._loop = loop
-        expected.message = None
-        expected.whole = loop.create_future()
-        return expected
-
-    def _send(self, piece: bytes) -> memoryview | None:
-        """Send what can be sent at once, and return the rest."""
-        try:
-            sent = self._socket.send(piece)
-        except BlockingIOError:
-            sent = 0
-        return None if sent == len(piece) else memoryview(piece)[sent:]
-
-    def _read(self, expected: "_Expected") -> None:
-        """Read what has come, and say so once it is a message, or the end."""
-        try:
-            if expected.message is None:
-                first = self._socket.recv(messages.SHORT)
-                count = expected.count = len(first)
-                expected.message = messages.whole_message(first) if first else None
-            else:
-                count = self._socket.recv_into(expected.message[expected.count :])
-                expected.count += count
-        except BlockingIOError:
-            return
-        except ConnectionError:
-            count = 0
-        except Exception as error:  # out of memory, for one
-            self.unwatch()
-            if not expected.whole.done():
-                expected.whole.set_exception(error)
-            return
-        if not count:
-            self.unwatch()
-            expected.message = None
-        elif expected.message is None or expected.count < len(expected.message):
-            return
-        message, expected.message = expected.message, None
-        if not expected.whole.done():
-            expected.whole.set_result(message)
-
-    def unwatch(self) -> None:
-        """Have no event loop watch this worker any more; to be called in the one that does."""
-        loop, self._loop = self._loop, None
-        if loop is not None and not loop.is_closed():
-            loop.remove_reader(self._socket)
-
-    def put_away(self) -> None:
-        """Have no event loop watch this warm worker any more, and keep it for the next task."""
-        loop = self._loop
-        if loop is not None and loop is not asyncio._get_running_loop():
-            try:
-                loop.call_soon_threadsafe(self.put_away)
-            except RuntimeError:
-                self._loop = None  # it is closed, and watches nothing
-            else:
-                return
-        self.unwatch()
-        self._keep(self)
 
     def do_blocking(self, task: bytes, directory: str) -> Answer | None:
         """Do the same in the calling thread."""
-        self._socket.setblocking(True)
-        with self._socket.makefile("rwb", buffering=0) as control:
-            try:
-                messages.send(control, self._head(directory), task)
-                message = messages.receive(control)
-            except ConnectionError:
-                message = None
-        return None if message is None else self._answer(message)
+        return self.channel.ask_blocking(self._head(directory), task)
+
+    def take(self, task: bytes, directory: str) -> bool:
+        """Send the worker a short task, also ahead of its time; False if there is no room."""
+        return self.channel.send_ahead(self._head(directory), task)
+
+    def take_back(self) -> int:
+        """Take back all tasks that the worker has not begun, the latest ones; return how many."""
+        count = self.channel.take_back()
+        if count:
+            self._sys_path = None  # what it was told may have been taken back too
+        return count
+
+    def put_away(self) -> None:
+        """Have no event loop watch this warm worker any more, and keep it for the next task."""
+        loop = self.channel.watched_by()
+        if loop is not None and loop is not asyncio._get_running_loop():
+            with contextlib.suppress(RuntimeError):  # it is closed, and watches nothing
+                loop.call_soon_threadsafe(self.put_away)
+                return
+        self.channel.unwatch()
+        self._keep(self)
 
     def _head(self, directory: str) -> bytes:
         sys_path = None if self._sys_path == sys.path else list(sys.path)
@@ -274,26 +188,19 @@ class Worker:
         self._sys_path = sys_path or self._sys_path
         return pickle.dumps((sys_path, None if directory == self._directory else directory))
 
-    def _answer(self, message: messages.Message) -> Answer:
-        head, body = message
-        return Answer._make((*pickle.loads(head), body))
-
     async def ended(self) -> None:
         """Wait until a worker that has given its last answer has ended by itself."""
         if os.name == "nt" and self.process is not None:
             await in_thread(self.process.wait)
-            return
-        with contextlib.suppress(ConnectionError):
-            # It says nothing more: what comes is the end of the socket.
-            await asyncio.get_running_loop().sock_recv(self._socket, 1)
+        else:
+            await self.channel.ended()
 
     def ended_blocking(self) -> None:
         """Do the same in the calling thread, after `do_blocking`."""
         if os.name == "nt" and self.process is not None:
             self.process.wait()
-            return
-        with contextlib.suppress(ConnectionError):
-            self._socket.recv(1)
+        else:
+            self.channel.ended_blocking()
 
     def kill(self) -> None:
         """Kill the worker and all processes of its group, without asking them."""
@@ -315,6 +222,12 @@ class Worker:
             return self.take_printed()
         finally:
             self.close()
+
+    def catch_up(self) -> tuple[str, str]:
+        """Take what the last task has printed, which is much, and let the worker go on."""
+        printed = self.take_printed()
+        self.channel.go_on()
+        return printed
 
     def take_printed(self) -> tuple[str, str]:
         """Take out of the files what was printed since the last time."""

@@ -1,12 +1,15 @@
-"""Run tasks in this interpreter: `python -P -u _worker.py once|warm [CONTROL LIFELINE]`.
+"""Run tasks in this interpreter: `python -P -u _worker.py once|warm [LIFELINE CONTROL [QUEUE]]`.
 
-This file is run by its path and imports nothing of its own package. `CONTROL` and `LIFELINE` are
-descriptors; what they are for, and what stands for them on Windows, says `_process.py`. A message,
-either way, is two lengths, a head and a body:
+This file is run by its path and imports nothing of its own package. The others are descriptors:
+what they are for, and what stands for them on Windows, say `_process.py` and `_channel.py`. A
+message, either way, is two lengths, a head and a body:
 
 - a task: the head is empty or pickled `(sys_path or None, directory or None)`, for what is to be
   changed first; the body is pickled `(function, args, kwargs)`;
-- an answer: the head is pickled, see `Answer` in `_process.py`; the body is the pickled result.
+- an answer: the head is empty after a plain result and no output, or else pickled, see `Answer` in
+  `_channel.py`; the body is the pickled result.
+
+After an answer that leaves it to the host to read what was printed, a worker waits for one byte.
 
 A worker that was started `once` ends after its task as a script does: once its threads have. So
 does a warm one that the task has changed in a way that the next one would notice.
@@ -31,9 +34,13 @@ import_path: list[str] = []
 #: What nobody's code takes part in when it is loaded.
 PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes})
 
+#: What to say of a task that has returned something plain.
+PLAINLY = ("returned", True, None, "", "")
+NOTHING = (b"", b"")
+
 
 def main(mode: str, *descriptors: str) -> None:
-    control = connected(*map(int, descriptors)) if descriptors else connected_by_stdin()
+    queue, control = connected(*map(int, descriptors)) if descriptors else connected_by_stdin()
     for stream in (sys.stdout, sys.stderr):
         # The host reads UTF-8, whatever the locale, and exactly the newlines that were printed.
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")  # type: ignore[union-attr]
@@ -44,16 +51,20 @@ def main(mode: str, *descriptors: str) -> None:
         state = State()
     sys.path.pop(0)
     is_restored = True
-    while is_restored and (message := receive(control)) is not None:
-        head, body = attempt(*message)
+    while is_restored and (message := receive(queue, control)) is not None:
+        what, body = attempt(*message)
         problem = flushed()
         is_restored = state is not None and state.is_restored()
         # Left in the files where the answer takes long, which its receiver may not live to see.
         is_short = is_restored and len(body) < SHORT
         printed = state.printed() if state is not None and is_short else None
-        send(control, pickle.dumps((*head, problem, printed, not is_restored)), body)
+        is_ordinary = what == PLAINLY and not problem and printed == NOTHING
+        head = b"" if is_ordinary else pickle.dumps((*what, problem, printed, not is_restored))
+        send(control, head, body)
         sys.path[:] = import_path or sys.path
-        del message, head, body
+        del message, what, head, body
+        if is_restored and printed is None and not control.read(1):
+            break
 
 
 def attempt(head: memoryview, body: memoryview) -> tuple[tuple[Any, ...], bytes]:
@@ -72,7 +83,8 @@ def attempt(head: memoryview, body: memoryview) -> tuple[tuple[Any, ...], bytes]
     except BaseException as error:
         kind = type(result).__qualname__
         return refused(f"The result, of type {kind}, cannot be sent back from the worker", error)
-    return ("returned", type(result) in PLAIN and len(data) < SHORT, None, "", ""), data
+    is_plain = type(result) in PLAIN and len(data) < SHORT
+    return PLAINLY if is_plain else ("returned", False, None, "", ""), data
 
 
 def enter(sys_path: list[str] | None, directory: str | None) -> None:

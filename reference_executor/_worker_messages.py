@@ -1,23 +1,30 @@
 """Messages between host and worker: two lengths, a head and a body.
 
+A short message is sent in one piece. Of a long task only the lengths go through the queue, if the
+worker has one, and the rest through the socket: see `_channel.py`.
+
 Both sides use this module: the worker as a file beside `_worker.py`, without its package.
 """
 
+from struct import Struct
 from typing import Any
 
-LENGTHS = 16
+#: Of head and body.
+LENGTHS = Struct("<QQ")
 SHORT = 1 << 16
 
 Message = tuple[memoryview, memoryview]
 
 
-def receive(control: Any) -> Message | None:
-    """Read one message from a raw binary file, or None where the other side has ended."""
-    first = control.read(SHORT)
+def receive(queue: Any, control: Any) -> Message | None:
+    """Read one message from raw binary files, or None where the other side has ended.
+
+    It begins in `queue` and, if it is long, goes on in `control`; the two can be the same.
+    """
+    first = queue.read(SHORT)
     if not first:
         return None
-    whole = whole_message(first)
-    position = len(first)
+    whole, position = room(length(first), first), len(first)
     while position < len(whole):
         count = control.readinto(whole[position:])
         if not count:
@@ -26,13 +33,15 @@ def receive(control: Any) -> Message | None:
     return parts(whole)
 
 
-def whole_message(first: bytes) -> memoryview:
-    """Return the room for a message that begins with `first`, with `first` in it.
+def length(first: bytes) -> int:
+    """Return the length of a message of which at least the two lengths have come."""
+    head, body = LENGTHS.unpack_from(first)
+    count: int = LENGTHS.size + head + body
+    return count
 
-    The lengths always come in one piece, since they are sent in one.
-    """
-    head, body = int.from_bytes(first[:8], "little"), int.from_bytes(first[8:16], "little")
-    length = LENGTHS + head + body
+
+def room(length: int, first: bytes) -> memoryview:
+    """Return the room for a message that begins with `first`, with `first` in it."""
     if length == len(first):
         return memoryview(first)
     whole = memoryview(bytearray(length))
@@ -42,14 +51,15 @@ def whole_message(first: bytes) -> memoryview:
 
 def parts(whole: memoryview) -> Message:
     """Split a message into head and body."""
-    end = LENGTHS + int.from_bytes(whole[:8], "little")
-    return whole[LENGTHS:end], whole[end:]
+    end = LENGTHS.size + LENGTHS.unpack_from(whole)[0]
+    return whole[LENGTHS.size : end], whole[end:]
 
 
 def pieces(head: bytes, body: bytes) -> list[bytes]:
     """Return what to send one after the other: a short message in one piece."""
-    lengths = len(head).to_bytes(8, "little") + len(body).to_bytes(8, "little")
-    return [lengths + head + body] if len(body) < SHORT else [lengths + head, body]
+    lengths = LENGTHS.pack(len(head), len(body))
+    is_short = len(lengths) + len(head) + len(body) <= SHORT
+    return [lengths + head + body] if is_short else [lengths, head, body]
 
 
 def send(control: Any, head: bytes, body: bytes) -> None:

@@ -9,17 +9,22 @@ import io
 import os
 
 
-def connected(control: int, lifeline: int) -> io.RawIOBase:
-    """Take over the descriptors that the host has handed down, and keep them to this process."""
-    for fd in (control, lifeline):
+def connected(lifeline: int, control: int, *queue: int) -> tuple[io.RawIOBase, io.RawIOBase]:
+    """Take over the descriptors that the host has handed down, and keep them to this process.
+
+    Returns what tasks are read from, and what the host is answered by.
+    """
+    descriptors = (lifeline, control, *queue)
+    for fd in descriptors:
         os.set_inheritable(fd, False)
-    os.register_at_fork(after_in_child=lambda: (os.close(control), os.close(lifeline)))  # type: ignore[func-returns-value]
+    os.register_at_fork(after_in_child=lambda: [os.close(fd) for fd in descriptors])  # type: ignore[func-returns-value]
     end_with_host(lifeline)
     # Closed by the end of the process alone: the host takes the one for the other.
-    return io.FileIO(control, "r+", closefd=False)
+    files = [io.FileIO(fd, "r+", closefd=False) for fd in (control, *queue)]
+    return files[-1], files[0]
 
 
-def connected_by_stdin() -> io.RawIOBase:
+def connected_by_stdin() -> tuple[io.RawIOBase, io.RawIOBase]:
     """Take over the socket whose description comes by standard input, which is the lifeline."""
     import socket
 
@@ -30,7 +35,8 @@ def connected_by_stdin() -> io.RawIOBase:
     os.dup2(null, 0)
     os.close(null)
     _thread.start_new_thread(watch, (lifeline,))
-    return control.makefile("rwb", buffering=0)  # type: ignore[no-any-return,unused-ignore]
+    file = control.makefile("rwb", buffering=0)
+    return file, file  # type: ignore[return-value,unused-ignore]
 
 
 def end_with_host(lifeline: int) -> None:

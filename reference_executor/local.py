@@ -4,19 +4,19 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+from ..attributes import effective_time_limit
 from ..executor import AsyncBaseExecutor
 from ..outcome import TaskCancelledError, TaskRuntimeError
 from ..places import Place
 from ..streams import expand_home, path_of_dispatch
-from ..waiting import in_thread, undisturbed
-from ._attempt import Attempt, attempt_of
+from ..waiting import in_thread
+from ._attempt import Alone, Attempt, attempt_of
+from ._line import LONGEST, Job
 from ._options import check_environment, check_flag, check_max_workers, check_text
-from ._payload import dumped, is_plain, understood
-from ._pool import Pool, Settings, condemn, end_idle_workers, pool_of, start
-from ._process import Answer, Worker, decoded
+from ._payload import Task, dumped, is_plain, understood
+from ._pool import Pool, Settings, end_idle_workers, pool_of
 
 __all__ = ["LocalExecutor"]
 
@@ -51,8 +51,8 @@ class LocalExecutor(AsyncBaseExecutor):
         cache_dir: folder for the output of running tasks; "" is the system's for temporary files.
             The files have no name there, and vanish with the task.
         max_workers: how many tasks run at once, among all executors of this process that have the
-            same `max_workers`, `warm`, `cache_dir` and `environment`; the others wait in `setup`,
-            which no time limit counts. None: as many as there are processors for this process.
+            same `max_workers`, `warm`, `cache_dir` and `environment`; the others wait, which no
+            time limit counts. None: as many as there are processors for this process.
         warm: whether workers are kept for further tasks.
         workdir: working directory of the tasks, made where it is missing; `~` is expanded. "" is
             that of this process.
@@ -87,9 +87,10 @@ class LocalExecutor(AsyncBaseExecutor):
         self._settings()
 
     async def setup(self, task_metadata: dict[str, Any]) -> None:
-        """Wait until fewer tasks run than may run at once."""
-        pool = pool_of(self._settings())
-        _slot.set(_Slot(self, pool, await pool.places.take()))
+        """Wait until fewer tasks run than may run at once, unless that may be done in `run`."""
+        if not self._may_wait_in_run():
+            pool = pool_of(self._settings())
+            _slot.set(_Slot(self, pool, await pool.places.take()))
 
     async def run(
         self,
@@ -99,28 +100,53 @@ class LocalExecutor(AsyncBaseExecutor):
         task_metadata: dict[str, Any],
     ) -> Any:
         """Run one attempt in a worker process."""
+        settings = self._settings()
         directory = self._directory(task_metadata)
         work = (function, args, kwargs)
-        task = dumped(work) if is_plain(*work) else await in_thread(dumped, work)
+        if self._may_wait_in_run():
+            return await self._run_in_turn(pool_of(settings), work, directory)
         slot = _slot.get()
-        if slot is None or slot.executor is not self:
-            # Of a host that has no use for setup: then nothing limits the number of its tasks.
-            slot = _Slot(self, pool_of(self._settings()), None)
-        attempt = Attempt(slot.take_worker())
+        if slot is not None and slot.executor is self:
+            return await self._run_alone(slot.pool, slot.place, work, directory)
+        # Of a host that has no use for setup: then nothing limits the number of its tasks.
+        return await self._run_alone(pool_of(settings), None, work, directory)
+
+    def _may_wait_in_run(self) -> bool:
+        """Whether nothing that counts begins with `run`, and no further attempt has a place."""
+        limit = -1 if self.time_limit is None else self.time_limit
+        return self.warm and not self.retries and effective_time_limit(limit) is None
+
+    async def _run_in_turn(self, pool: Pool, work: Task, directory: str) -> Any:
+        if is_plain(*work) and len(task := dumped(work)) <= LONGEST:
+            return await self._attempt(Job(pool), task, directory)
+        place = await pool.places.take()
+        try:
+            return await self._run_alone(pool, place, work, directory)
+        finally:
+            place.leave()
+
+    async def _run_alone(self, pool: Pool, place: Place | None, work: Task, directory: str) -> Any:
+        task = dumped(work) if is_plain(*work) else await in_thread(dumped, work)
+        return await self._attempt(Alone(pool, place), task, directory)
+
+    async def _attempt(self, attempt: Attempt, task: bytes, directory: str) -> Any:
+        """Return the result of an attempt, or raise its error."""
         is_cancelled = False
         try:
             try:
-                answer = await self._ask(attempt, task, directory)
+                await self.set_job_handle(attempt.begin())
+                answer = await attempt.answer(task, directory)
             except GeneratorExit:
                 # Thrown away with its event loop: nothing can be awaited any more.
-                attempt.settle()
-                condemn(attempt.worker)
+                attempt.abandon()
                 raise
             except BaseException:
-                await self._part(attempt, None, slot)
+                await attempt.part(None, self._print)
                 raise
-            await self._part(attempt, answer, slot)
+            await attempt.part(answer, self._print)
             if answer is not None:
+                if answer.problem and self.task_stderr is not None:
+                    self.task_stderr.write(f"{answer.problem}\n")
                 plain = answer.is_plain
                 return understood(answer) if plain else await in_thread(understood, answer)
             if attempt.stopped:
@@ -135,7 +161,7 @@ class LocalExecutor(AsyncBaseExecutor):
         slot = _slot.get()
         if slot is not None and slot.executor is self:
             _slot.set(None)
-            slot.leave()
+            slot.place.leave()
 
     async def cancel(self, task_metadata: dict[str, Any], job_handle: Any) -> bool:
         """Kill the worker of a running task; True if that ended the task, False if it was late.
@@ -153,50 +179,6 @@ class LocalExecutor(AsyncBaseExecutor):
         Tasks that are running go on. The next task has a new worker.
         """
         await in_thread(end_idle_workers, self._settings())
-
-    async def _ask(self, attempt: Attempt, task: bytes, directory: str) -> Answer | None:
-        """Return what the worker says after the task, or None if it died."""
-        worker = attempt.worker
-        if worker.process is None:
-            # Cut off in the middle, the start would leave a process that nobody knows.
-            await undisturbed(in_thread(start, worker))
-        await self.set_job_handle(attempt.begin())
-        answer = await worker.do(task, directory)
-        if answer is not None and answer.is_last:
-            await worker.ended()
-        return answer
-
-    async def _part(self, attempt: Attempt, answer: Answer | None, slot: "_Slot") -> None:
-        """Part with the worker: give it back, or end it if anything speaks against that."""
-        if attempt.settle() or answer is None or answer.is_last:
-            attempt.worker.unwatch()
-            if answer is not None and answer.printed is not None:
-                self._print(*map(decoded, answer.printed))
-            await undisturbed(self._clean_up(attempt))
-        elif answer.printed is None:
-            await undisturbed(self._take_back(attempt, slot))
-        else:
-            slot.give_back(attempt.worker)
-            self._print(*map(decoded, answer.printed))
-        if answer is not None and answer.problem and self.task_stderr is not None:
-            self.task_stderr.write(f"{answer.problem}\n")
-
-    async def _clean_up(self, attempt: Attempt) -> None:
-        """End the worker with all of its group, and keep what it printed."""
-        stdout, stderr = await in_thread(attempt.worker.end)
-        attempt.last_words = attempt.worker.last_words(stderr)
-        self._print(stdout, stderr)
-
-    async def _take_back(self, attempt: Attempt, slot: "_Slot") -> None:
-        """Keep what a worker has printed, which is much, and give the worker back."""
-        try:
-            printed = await in_thread(attempt.worker.take_printed)
-        except BaseException:
-            attempt.worker.unwatch()
-            await in_thread(attempt.worker.end)
-            raise
-        slot.give_back(attempt.worker)
-        self._print(*printed)
 
     def _print(self, stdout: str, stderr: str) -> None:
         if stdout and self.task_stdout is not None:
@@ -233,37 +215,12 @@ def _here() -> str:
         ) from error
 
 
-@dataclass(slots=True)
-class _Slot:
+class _Slot(NamedTuple):
     """What a task has on one executor from `setup` to `teardown`."""
 
     executor: LocalExecutor
     pool: Pool
-    place: Place | None
-
-    def take_worker(self) -> Worker:
-        """Return the worker that belongs to the place, or one of the pool."""
-        worker = None
-        if self.place is not None:
-            worker, self.place.kept = self.place.kept, None
-        if isinstance(worker, Worker):
-            if worker.is_alive:
-                return worker
-            worker.unwatch()
-            condemn(worker)
-        return self.pool.worker()
-
-    def give_back(self, worker: Worker) -> None:
-        """Leave a warm worker to the next attempt: of this task, or of the next in its place."""
-        if self.place is not None and self.place.is_taken and self.place.kept is None:
-            self.place.kept = worker
-        else:
-            worker.put_away()
-
-    def leave(self) -> None:
-        """Give the place back, with its worker."""
-        if self.place is not None:
-            self.place.leave()
+    place: Place
 
 
 #: Of the task that the calling code sets up, runs or tears down.

@@ -528,7 +528,7 @@ async def test_the_host_can_stop_a_task_by_its_handle(make, tmp_path) -> None:
             on_job_handle=handles.append,
         )
     )
-    await appearing(tmp_path / "pids", executing)
+    worker, _ = json.loads(await appearing(tmp_path / "pids", executing))
     [handle] = json.loads(json.dumps(handles))
 
     # Another instance, in another thread with a loop of its own, can do it too.
@@ -536,7 +536,7 @@ async def test_the_host_can_stop_a_task_by_its_handle(make, tmp_path) -> None:
     late = await executor.cancel({}, handle)
 
     assert stopped is True
-    assert not is_alive(handle["pid"])
+    assert not is_alive(worker)
     outcome = await executing
     assert (outcome.status, outcome.stdout) == (CANCELLED, "started\n")
     assert late is False

@@ -165,7 +165,7 @@ async def test_a_worker_stopped_by_cancel_is_dead_with_its_children_and_replaced
 
     assert await executor.cancel({}, handles[0]) is True
 
-    assert handles[0]["pid"] == worker == first
+    assert worker == first
     assert not is_alive(worker)
     await gone(child)
     assert (await executing).status == CANCELLED
@@ -178,13 +178,13 @@ async def test_a_handle_of_a_task_that_is_over_does_not_stop_the_next_on_its_wor
     executor, tmp_path
 ) -> None:
     handles = []
-    await run_task(executor, os.getpid, [], {}, "d", "unused", on_job_handle=handles.append)
+    first = await run_task(executor, os.getpid, [], {}, "d", "unused", on_job_handle=handles.append)
     executing = asyncio.create_task(execute(executor, held(tmp_path, "next")))
     await until(lambda: logged(tmp_path))
 
     assert await executor.cancel({}, handles[0]) is False
 
-    assert workers_of(os.getpid()) == {handles[0]["pid"]}
+    assert workers_of(os.getpid()) == {first.result}
     (tmp_path / "go_on").touch()
     assert (await executing).result == "next"
 
@@ -656,7 +656,7 @@ async def test_a_cancel_that_comes_after_the_answer_costs_nothing_but_the_worker
 
     def wait_for_the_answer() -> None:
         worker = _attempt.attempt_of(handles[0]["token"]).worker
-        select.select([worker._socket], [], [])
+        select.select([worker.channel._control], [], [])
         # In the next turn the loop reads the answer, and a timer that is due comes right after it.
         loop.call_later(0, cancel)
 

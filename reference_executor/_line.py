@@ -1,0 +1,431 @@
+"""Short tasks of one event loop that wait in line for warm workers, which work for all of them.
+
+Only for tasks without a time limit: they wait inside of `run`. A worker that has been quick is sent
+a few tasks ahead of their time: it then need not be woken for each, nor its host by each answer.
+What has been sent ahead is taken back when something becomes of the worker or of the task, or when
+another worker could begin it earlier.
+"""
+
+import asyncio
+import contextlib
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from functools import partial
+from weakref import WeakValueDictionary, ref
+
+from ..outcome import TaskRuntimeError
+from ..places import Place, guard
+from ..waiting import in_thread, undisturbed
+from ._attempt import Attempt
+from ._channel import Answer
+from ._pool import Pool, condemn, start
+from ._process import Worker
+
+__all__ = ["LONGEST", "Job"]
+
+#: Bytes of a task that may be sent ahead: several fit into any socket.
+LONGEST = 1 << 13
+
+#: How many jobs a desk can have.
+AHEAD = 8
+
+#: Seconds for each answer, up to which a worker counts as quick.
+QUICK = 0.005
+
+#: Seconds in which another event loop comes for a place, if it comes at all.
+TURN = 0.005
+
+
+class Job(Attempt):
+    """An attempt that shares a worker with others, one after the other."""
+
+    def __init__(self, pool: Pool) -> None:
+        super().__init__(pool)
+        self.desk: _Desk | None = None
+        self.is_withdrawn = False
+        self.task = b""
+        self.directory = ""
+        self._line: _Line
+        self._heard: asyncio.Future[Answer | Place | None] | None = None
+
+    async def answer(self, task: bytes, directory: str) -> Answer | None:
+        """Wait in line until a worker has run the task, and return what it says.
+
+        None if the worker died, or if the attempt was stopped.
+        """
+        self.task, self.directory = task, directory
+        line = _line_of(self.pool)
+        with guard:
+            if self.is_withdrawn:
+                return None
+            self._line = line
+            told: asyncio.Future[Answer | Place | None] = line.loop.create_future()
+            self._heard = told
+            line.join(self)
+        heard = await told
+        if isinstance(heard, Place):
+            heard = await self._with_new_worker(line, heard)
+        if heard is not None and heard.is_last and self.worker is not None:
+            await self.worker.ended()
+        return heard
+
+    async def _with_new_worker(self, line: "_Line", place: Place) -> Answer | None:
+        """Start a worker for the line, with this as its first job."""
+        worker = self.worker
+        assert worker is not None
+        # Cut off in the middle, the start would leave a process that nobody knows.
+        await undisturbed(in_thread(start, worker))
+        with guard:
+            if self.is_withdrawn:
+                return None
+            self.worker = self.place = None
+            told: asyncio.Future[Answer | Place | None] = line.loop.create_future()
+            self._heard = told
+            line.open(place, worker, self)
+        heard = await told
+        assert not isinstance(heard, Place)
+        return heard
+
+    def hear(self, what: Answer | Place | Exception | None) -> None:
+        """Go on with what was waited for."""
+        if self._heard is None or self._heard.done():
+            return
+        if isinstance(what, Exception):
+            self._heard.set_exception(what)
+        else:
+            self._heard.set_result(what)
+
+    def _stop_work(self) -> bool:
+        if self.desk is not None and not self.desk.withdraw(self):
+            return False
+        self.is_withdrawn = True
+        if self.desk is None:
+            if self.worker is not None:
+                self.worker.kill()
+            if self._heard is not None:
+                self._line.loop.call_soon_threadsafe(self.hear, None)
+        return True
+
+    async def part(self, answer: Answer | None, keep: Callable[[str, str], None]) -> None:
+        try:
+            await super().part(self._left_line() if answer is None else answer, keep)
+        finally:
+            self._leave_place()
+
+    def _left_line(self) -> Answer | None:
+        """Leave the line, and return the answer if it has come all the same."""
+        with guard:
+            self.is_withdrawn = True
+            desk = self.desk
+            if desk is not None:
+                if not desk.withdraw(self):
+                    while self.desk is not None and desk.worker.channel.is_watched:
+                        desk.worker.channel.read()
+                elif self.desk is not None:
+                    desk.close(self)
+        heard = self._heard
+        if heard is not None and heard.done() and not heard.cancelled() and not heard.exception():
+            what = heard.result()
+            return None if isinstance(what, Place) else what
+        return None
+
+    def _give_back(self, worker: Worker) -> None:
+        place, self.place, self.worker = self.place, None, None
+        if place is not None:
+            with guard:
+                self._line.open(place, worker, None)
+
+    def abandon(self) -> None:
+        with guard:
+            self.is_withdrawn = True
+            if self.desk is not None and self.desk.withdraw(self) and self.desk is not None:
+                self.desk.close(self)
+        super().abandon()
+        self._leave_place()
+
+    def _leave_place(self) -> None:
+        if self.place is not None:
+            self.place.leave()
+
+
+class _Desk:
+    """A worker in its place, and the jobs it has been sent: it is at the first, if at any.
+
+    All methods are to be called under `guard`.
+    """
+
+    def __init__(self, line: "_Line", place: Place, worker: Worker) -> None:
+        self.line = line
+        self.place = place
+        self.worker = worker
+        self.jobs: deque[Job] = deque()
+        self.is_dying = False
+        self.is_quick = False
+        #: When it was last heard of, in seconds of the clock of the event loop.
+        self.since = line.loop.time()
+
+    @property
+    def room(self) -> int:
+        """How many jobs may be sent."""
+        if self.is_dying:
+            return 0
+        is_sent_ahead = self.is_quick and self.worker.channel.takes_ahead
+        return (AHEAD if is_sent_ahead else 1) - len(self.jobs)
+
+    def take(self, job: Job) -> bool:
+        """Send a job to the worker; return whether there was room for it."""
+        if not self.worker.take(job.task, job.directory):
+            if not self.jobs:
+                job.hear(TaskRuntimeError(f"There is no room for a message of {LONGEST} bytes"))
+            return not self.jobs
+        job.desk = self
+        self.jobs.append(job)
+        return True
+
+    def give_up(self) -> list[Job]:
+        """Put back in line what the worker has not begun, and return it."""
+        count = self.worker.take_back()
+        taken = [self.jobs.pop() for _ in range(count)]
+        for job in taken:
+            job.desk = None
+            self.line.waiting.appendleft(job)
+        return taken
+
+    def withdraw(self, job: Job) -> bool:
+        """Take a job from the worker, or else kill it; return False if the job is over."""
+        self.give_up()
+        if job.desk is None:
+            job.is_withdrawn = True
+            return True
+        if self.jobs[-1] is not job:
+            return False
+        self.is_dying = True
+        self.worker.kill()
+        return True
+
+    def answered(self, answers: list[Answer]) -> None:
+        """Pass on the answers, and see to it that the worker goes on."""
+        with guard:
+            for answer in answers:
+                job = self.jobs.popleft()
+                job.desk = None
+                if answer.is_last or answer.printed is None:
+                    # Until it has ended, or is let go on, the worker is nobody else's.
+                    self.close(job)
+                job.settle()
+                job.hear(answer)
+            if self in self.line.desks:
+                self.line.serve(self, len(answers))
+
+    def ended(self, error: Exception | None) -> None:
+        """Leave what is left of the worker to the job that it was at."""
+        with guard:
+            self.give_up()
+            begun = list(self.jobs)
+            self.close(begun[0] if begun else None)
+            for job in begun:
+                job.desk = None
+                job.hear(error)
+
+    def leave(self) -> None:
+        """Give back the place, with its worker, which has nothing to do."""
+        del self.line.desks[self]
+        self.worker.channel.watch(None)
+        self.place.kept = self.worker
+        self.place.leave()
+
+    def close(self, owner: Job | None) -> None:
+        """Take the worker out of the line; `owner` has to see to it from here on."""
+        self.line.desks.pop(self, None)
+        self.give_up()
+        self.worker.channel.unwatch()
+        if owner is not None:
+            owner.desk = None
+            owner.worker, owner.place = self.worker, self.place
+        else:
+            condemn(self.worker)
+            self.place.leave()
+        self.line.settle_up()
+
+
+class _Line:
+    """The jobs of one event loop that wait for workers of one pool, and the desks they wait for.
+
+    All methods are to be called under `guard`.
+    """
+
+    def __init__(self, pool: Pool, loop: asyncio.AbstractEventLoop) -> None:
+        self.pool = pool
+        self.loop = loop
+        #: Withdrawn ones stay until it is their turn.
+        self.waiting: deque[Job] = deque()
+        #: First those that have been heard of least lately.
+        self.desks: OrderedDict[_Desk, None] = OrderedDict()
+        #: What will be told of another place.
+        self._asked: asyncio.Future[Place] | None = None
+
+    def join(self, job: Job) -> None:
+        """Have a job begun at once if that is possible, and else once its turn has come."""
+        is_first = not self._is_waited_for()
+        self.waiting.append(job)
+        if is_first:
+            self.settle_up()
+
+    def open(self, place: Place, worker: Worker, first: Job | None) -> None:
+        """Have a worker work for the line, until there is nothing to do."""
+        desk = _Desk(self, place, worker)
+        self.desks[desk] = None
+        worker.channel.watch(desk)
+        if first is None:
+            self._fill(desk)
+        else:
+            desk.take(first)
+
+    def serve(self, desk: _Desk, answers: int) -> None:
+        """Give the worker of a desk its next jobs, after it has given some answers."""
+        now = self.loop.time()
+        desk.is_quick = now - desk.since < QUICK * answers
+        desk.since = now
+        self.desks.move_to_end(desk)
+        if desk.is_dying:
+            return
+        self._rescue(now)
+        if not self.pool.places.are_wanted(but=self._asked):
+            self._fill(desk)
+        elif not desk.jobs:
+            desk.leave()
+            if self.pool.places.are_taken:
+                self.settle_up()
+            else:
+                # It is wanted by another event loop, which has to come for it.
+                self.loop.call_later(TURN, self._settle_up)
+
+    def settle_up(self) -> None:
+        """Send the jobs that wait to whoever has room, and ask for more places if that is no one.
+
+        Elsewhere than in the event loop of the line, have that be done there.
+        """
+        if asyncio._get_running_loop() is not self.loop:
+            with contextlib.suppress(RuntimeError):  # it is closed
+                self.loop.call_soon_threadsafe(self._settle_up)
+            return
+        while self._is_waited_for():
+            if (place := self._free_place()) is not None:
+                self._use(place)
+                continue
+            desk = next((desk for desk in reversed(self.desks) if desk.room > 0), None)
+            if desk is None or not self._send(desk, 1):
+                return
+        if any(len(desk.jobs) > 1 for desk in self.desks):
+            if (place := self._free_place()) is not None:
+                self._use(place)
+        else:
+            self._stop_asking()
+
+    def _stop_asking(self) -> None:
+        """Want no more places if there is nothing to do."""
+        if not self.desks and not self.waiting and self._asked is not None:
+            asked, self._asked = self._asked, None
+            self.pool.places.withdraw(asked)
+
+    def _settle_up(self) -> None:
+        with guard:
+            self.settle_up()
+
+    def _is_waited_for(self) -> bool:
+        while self.waiting and self.waiting[0].is_withdrawn:
+            self.waiting.popleft()
+        return bool(self.waiting)
+
+    def _free_place(self) -> Place | None:
+        """Return a place that is free, or see to it that one will come."""
+        if self._asked is not None or len(self.desks) >= self.pool.settings.max_workers:
+            return None
+        asked = self.pool.places.ask()
+        if isinstance(asked, Place):
+            return asked
+        self._asked = asked
+        asked.add_done_callback(partial(_came, ref(self)))
+        return None
+
+    def came(self, asked: asyncio.Future[Place]) -> None:
+        """Use the place that was asked for."""
+        if asked is self._asked:
+            self._asked = None
+            self._use(asked.result())
+            self.settle_up()
+
+    def _use(self, place: Place) -> None:
+        worker = self.pool.worker_for(place)
+        if worker.process is not None:
+            self.open(place, worker, None)
+            return
+        if not self._is_waited_for():
+            for desk in self.desks:
+                if len(desk.jobs) > 1 and desk.give_up():
+                    break
+        if self._is_waited_for():
+            job = self.waiting.popleft()
+            job.place, job.worker = place, worker
+            job.hear(place)
+        else:
+            place.leave()
+
+    def _send(self, desk: _Desk, count: int) -> bool:
+        """Send a worker so many jobs of those that wait; return whether there was room for them."""
+        waiting = self.waiting
+        while count > 0 and waiting:
+            job = waiting[0]
+            if not job.is_withdrawn:
+                if not desk.take(job):
+                    return False
+                count -= 1
+            waiting.popleft()
+        return True
+
+    def _fill(self, desk: _Desk) -> None:
+        """Send a worker as much as it has room for, or let it go if there is nothing to do."""
+        self._send(desk, desk.room)
+        if not desk.jobs:
+            self._relieve(desk)
+        if not desk.jobs:
+            desk.leave()
+            self._stop_asking()
+
+    def _relieve(self, idle: _Desk) -> None:
+        """Send an idle worker half of what another one has not begun."""
+        busiest = max(self.desks, key=lambda desk: len(desk.jobs))
+        if len(busiest.jobs) < 2:
+            return
+        half = (len(busiest.give_up()) + 1) // 2
+        self._send(idle, min(half, idle.room))
+        self._send(busiest, busiest.room)
+
+    def _rescue(self, now: float) -> None:
+        """Take back what waits for a worker that has turned out not to be quick."""
+        for desk in self.desks:
+            if now - desk.since < 2 * QUICK:
+                break
+            if len(desk.jobs) > 1:
+                desk.is_quick = False
+                desk.give_up()
+
+
+def _came(line: "ref[_Line]", asked: asyncio.Future[Place]) -> None:
+    if (waiting := line()) is not None and not asked.cancelled():
+        with guard:
+            waiting.came(asked)
+
+
+def _line_of(pool: Pool) -> _Line:
+    """Return the line of the running event loop for workers of a pool."""
+    loop = asyncio.get_running_loop()
+    key = (id(pool), id(loop))
+    line = _lines.get(key)
+    if line is None:
+        _lines[key] = line = _Line(pool, loop)
+    return line
+
+
+# Weak, so that a line goes with its event loop; it refers to what the key stands for.
+_lines: WeakValueDictionary[tuple[int, int], _Line] = WeakValueDictionary()

@@ -1,0 +1,482 @@
+"""Short tasks that wait in line for warm workers, are sent ahead, and taken back."""
+
+import asyncio
+import os
+import random
+import sys
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from pytest_asyncexec.reference_executor import _attempt, _line
+
+from local_workers import execute, leaving_nothing, until, workers_of
+from pytest_asyncexec import TaskStatus, run_task
+
+FAILED, CANCELLED = TaskStatus.FAILED, TaskStatus.CANCELLED
+
+TASKS = """
+import os, time
+
+def note(log, text):
+    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.write(fd, f"{text}\\n".encode())
+    os.close(fd)
+    return text
+
+def wait(log, text, go_on):
+    note(log, text)
+    while not os.path.exists(go_on):
+        time.sleep(0.005)
+    return text
+
+def leave(log, text, code):
+    note(log, text)
+    os._exit(code)
+
+def shout(text, count):
+    print(text * count)
+    return text
+
+def change(log, text):
+    note(log, text)
+    os.dup2(1, 2)
+    return text
+"""
+
+
+@pytest.fixture
+def tasks(tmp_path, monkeypatch):
+    """A module whose functions are sent by name, so that they may wait in line."""
+    (tmp_path / "tasks_of_lines.py").write_text(TASKS, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    import tasks_of_lines
+
+    yield tasks_of_lines
+    del sys.modules["tasks_of_lines"]
+
+
+@pytest.fixture
+def make(tmp_path):
+    with leaving_nothing(tmp_path / "cache", warm=True, max_workers=1) as make:
+        yield make
+
+
+@pytest.fixture
+def log(tmp_path) -> Path:
+    return tmp_path / "log"
+
+
+def lines(log: Path) -> list[str]:
+    return log.read_text().split() if log.exists() else []
+
+
+@pytest.fixture(autouse=True)
+def however_slow_this_machine_is(monkeypatch):
+    """Have each worker count as quick."""
+    monkeypatch.setattr(_line, "QUICK", 3600)
+
+
+def begun(executor, function, *args) -> asyncio.Task:
+    return asyncio.create_task(execute(executor, function, *args))
+
+
+async def one_at_work(executor, tasks, log, go_on, behind):
+    """Begin a task that waits for `go_on`, with those of `behind` sent ahead to the same worker.
+
+    Returns all of them, and the desk of the worker.
+    """
+    first = [begun(executor, tasks.note, str(log), "first") for _ in range(2)]
+    at_work = begun(executor, tasks.wait, str(log), "at_work", str(go_on))
+    ahead = [begun(executor, *task) for task in behind]
+    await asyncio.gather(*first)
+    await until(lambda: "at_work" in lines(log))
+    [desk] = (desk for line in _line._lines.values() for desk in line.desks)
+    assert len(desk.jobs) == 1 + len(ahead)
+    return at_work, ahead, desk
+
+
+def notes(tasks, log, count) -> list[tuple]:
+    return [(tasks.note, str(log), f"n{i}") for i in range(count)]
+
+
+# -- what is sent ahead
+
+
+async def test_each_task_runs_once_and_has_its_own_result_and_output(make, tasks) -> None:
+    executor = make(max_workers=2)
+    outcomes = await asyncio.gather(
+        *(execute(executor, tasks.shout, f"{i},", 2) for i in range(300))
+    )
+
+    assert [outcome.result for outcome in outcomes] == [f"{i}," for i in range(300)]
+    assert [outcome.stdout for outcome in outcomes] == [f"{i},{i},\n" for i in range(300)]
+    assert len(workers_of(os.getpid())) == 2
+
+
+async def test_much_output_is_nobody_elses(make, tasks) -> None:
+    executor = make()
+    counts = [1, 100_000, 1, 1, 300_000, 100_000, 1]
+    outcomes = await asyncio.gather(
+        *(execute(executor, tasks.shout, str(i), count) for i, count in enumerate(counts))
+    )
+
+    for i, count in enumerate(counts):
+        assert outcomes[i].stdout == str(i) * count + "\n"
+    assert len(workers_of(os.getpid())) == 1
+
+
+async def test_tasks_begin_in_the_order_in_which_they_came(make, tasks, log) -> None:
+    executor = make()
+    await asyncio.gather(*(execute(executor, tasks.note, str(log), i) for i in range(100)))
+
+    assert lines(log) == [str(i) for i in range(100)]
+
+
+async def test_each_task_ahead_has_its_own_folder_and_import_path(make, tmp_path) -> None:
+    executor = make(workdir=str(tmp_path / "work"), create_unique_workdir=True)
+
+    async def one(node: int) -> tuple[str, str]:
+        sys.path.append(f"/nowhere/{node}")
+        where = run_task(executor, os.getcwd, [], {}, "d", "unused", node)
+        path = run_task(executor, os.path.join, ["a", "b"], {}, "d", "unused", node)
+        return (await where).result, (await path).result
+
+    path = list(sys.path)
+    try:
+        found = await asyncio.gather(*map(one, range(30)))
+    finally:
+        sys.path[:] = path
+
+    assert found == [(str(tmp_path / f"work/d/node_{i}"), "a/b") for i in range(30)]
+
+
+async def test_a_task_that_is_too_long_waits_for_a_worker_of_its_own(make, tasks) -> None:
+    executor, text = make(), "x" * _line.LONGEST
+    outcomes = await asyncio.gather(
+        *(execute(executor, tasks.shout, text[: i * 1000], 1) for i in range(10))
+    )
+
+    assert [len(outcome.result) for outcome in outcomes] == [i * 1000 for i in range(9)] + [8192]
+
+
+# -- what becomes of it
+
+
+async def test_what_is_ahead_of_a_worker_that_dies_is_done_by_the_next(make, tasks, log) -> None:
+    executor = make()
+    behind = [begun(executor, *task) for task in notes(tasks, log, 3)]
+    dies = begun(executor, tasks.leave, str(log), "dies", 3)
+    behind += [begun(executor, *task) for task in notes(tasks, log, 6)]
+
+    outcome = await dies
+
+    assert outcome.status == FAILED
+    assert "exit code 3" in outcome.stderr
+    assert {(await task).status for task in behind} == {"COMPLETED"}
+    assert Counter(lines(log)) == Counter(["n0", "n1", "n2"] * 2 + ["n3", "n4", "n5", "dies"])
+
+
+async def test_what_is_ahead_of_a_worker_that_has_changed_is_done_by_the_next(
+    make, tasks, log
+) -> None:
+    executor = make()
+    pids = [begun(executor, os.getpid), begun(executor, os.getpid)]
+    changes = begun(executor, tasks.change, str(log), "changes")
+    behind = [begun(executor, *task) for task in notes(tasks, log, 6)] + [
+        begun(executor, os.getpid)
+    ]
+
+    assert (await changes).status == "COMPLETED"
+    await asyncio.gather(*behind)
+
+    assert lines(log) == ["changes", "n0", "n1", "n2", "n3", "n4", "n5"]
+    assert (await pids[0]).result == (await pids[1]).result != (await behind[-1]).result
+
+
+@pytest.mark.parametrize("how", ["cancelled", "cancel()", "cancel() elsewhere"])
+async def test_what_is_ahead_of_a_task_that_is_stopped_is_done_by_the_next(
+    make, tasks, log, tmp_path, how
+) -> None:
+    executor = make()
+    at_work, ahead, desk = await one_at_work(
+        executor, tasks, log, tmp_path / "never", notes(tasks, log, 5)
+    )
+    pid, handle = desk.worker.process.pid, {"token": desk.jobs[0]._token}
+
+    if how == "cancelled":
+        at_work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await at_work
+    else:
+        if how == "cancel()":
+            assert await executor.cancel({}, handle) is True
+        else:
+            stopping = asyncio.to_thread(lambda: asyncio.run(executor.cancel({}, handle)))
+            assert await stopping is True
+        assert (await at_work).status == CANCELLED
+
+    assert not Path(f"/proc/{pid}").exists()
+    assert [(await task).result for task in ahead] == ["n0", "n1", "n2", "n3", "n4"]
+    assert lines(log) == ["first", "first", "at_work", "n0", "n1", "n2", "n3", "n4"]
+
+
+@pytest.mark.parametrize("how", ["cancelled", "cancel()", "cancel() elsewhere"])
+@pytest.mark.parametrize("which", [0, 2, 4])
+async def test_a_task_that_is_not_begun_can_be_stopped_without_harm(
+    make, tasks, log, tmp_path, how, which
+) -> None:
+    executor = make()
+    at_work, ahead, desk = await one_at_work(
+        executor, tasks, log, tmp_path / "go_on", notes(tasks, log, 5)
+    )
+    worker, handle = desk.worker, {"token": desk.jobs[1 + which]._token}
+
+    if how == "cancelled":
+        ahead[which].cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await ahead[which]
+    else:
+        if how == "cancel()":
+            assert await executor.cancel({}, handle) is True
+        else:
+            stopping = asyncio.to_thread(lambda: asyncio.run(executor.cancel({}, handle)))
+            assert await stopping is True
+        assert (await ahead[which]).status == CANCELLED
+    (tmp_path / "go_on").touch()
+
+    assert (await at_work).result == "at_work"
+    del ahead[which]
+    others = [(await task).result for task in ahead]
+    assert others == [f"n{i}" for i in range(5) if i != which]
+    assert lines(log) == ["first", "first", "at_work", *others]
+    assert workers_of(os.getpid()) == {worker.process.pid}
+
+
+async def test_a_task_in_line_can_be_stopped(make, tasks, log, tmp_path) -> None:
+    executor, handles = make(), []
+    at_work, ahead, _ = await one_at_work(
+        executor, tasks, log, tmp_path / "go_on", notes(tasks, log, 7)
+    )
+    in_line = asyncio.create_task(
+        run_task(
+            executor, *(tasks.note, [str(log), "x"], {}), "d", "r", on_job_handle=handles.append
+        )
+    )
+    last = begun(executor, tasks.note, str(log), "last")
+    await until(lambda: handles)
+
+    assert await executor.cancel({}, handles[0]) is True
+    assert (await in_line).status == CANCELLED
+    (tmp_path / "go_on").touch()
+    await asyncio.gather(at_work, *ahead, last)
+    assert "x" not in lines(log)
+    assert len(workers_of(os.getpid())) == 1
+
+
+async def test_a_task_whose_answer_has_come_is_not_stopped_any_more(make, tasks, log) -> None:
+    executor = make()
+    await execute(executor, tasks.note, str(log), "starts the worker")
+    done = begun(executor, tasks.note, str(log), "done")
+    next_one = begun(executor, tasks.note, str(log), "next")
+    after = begun(executor, tasks.wait, str(log), "after", f"{log}.go_on")
+    await asyncio.sleep(0)
+    [(line, desk)] = ((line, desk) for line in _line._lines.values() for desk in line.desks)
+    handle = {"token": desk.jobs[0]._token}
+    # As if the host had sent it ahead, and then was busy with something else.
+    with _line.guard:
+        desk.is_quick = True
+        line._send(desk, desk.room)
+    assert len(desk.jobs) == 3
+    while "after" not in lines(log):
+        pass
+
+    assert await executor.cancel({}, handle) is False
+    done.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await done
+
+    Path(f"{log}.go_on").touch()
+    assert ((await next_one).result, (await after).result) == ("next", "after")
+    assert lines(log) == ["starts", "the", "worker", "done", "next", "after"]
+
+
+# -- who else could begin it
+
+
+async def test_an_idle_worker_takes_over_what_waits_for_another(make, tasks, log, tmp_path) -> None:
+    executor = make(max_workers=2)
+    first = [begun(executor, tasks.note, str(log), "first") for _ in range(8)]
+    slow = begun(executor, tasks.wait, str(log), "slow", str(tmp_path / "go_on"))
+    ahead = [begun(executor, *task) for task in notes(tasks, log, 8)]
+
+    await asyncio.gather(*first)
+    assert [(await task).result for task in ahead] == [f"n{i}" for i in range(8)]
+    assert not slow.done()
+    (tmp_path / "go_on").touch()
+    assert (await slow).result == "slow"
+
+
+async def test_what_waits_for_a_worker_that_is_not_quick_any_more_is_taken_back(
+    make, tasks, log, tmp_path, monkeypatch
+) -> None:
+    executor = make(max_workers=2)
+    first = [begun(executor, tasks.note, str(log), "first") for _ in range(8)]
+    slow = begun(executor, tasks.wait, str(log), "slow", str(tmp_path / "go_on"))
+    ahead = [begun(executor, *task) for task in notes(tasks, log, 8)]
+    stopped = asyncio.Event()
+
+    async def others() -> None:
+        while not stopped.is_set():
+            await asyncio.gather(*(execute(executor, abs, 1) for _ in range(30)))
+
+    # There is always something to do for the other worker.
+    other = [asyncio.create_task(others()) for _ in range(3)]
+    await asyncio.gather(*first)
+    await until(lambda: "slow" in lines(log))
+    monkeypatch.setattr(_line, "QUICK", 0.001)
+
+    assert [(await task).result for task in ahead] == [f"n{i}" for i in range(8)]
+    assert not slow.done()
+    stopped.set()
+    await asyncio.gather(*other)
+    (tmp_path / "go_on").touch()
+    assert (await slow).result == "slow"
+
+
+async def test_a_place_that_becomes_free_elsewhere_is_for_what_waits(
+    make, tasks, log, tmp_path
+) -> None:
+    executor = make(max_workers=2)
+    waits = str(tmp_path / "alone")
+
+    def alone() -> str:
+        import os
+        import time
+
+        while not os.path.exists(waits):
+            time.sleep(0.005)
+        return "alone"
+
+    holds = begun(executor, alone)
+    await until(lambda: len(workers_of(os.getpid())) == 1)
+    at_work, ahead, _ = await one_at_work(
+        executor, tasks, log, tmp_path / "go_on", notes(tasks, log, 5)
+    )
+
+    Path(waits).touch()
+
+    assert (await holds).result == "alone"
+    assert [(await task).result for task in ahead] == [f"n{i}" for i in range(5)]
+    assert not at_work.done()
+    (tmp_path / "go_on").touch()
+    await at_work
+
+
+async def test_tasks_in_line_leave_their_turn_to_others(make, tasks) -> None:
+    executor, order = make(), []
+
+    async def note(name: str, function, *args) -> None:
+        await execute(executor, function, *args)
+        order.append(name)
+
+    short = [asyncio.create_task(note("short", tasks.shout, str(i), 1)) for i in range(400)]
+    long = asyncio.create_task(note("long", lambda: None))
+    await asyncio.gather(*short, long)
+
+    assert order.index("long") < 200
+
+
+def test_threads_with_event_loops_of_their_own_share_the_workers(make, tasks) -> None:
+    executor, found = make(max_workers=2), []
+
+    async def many(thread: int) -> list[str]:
+        outcomes = await asyncio.gather(
+            *(execute(executor, tasks.shout, f"{thread}-{i}", 1) for i in range(200))
+        )
+        return [outcome.result for outcome in outcomes]
+
+    threads = [
+        threading.Thread(target=lambda i=i: found.append((i, asyncio.run(many(i)))))
+        for i in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(found) == [(i, [f"{i}-{j}" for j in range(200)]) for i in range(4)]
+    assert len(workers_of(os.getpid())) <= 2
+
+
+# -- event loops that end
+
+
+def test_a_loop_that_ends_takes_its_tasks_along(make, tasks, log, tmp_path) -> None:
+    executor = make(max_workers=2)
+
+    async def host() -> None:
+        for i in range(50):
+            begun(executor, tasks.wait, str(log), i, str(tmp_path / "never"))
+        await until(lambda: len(lines(log)) == 2)
+
+    asyncio.run(host())
+
+    assert sorted(lines(log)) == ["0", "1"]
+    assert asyncio.run(execute(executor, abs, -1)).result == 1
+    assert _attempt._running == {}
+
+
+async def test_a_task_that_is_thrown_away_leaves_its_place(make, tasks, log, tmp_path) -> None:
+    executor = make()
+    await execute(executor, tasks.note, str(log), "first")
+    thrown = executor.run(tasks.wait, [str(log), "at_work", str(tmp_path / "never")], {}, {})
+    thrown.send(None)
+    behind = begun(executor, tasks.note, str(log), "behind")
+    await until(lambda: "at_work" in lines(log))
+
+    thrown.close()
+
+    assert (await behind).result == "behind"
+
+
+# -- everything at once
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_whatever_happens_nothing_is_lost_and_nothing_runs_twice(
+    make, tasks, log, seed
+) -> None:
+    executor, chance = make(max_workers=2), random.Random(seed)
+    expected = {}
+    running = {}
+    for i in range(150):
+        kind = chance.choice(["note"] * 8 + ["leave", "change", "shout", "cancelled", "cancelled"])
+        if kind == "leave":
+            running[i] = begun(executor, tasks.leave, str(log), i, 3)
+        elif kind == "change":
+            running[i] = begun(executor, tasks.change, str(log), i)
+        elif kind == "shout":
+            running[i] = begun(executor, tasks.shout, str(i), 30_000)
+        else:
+            running[i] = begun(executor, tasks.note, str(log), i)
+        expected[i] = kind
+        if chance.random() < 0.1:
+            await asyncio.sleep(chance.random() / 50)
+        if kind == "cancelled" and chance.random() < 0.8:
+            asyncio.get_running_loop().call_later(chance.random() / 10, running[i].cancel)
+    outcomes = await asyncio.gather(*running.values(), return_exceptions=True)
+
+    ran = Counter(lines(log))
+    for i, outcome in enumerate(outcomes):
+        if isinstance(outcome, asyncio.CancelledError):
+            assert expected[i] == "cancelled"
+            assert ran[str(i)] <= 1
+            continue
+        assert not isinstance(outcome, BaseException), outcome
+        assert outcome.status == (FAILED if expected[i] == "leave" else "COMPLETED")
+        assert ran[str(i)] == (expected[i] != "shout")
+        if expected[i] == "shout":
+            assert outcome.stdout == str(i) * 30_000 + "\n"
+    assert (await execute(executor, abs, -1)).result == 1
