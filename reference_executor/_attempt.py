@@ -42,7 +42,8 @@ class Attempt(ABC):
         self.stopped = False
         #: How the worker died, once it has.
         self.last_words = ""
-        self._token = f"{_secret}-{next(_numbers)}"
+        self.number = next(_numbers)
+        self._token = f"{_secret}-{self.number}"
         self._settled = False
         self._told: tuple[Future[bool], ...] = ()
 

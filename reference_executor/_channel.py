@@ -25,6 +25,8 @@ __all__ = ["Answer", "Channel", "Listener"]
 class Answer(NamedTuple):
     """What a worker says after a task."""
 
+    number: int
+    """That of the task."""
     kind: str
     """`returned` or `raised`."""
     is_plain: bool
@@ -52,7 +54,7 @@ class Listener(Protocol):
     """Who is told, in the event loop that watches, what a worker says."""
 
     def answered(self, answers: list[Answer]) -> None:
-        """Take the answers to the tasks that were sent first, in their order."""
+        """Take the answers, in the order of the tasks."""
 
     def ended(self, error: Exception | None) -> None:
         """Learn that nothing more will be heard: the worker has ended, or `error` is in the way."""
@@ -179,16 +181,16 @@ class Channel:
         """Return the answers that are complete, and keep the beginning of the next one."""
         answers: list[Answer] = []
         start = 0
-        while len(data) - start >= messages.LENGTHS.size:
-            head, body = messages.LENGTHS.unpack_from(data, start)
-            first = start + messages.LENGTHS.size
+        while len(data) - start >= messages.PREFIX.size:
+            number, head, body = messages.PREFIX.unpack_from(data, start)
+            first = start + messages.PREFIX.size
             end = first + head + body
             if end > len(data):
                 rest = data[start:]
                 hearing.message, hearing.count = messages.room(end - start, rest), len(rest)
                 start = len(data)
                 break
-            answers.append(_answer(data[first : first + head], data[first + head : end]))
+            answers.append(_answer(number, data[first : first + head], data[first + head : end]))
             start = end
         hearing.begun = data[start:]
         return answers
@@ -200,11 +202,11 @@ class Channel:
         message, hearing.message = hearing.message, None
         return [_answer(*messages.parts(message))]
 
-    async def send(self, head: bytes, body: bytes) -> None:
+    async def send(self, number: int, head: bytes, body: bytes) -> None:
         """Send a task, however long it is."""
         loop = asyncio.get_running_loop()
         end = self._queue
-        for piece in messages.pieces(head, body):
+        for piece in messages.pieces(number, head, body):
             try:
                 sent = end.send(piece)
             except BlockingIOError:
@@ -213,37 +215,41 @@ class Channel:
                 await loop.sock_sendall(end, memoryview(piece)[sent:])
             end = self._control
 
-    def send_ahead(self, head: bytes, body: bytes) -> bool:
+    def send_ahead(self, number: int, head: bytes, body: bytes) -> bool:
         """Send a short task at once; return whether there was room for it."""
-        [message] = messages.pieces(head, body)
+        [message] = messages.pieces(number, head, body)
         try:
             self._queue.send(message)
         except BlockingIOError:
             return False
         return True
 
-    def take_back(self) -> int:
-        """Take back all tasks that were sent ahead and are not begun; return how many."""
-        count = 0
+    def take_back(self) -> list[int]:
+        """Take back all tasks that were sent and are not begun; return their numbers.
+
+        Not always the latest ones: the worker may begin another one in the meantime.
+        """
+        numbers: list[int] = []
         if self._unread is not None:
             with contextlib.suppress(BlockingIOError):
-                while self._unread.recv(1, socket.MSG_DONTWAIT):
-                    count += 1
-        return count
+                # The rest of each message is dropped.
+                while prefix := self._unread.recv(messages.PREFIX.size, socket.MSG_DONTWAIT):
+                    numbers.append(messages.PREFIX.unpack(prefix)[0])
+        return numbers
 
     def go_on(self) -> None:
         """Let a worker go on that waits until its files have been read."""
         with contextlib.suppress(ConnectionError):
             self._control.send(b"+")
 
-    def ask_blocking(self, head: bytes, body: bytes) -> Answer | None:
+    def ask_blocking(self, number: int, head: bytes, body: bytes) -> Answer | None:
         """Send a task and wait for the answer, or for the end of the worker, which is None."""
         self._control.setblocking(True)
         self._queue.setblocking(True)
         with self._control.makefile("rwb", buffering=0) as control:
             try:
                 end = self._queue
-                for piece in messages.pieces(head, body):
+                for piece in messages.pieces(number, head, body):
                     end.sendall(piece)
                     end = self._control
                 message = messages.receive(control, control)
@@ -263,8 +269,8 @@ class Channel:
             self._control.recv(1)
 
 
-def _answer(head: bytes | memoryview, body: bytes | memoryview) -> Answer:
-    return Answer._make((*(pickle.loads(head) if head else ORDINARY), body))
+def _answer(number: int, head: bytes | memoryview, body: bytes | memoryview) -> Answer:
+    return Answer._make((number, *(pickle.loads(head) if head else ORDINARY), body))
 
 
 def _too_large(problem: MemoryError) -> TaskRuntimeError:

@@ -158,35 +158,43 @@ class _Desk:
         self.line = line
         self.place = place
         self.worker = worker
-        self.jobs: deque[Job] = deque()
+        self.jobs: dict[int, Job] = {}
         self.is_dying = False
         self.is_quick = False
+        #: Whether its one job tells it of the import path, which must not be overtaken.
+        self.is_told_path = False
         #: When it was last heard of, in seconds of the clock of the event loop.
         self.since = line.loop.time()
 
     @property
     def room(self) -> int:
         """How many jobs may be sent."""
-        if self.is_dying:
+        if self.is_dying or self.is_told_path:
             return 0
         is_sent_ahead = self.is_quick and self.worker.channel.takes_ahead
         return (AHEAD if is_sent_ahead else 1) - len(self.jobs)
 
     def take(self, job: Job) -> bool:
         """Send a job to the worker; return whether there was room for it."""
-        if not self.worker.take(job.task, job.directory):
+        if not self.worker.knows_import_path:
+            if self.jobs:
+                return False
+            self.is_told_path = True
+        if not self.worker.take(job.number, job.task, job.directory):
             if not self.jobs:
                 job.hear(TaskRuntimeError(f"There is no room for a message of {LONGEST} bytes"))
             return not self.jobs
         job.desk = self
-        self.jobs.append(job)
+        self.jobs[job.number] = job
         return True
 
     def give_up(self) -> list[Job]:
         """Put back in line what the worker has not begun, and return it."""
-        count = self.worker.take_back()
-        taken = [self.jobs.pop() for _ in range(count)]
-        for job in taken:
+        taken = [self.jobs.pop(number) for number in self.worker.take_back()]
+        if taken and self.is_told_path:
+            self.is_told_path = False
+            self.worker.forget_import_path()
+        for job in reversed(taken):
             job.desk = None
             self.line.waiting.appendleft(job)
         return taken
@@ -197,7 +205,7 @@ class _Desk:
         if job.desk is None:
             job.is_withdrawn = True
             return True
-        if self.jobs[-1] is not job:
+        if next(reversed(self.jobs.values())) is not job:
             return False
         self.is_dying = True
         self.worker.kill()
@@ -206,8 +214,9 @@ class _Desk:
     def answered(self, answers: list[Answer]) -> None:
         """Pass on the answers, and see to it that the worker goes on."""
         with guard:
+            self.is_told_path = False
             for answer in answers:
-                job = self.jobs.popleft()
+                job = self.jobs.pop(answer.number)
                 job.desk = None
                 if answer.is_last or answer.printed is None:
                     # Until it has ended, or is let go on, the worker is nobody else's.
@@ -221,7 +230,7 @@ class _Desk:
         """Leave what is left of the worker to the job that it was at."""
         with guard:
             self.give_up()
-            begun = list(self.jobs)
+            begun = list(self.jobs.values())
             self.close(begun[0] if begun else None)
             for job in begun:
                 job.desk = None

@@ -12,7 +12,7 @@ from ..outcome import TaskRuntimeError
 from . import _worker_messages as messages
 from ._channel import Answer
 
-__all__ = ["Task", "dumped", "is_plain", "understood"]
+__all__ = ["Task", "dumped", "plainly_dumped", "understood"]
 
 Task = tuple[Callable[..., Any], list[Any], dict[str, Any]]
 
@@ -40,14 +40,19 @@ def _is_sent_by_name(function: Any) -> bool:
     )
 
 
+def plainly_dumped(
+    function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
+) -> bytes | None:
+    """Pickle a task that is plain; None for any other, which may block."""
+    return pickle.dumps((function, args, kwargs)) if is_plain(function, args, kwargs) else None
+
+
 def dumped(task: Task) -> bytes:
-    """Pickle a task. It may block, unless the task is plain.
+    """Pickle a task. It may block.
 
     Raises TaskRuntimeError, which names the culprit, if that cannot be done.
     """
     try:
-        if is_plain(*task):
-            return pickle.dumps(task)
         data: bytes = cloudpickle.dumps(task)
     except Exception as error:
         raise TaskRuntimeError(

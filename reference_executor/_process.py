@@ -147,7 +147,7 @@ class Worker:
         self.channel.watch(alone)
         answer = None
         try:
-            await self.channel.send(self._head(directory), task)
+            await self.channel.send(0, self._head(directory), task)
             answer = await alone.told
         except ConnectionError:
             pass
@@ -158,18 +158,24 @@ class Worker:
 
     def do_blocking(self, task: bytes, directory: str) -> Answer | None:
         """Do the same in the calling thread."""
-        return self.channel.ask_blocking(self._head(directory), task)
+        return self.channel.ask_blocking(0, self._head(directory), task)
 
-    def take(self, task: bytes, directory: str) -> bool:
+    def take(self, number: int, task: bytes, directory: str) -> bool:
         """Send the worker a short task, also ahead of its time; False if there is no room."""
-        return self.channel.send_ahead(self._head(directory), task)
+        return self.channel.send_ahead(number, self._head(directory), task)
 
-    def take_back(self) -> int:
-        """Take back all tasks that the worker has not begun, the latest ones; return how many."""
-        count = self.channel.take_back()
-        if count:
-            self._sys_path = None  # what it was told may have been taken back too
-        return count
+    def take_back(self) -> list[int]:
+        """Take back all tasks that the worker has not begun, and return their numbers."""
+        return self.channel.take_back()
+
+    @property
+    def knows_import_path(self) -> bool:
+        """Whether the worker need not be told of the import path with its next task."""
+        return self._sys_path == sys.path
+
+    def forget_import_path(self) -> None:
+        """Tell the worker again: what had told it has been taken back."""
+        self._sys_path = None
 
     def put_away(self) -> None:
         """Have no event loop watch this warm worker any more, and keep it for the next task."""
@@ -182,7 +188,7 @@ class Worker:
         self._keep(self)
 
     def _head(self, directory: str) -> bytes:
-        sys_path = None if self._sys_path == sys.path else list(sys.path)
+        sys_path = None if self.knows_import_path else list(sys.path)
         if sys_path is None and directory == self._directory:
             return b""
         self._sys_path = sys_path or self._sys_path

@@ -2,7 +2,7 @@
 
 This file is run by its path and imports nothing of its own package. The others are descriptors:
 what they are for, and what stands for them on Windows, say `_process.py` and `_channel.py`. A
-message, either way, is two lengths, a head and a body:
+message, either way, is the number of the task, two lengths, a head and a body:
 
 - a task: the head is empty or pickled `(sys_path or None, directory or None)`, for what is to be
   changed first; the body is pickled `(function, args, kwargs)`;
@@ -52,7 +52,8 @@ def main(mode: str, *descriptors: str) -> None:
     sys.path.pop(0)
     is_restored = True
     while is_restored and (message := receive(queue, control)) is not None:
-        what, body = attempt(*message)
+        number, *task = message
+        what, body = attempt(*task)
         problem = flushed()
         is_restored = state is not None and state.is_restored()
         # Left in the files where the answer takes long, which its receiver may not live to see.
@@ -60,9 +61,9 @@ def main(mode: str, *descriptors: str) -> None:
         printed = state.printed() if state is not None and is_short else None
         is_ordinary = what == PLAINLY and not problem and printed == NOTHING
         head = b"" if is_ordinary else pickle.dumps((*what, problem, printed, not is_restored))
-        send(control, head, body)
+        send(control, number, head, body)
         sys.path[:] = import_path or sys.path
-        del message, what, head, body
+        del message, task, what, head, body
         if is_restored and printed is None and not control.read(1):
             break
 

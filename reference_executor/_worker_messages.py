@@ -1,7 +1,8 @@
-"""Messages between host and worker: two lengths, a head and a body.
+"""Messages between host and worker: a number, two lengths, a head and a body.
 
-A short message is sent in one piece. Of a long task only the lengths go through the queue, if the
-worker has one, and the rest through the socket: see `_channel.py`.
+The number is that of the task, and comes back with the answer. A short message is sent in one
+piece. Of a long task only number and lengths go through the queue, if the worker has one, and the
+rest through the socket: see `_channel.py`.
 
 Both sides use this module: the worker as a file beside `_worker.py`, without its package.
 """
@@ -9,11 +10,11 @@ Both sides use this module: the worker as a file beside `_worker.py`, without it
 from struct import Struct
 from typing import Any
 
-#: Of head and body.
-LENGTHS = Struct("<QQ")
+#: The number, and the lengths of head and body.
+PREFIX = Struct("<QQQ")
 SHORT = 1 << 16
 
-Message = tuple[memoryview, memoryview]
+Message = tuple[int, memoryview, memoryview]
 
 
 def receive(queue: Any, control: Any) -> Message | None:
@@ -34,9 +35,9 @@ def receive(queue: Any, control: Any) -> Message | None:
 
 
 def length(first: bytes) -> int:
-    """Return the length of a message of which at least the two lengths have come."""
-    head, body = LENGTHS.unpack_from(first)
-    count: int = LENGTHS.size + head + body
+    """Return the length of a message of which at least the prefix has come."""
+    _, head, body = PREFIX.unpack_from(first)
+    count: int = PREFIX.size + head + body
     return count
 
 
@@ -50,21 +51,22 @@ def room(length: int, first: bytes) -> memoryview:
 
 
 def parts(whole: memoryview) -> Message:
-    """Split a message into head and body."""
-    end = LENGTHS.size + LENGTHS.unpack_from(whole)[0]
-    return whole[LENGTHS.size : end], whole[end:]
+    """Split a message into number, head and body."""
+    number, length, _ = PREFIX.unpack_from(whole)
+    end = PREFIX.size + length
+    return number, whole[PREFIX.size : end], whole[end:]
 
 
-def pieces(head: bytes, body: bytes) -> list[bytes]:
+def pieces(number: int, head: bytes, body: bytes) -> list[bytes]:
     """Return what to send one after the other: a short message in one piece."""
-    lengths = LENGTHS.pack(len(head), len(body))
-    is_short = len(lengths) + len(head) + len(body) <= SHORT
-    return [lengths + head + body] if is_short else [lengths, head, body]
+    prefix = PREFIX.pack(number, len(head), len(body))
+    is_short = len(prefix) + len(head) + len(body) <= SHORT
+    return [prefix + head + body] if is_short else [prefix, head, body]
 
 
-def send(control: Any, head: bytes, body: bytes) -> None:
+def send(control: Any, number: int, head: bytes, body: bytes) -> None:
     """Write one message to a raw binary file."""
-    for piece in pieces(head, body):
+    for piece in pieces(number, head, body):
         rest = memoryview(piece)
         while rest:
             rest = rest[control.write(rest) :]

@@ -13,7 +13,7 @@ from ..waiting import in_thread, undisturbed
 from ._dask_job import Job, new_token
 from ._dask_links import close_link, has_link, link_to
 from ._dask_told import ANSWERED, REFUSED, STOPPED, TIMED_OUT, Told, joined
-from ._payload import Task, dumped, is_plain, understood
+from ._payload import Task, dumped, plainly_dumped, understood
 
 if find_spec("distributed") is None:
     raise ImportError(
@@ -92,7 +92,8 @@ class DaskExecutor(AsyncBaseExecutor):
         limit = self._limit()
         work = (function, args, kwargs)
         head = (new_token(), self.cache_dir, limit)
-        message = _packed(head, work) if is_plain(*work) else await in_thread(_packed, head, work)
+        task = plainly_dumped(*work)
+        message = joined(head, task) if task else await in_thread(_packed, head, work)
         address = _checked(self.scheduler_address)
         link = await link_to(address)
         job = Job(head[0], message)

@@ -15,7 +15,7 @@ from ..waiting import in_thread
 from ._attempt import Alone, Attempt, attempt_of
 from ._line import LONGEST, Job
 from ._options import check_environment, check_flag, check_max_workers, check_text
-from ._payload import Task, dumped, is_plain, understood
+from ._payload import Task, dumped, plainly_dumped, understood
 from ._pool import Pool, Settings, end_idle_workers, pool_of
 
 __all__ = ["LocalExecutor"]
@@ -100,33 +100,32 @@ class LocalExecutor(AsyncBaseExecutor):
         task_metadata: dict[str, Any],
     ) -> Any:
         """Run one attempt in a worker process."""
-        settings = self._settings()
+        pool = pool_of(self._settings())
         directory = self._directory(task_metadata)
-        work = (function, args, kwargs)
         if self._may_wait_in_run():
-            return await self._run_in_turn(pool_of(settings), work, directory)
+            task = plainly_dumped(function, args, kwargs)
+            if task is not None and len(task) <= LONGEST:
+                return await self._attempt(Job(pool), task, directory)
+            place = await pool.places.take()
+            try:
+                return await self._run_alone(pool, place, (function, args, kwargs), directory)
+            finally:
+                place.leave()
         slot = _slot.get()
         if slot is not None and slot.executor is self:
-            return await self._run_alone(slot.pool, slot.place, work, directory)
+            return await self._run_alone(slot.pool, slot.place, (function, args, kwargs), directory)
         # Of a host that has no use for setup: then nothing limits the number of its tasks.
-        return await self._run_alone(pool_of(settings), None, work, directory)
+        return await self._run_alone(pool, None, (function, args, kwargs), directory)
 
     def _may_wait_in_run(self) -> bool:
         """Whether nothing that counts begins with `run`, and no further attempt has a place."""
         limit = -1 if self.time_limit is None else self.time_limit
         return self.warm and not self.retries and effective_time_limit(limit) is None
 
-    async def _run_in_turn(self, pool: Pool, work: Task, directory: str) -> Any:
-        if is_plain(*work) and len(task := dumped(work)) <= LONGEST:
-            return await self._attempt(Job(pool), task, directory)
-        place = await pool.places.take()
-        try:
-            return await self._run_alone(pool, place, work, directory)
-        finally:
-            place.leave()
-
     async def _run_alone(self, pool: Pool, place: Place | None, work: Task, directory: str) -> Any:
-        task = dumped(work) if is_plain(*work) else await in_thread(dumped, work)
+        task = plainly_dumped(*work)
+        if task is None:
+            task = await in_thread(dumped, work)
         return await self._attempt(Alone(pool, place), task, directory)
 
     async def _attempt(self, attempt: Attempt, task: bytes, directory: str) -> Any:

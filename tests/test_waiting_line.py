@@ -17,7 +17,7 @@ from pytest_asyncexec import TaskStatus, run_task
 FAILED, CANCELLED = TaskStatus.FAILED, TaskStatus.CANCELLED
 
 TASKS = """
-import os, time
+import os, sys, time
 
 def note(log, text):
     fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -38,6 +38,9 @@ def leave(log, text, code):
 def shout(text, count):
     print(text * count)
     return text
+
+def last_of_path():
+    return sys.path[-1]
 
 def change(log, text):
     note(log, text)
@@ -97,6 +100,11 @@ async def one_at_work(executor, tasks, log, go_on, behind):
     return at_work, ahead, desk
 
 
+def handle_of(desk, position: int) -> dict[str, str]:
+    """Return what the host has been told of a job."""
+    return {"token": list(desk.jobs.values())[position]._token}
+
+
 def notes(tasks, log, count) -> list[tuple]:
     return [(tasks.note, str(log), f"n{i}") for i in range(count)]
 
@@ -134,22 +142,36 @@ async def test_tasks_begin_in_the_order_in_which_they_came(make, tasks, log) -> 
     assert lines(log) == [str(i) for i in range(100)]
 
 
-async def test_each_task_ahead_has_its_own_folder_and_import_path(make, tmp_path) -> None:
+async def test_each_task_ahead_has_its_own_folder(make, tmp_path) -> None:
     executor = make(workdir=str(tmp_path / "work"), create_unique_workdir=True)
+    outcomes = await asyncio.gather(
+        *(run_task(executor, os.getcwd, [], {}, "d", "unused", node) for node in range(30))
+    )
 
-    async def one(node: int) -> tuple[str, str]:
-        sys.path.append(f"/nowhere/{node}")
-        where = run_task(executor, os.getcwd, [], {}, "d", "unused", node)
-        path = run_task(executor, os.path.join, ["a", "b"], {}, "d", "unused", node)
-        return (await where).result, (await path).result
+    assert [outcome.result for outcome in outcomes] == [
+        str(tmp_path / f"work/d/node_{node}") for node in range(30)
+    ]
 
-    path = list(sys.path)
+
+async def test_each_task_ahead_has_the_import_path_of_its_host(make, tasks, log, tmp_path) -> None:
+    executor, path = make(), list(sys.path)
+    at_work, _, _ = await one_at_work(executor, tasks, log, tmp_path / "go_on", [])
+    found = []
     try:
-        found = await asyncio.gather(*map(one, range(30)))
+        for number in range(10):
+            if number % 3 == 0:
+                sys.path.append(f"/nowhere/{number}")
+            found.append(begun(executor, tasks.last_of_path))
+            await asyncio.sleep(0)
+        found.pop(3).cancel()
+        (tmp_path / "go_on").touch()
+        paths = [(await task).result for task in found]
     finally:
         sys.path[:] = path
+    await at_work
 
-    assert found == [(str(tmp_path / f"work/d/node_{i}"), "a/b") for i in range(30)]
+    # When a task is sent is up to the executor: it may find what the host has by then.
+    assert paths == ["/nowhere/9"] * 9
 
 
 async def test_a_task_that_is_too_long_waits_for_a_worker_of_its_own(make, tasks) -> None:
@@ -203,7 +225,7 @@ async def test_what_is_ahead_of_a_task_that_is_stopped_is_done_by_the_next(
     at_work, ahead, desk = await one_at_work(
         executor, tasks, log, tmp_path / "never", notes(tasks, log, 5)
     )
-    pid, handle = desk.worker.process.pid, {"token": desk.jobs[0]._token}
+    pid, handle = desk.worker.process.pid, handle_of(desk, 0)
 
     if how == "cancelled":
         at_work.cancel()
@@ -231,7 +253,7 @@ async def test_a_task_that_is_not_begun_can_be_stopped_without_harm(
     at_work, ahead, desk = await one_at_work(
         executor, tasks, log, tmp_path / "go_on", notes(tasks, log, 5)
     )
-    worker, handle = desk.worker, {"token": desk.jobs[1 + which]._token}
+    worker, handle = desk.worker, handle_of(desk, 1 + which)
 
     if how == "cancelled":
         ahead[which].cancel()
@@ -283,7 +305,7 @@ async def test_a_task_whose_answer_has_come_is_not_stopped_any_more(make, tasks,
     after = begun(executor, tasks.wait, str(log), "after", f"{log}.go_on")
     await asyncio.sleep(0)
     [(line, desk)] = ((line, desk) for line in _line._lines.values() for desk in line.desks)
-    handle = {"token": desk.jobs[0]._token}
+    handle = handle_of(desk, 0)
     # As if the host had sent it ahead, and then was busy with something else.
     with _line.guard:
         desk.is_quick = True
@@ -300,6 +322,40 @@ async def test_a_task_whose_answer_has_come_is_not_stopped_any_more(make, tasks,
     Path(f"{log}.go_on").touch()
     assert ((await next_one).result, (await after).result) == ("next", "after")
     assert lines(log) == ["starts", "the", "worker", "done", "next", "after"]
+
+
+async def test_the_worker_may_begin_a_task_while_others_are_taken_back(
+    make, tasks, log, tmp_path, monkeypatch
+) -> None:
+    executor = make()
+    go_on = tmp_path / "go_on"
+    at_work, ahead, desk = await one_at_work(executor, tasks, log, go_on, notes(tasks, log, 5))
+    channel = desk.worker.channel
+    unread = channel._unread
+
+    class Unread:
+        """The worker's end of its queue, with a worker that reads after the host has once."""
+
+        reads = 0
+
+        def recv(self, *args) -> bytes:
+            self.reads += 1
+            if self.reads == 3:
+                go_on.touch()
+                while "n2" not in lines(log):
+                    pass
+            return unread.recv(*args)
+
+    monkeypatch.setattr(channel, "_unread", Unread())
+    ahead[0].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await ahead[0]
+    monkeypatch.setattr(channel, "_unread", unread)
+
+    assert [(await task).result for task in ahead[1:]] == ["n1", "n2", "n3", "n4"]
+    assert (await at_work).result == "at_work"
+    assert lines(log)[3] == "n2"
+    assert sorted(lines(log)[3:]) == ["n1", "n2", "n3", "n4"]
 
 
 # -- who else could begin it
