@@ -121,7 +121,10 @@ def _copied(args: Iterable[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dic
     Values that cannot be copied, locks and open files for example, are handed on as they are.
     """
     args, kwargs = list(args), dict(kwargs)
-    if all(type(value) in _ATOMS for value in (*args, *kwargs.values())):
+    for value in (*args, *kwargs.values()):
+        if type(value) not in _ATOMS:
+            break
+    else:
         return args, kwargs
     try:
         return copy.deepcopy((args, kwargs))

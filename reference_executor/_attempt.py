@@ -3,7 +3,7 @@
 import itertools
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from typing import Any
 from weakref import WeakValueDictionary
@@ -53,7 +53,7 @@ class Attempt(ABC):
         return {"token": self._token}
 
     @abstractmethod
-    async def answer(self, task: bytes, directory: str) -> Answer | None:
+    def answer(self, task: bytes, directory: str) -> Awaitable[Answer | None]:
         """Have a worker run the task, and return what it says, or None if it died."""
 
     def stop(self) -> "Future[bool] | None":
@@ -145,10 +145,7 @@ class Alone(Attempt):
             await undisturbed(in_thread(start, self.worker))
             if self.stopped:
                 return None
-        answer = await self.worker.do(task, directory)
-        if answer is not None and answer.is_last:
-            await self.worker.ended()
-        return answer
+        return await self.worker.do(task, directory)
 
     def _stop_work(self) -> bool:
         self.worker.kill()

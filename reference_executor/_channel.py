@@ -19,7 +19,7 @@ from typing import NamedTuple, Protocol
 from ..outcome import TaskRuntimeError
 from . import _worker_messages as messages
 
-__all__ = ["Answer", "Channel", "Listener"]
+__all__ = ["NOTHING", "Answer", "Channel", "Listener"]
 
 
 class Answer(NamedTuple):
@@ -46,8 +46,10 @@ class Answer(NamedTuple):
     result: bytes | memoryview
 
 
+NOTHING = (b"", b"")
+
 #: What an empty head stands for: a plain result, and nothing printed.
-ORDINARY = ("returned", True, None, "", "", "", (b"", b""), False)
+ORDINARY = ("returned", True, None, "", "", "", NOTHING, False)
 
 
 class Listener(Protocol):

@@ -9,13 +9,12 @@ another worker could begin it earlier.
 import asyncio
 import contextlib
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from weakref import WeakValueDictionary, ref
 
 from ..outcome import TaskRuntimeError
 from ..places import Place, guard
-from ..waiting import in_thread, undisturbed
 from ._attempt import Attempt
 from ._channel import Answer
 from ._pool import Pool, condemn, start
@@ -41,54 +40,30 @@ class Job(Attempt):
 
     def __init__(self, pool: Pool) -> None:
         super().__init__(pool)
+        self.line = _line_of(pool)
         self.desk: _Desk | None = None
         self.is_withdrawn = False
         self.task = b""
         self.directory = ""
-        self._line: _Line
-        self._heard: asyncio.Future[Answer | Place | None] | None = None
+        self._heard: asyncio.Future[Answer | None] = self.line.loop.create_future()
 
-    async def answer(self, task: bytes, directory: str) -> Answer | None:
+    def answer(self, task: bytes, directory: str) -> Awaitable[Answer | None]:
         """Wait in line until a worker has run the task, and return what it says.
 
-        None if the worker died, or if the attempt was stopped.
+        None if the worker died, or if the attempt was stopped. Raises OSError where no worker can
+        be started.
         """
         self.task, self.directory = task, directory
-        line = _line_of(self.pool)
         with guard:
             if self.is_withdrawn:
-                return None
-            self._line = line
-            told: asyncio.Future[Answer | Place | None] = line.loop.create_future()
-            self._heard = told
-            line.join(self)
-        heard = await told
-        if isinstance(heard, Place):
-            heard = await self._with_new_worker(line, heard)
-        if heard is not None and heard.is_last and self.worker is not None:
-            await self.worker.ended()
-        return heard
+                self.hear(None)
+            else:
+                self.line.join(self)
+        return self._heard
 
-    async def _with_new_worker(self, line: "_Line", place: Place) -> Answer | None:
-        """Start a worker for the line, with this as its first job."""
-        worker = self.worker
-        assert worker is not None
-        # Cut off in the middle, the start would leave a process that nobody knows.
-        await undisturbed(in_thread(start, worker))
-        with guard:
-            if self.is_withdrawn:
-                return None
-            self.worker = self.place = None
-            told: asyncio.Future[Answer | Place | None] = line.loop.create_future()
-            self._heard = told
-            line.open(place, worker, self)
-        heard = await told
-        assert not isinstance(heard, Place)
-        return heard
-
-    def hear(self, what: Answer | Place | Exception | None) -> None:
+    def hear(self, what: Answer | Exception | None) -> None:
         """Go on with what was waited for."""
-        if self._heard is None or self._heard.done():
+        if self._heard.done():
             return
         if isinstance(what, Exception):
             self._heard.set_exception(what)
@@ -100,10 +75,7 @@ class Job(Attempt):
             return False
         self.is_withdrawn = True
         if self.desk is None:
-            if self.worker is not None:
-                self.worker.kill()
-            if self._heard is not None:
-                self._line.loop.call_soon_threadsafe(self.hear, None)
+            self.line.loop.call_soon_threadsafe(self.hear, None)
         return True
 
     async def part(self, answer: Answer | None, keep: Callable[[str, str], None]) -> None:
@@ -124,16 +96,14 @@ class Job(Attempt):
                 elif self.desk is not None:
                     desk.close(self)
         heard = self._heard
-        if heard is not None and heard.done() and not heard.cancelled() and not heard.exception():
-            what = heard.result()
-            return None if isinstance(what, Place) else what
-        return None
+        is_heard = heard.done() and not heard.cancelled() and not heard.exception()
+        return heard.result() if is_heard else None
 
     def _give_back(self, worker: Worker) -> None:
         place, self.place, self.worker = self.place, None, None
         if place is not None:
             with guard:
-                self._line.open(place, worker, None)
+                self.line.open(place, worker)
 
     def abandon(self) -> None:
         with guard:
@@ -272,23 +242,22 @@ class _Line:
         self.desks: OrderedDict[_Desk, None] = OrderedDict()
         #: What will be told of another place.
         self._asked: asyncio.Future[Place] | None = None
+        #: How many workers are being started.
+        self._starting = 0
 
     def join(self, job: Job) -> None:
         """Have a job begun at once if that is possible, and else once its turn has come."""
         is_first = not self._is_waited_for()
         self.waiting.append(job)
-        if is_first:
+        if is_first or self._may_ask():
             self.settle_up()
 
-    def open(self, place: Place, worker: Worker, first: Job | None) -> None:
+    def open(self, place: Place, worker: Worker) -> None:
         """Have a worker work for the line, until there is nothing to do."""
         desk = _Desk(self, place, worker)
         self.desks[desk] = None
         worker.channel.watch(desk)
-        if first is None:
-            self._fill(desk)
-        else:
-            desk.take(first)
+        self._fill(desk)
 
     def serve(self, desk: _Desk, answers: int) -> None:
         """Give the worker of a desk its next jobs, after it has given some answers."""
@@ -319,14 +288,15 @@ class _Line:
                 self.loop.call_soon_threadsafe(self._settle_up)
             return
         while self._is_waited_for():
-            if (place := self._free_place()) is not None:
+            is_covered = self._starting >= len(self.waiting)
+            if not is_covered and (place := self._free_place()) is not None:
                 self._use(place)
                 continue
             desk = next((desk for desk in reversed(self.desks) if desk.room > 0), None)
             if desk is None or not self._send(desk, 1):
                 return
         if any(len(desk.jobs) > 1 for desk in self.desks):
-            if (place := self._free_place()) is not None:
+            if not self._starting and (place := self._free_place()) is not None:
                 self._use(place)
         else:
             self._stop_asking()
@@ -346,9 +316,14 @@ class _Line:
             self.waiting.popleft()
         return bool(self.waiting)
 
+    def _may_ask(self) -> bool:
+        """Whether another place would be of use, and none has been asked for."""
+        count = len(self.desks) + self._starting
+        return self._asked is None and count < self.pool.settings.max_workers
+
     def _free_place(self) -> Place | None:
         """Return a place that is free, or see to it that one will come."""
-        if self._asked is not None or len(self.desks) >= self.pool.settings.max_workers:
+        if not self._may_ask():
             return None
         asked = self.pool.places.ask()
         if isinstance(asked, Place):
@@ -367,18 +342,34 @@ class _Line:
     def _use(self, place: Place) -> None:
         worker = self.pool.worker_for(place)
         if worker.process is not None:
-            self.open(place, worker, None)
-            return
-        if not self._is_waited_for():
-            for desk in self.desks:
-                if len(desk.jobs) > 1 and desk.give_up():
-                    break
-        if self._is_waited_for():
-            job = self.waiting.popleft()
-            job.place, job.worker = place, worker
-            job.hear(place)
+            self.open(place, worker)
         else:
-            place.leave()
+            self._starting += 1
+            self.loop.run_in_executor(None, self._start, place, worker)
+
+    def _start(self, place: Place, worker: Worker) -> None:
+        """Start a worker, in a thread."""
+        error: Exception | None = None
+        try:
+            start(worker)
+            # If the event loop does not go on, it comes to the pool with the place.
+            place.kept = worker
+        except Exception as problem:
+            error = problem
+        with contextlib.suppress(RuntimeError):  # it is closed
+            self.loop.call_soon_threadsafe(self._started, place, worker, error)
+
+    def _started(self, place: Place, worker: Worker, error: Exception | None) -> None:
+        with guard:
+            self._starting -= 1
+            place.kept = None
+            if error is None:
+                self.open(place, worker)
+            else:
+                place.leave()
+                if self._is_waited_for():
+                    self.waiting.popleft().hear(error)
+                self.settle_up()
 
     def _send(self, desk: _Desk, count: int) -> bool:
         """Send a worker so many jobs of those that wait; return whether there was room for them."""

@@ -13,6 +13,7 @@ from ..places import Place
 from ..streams import expand_home, path_of_dispatch
 from ..waiting import in_thread
 from ._attempt import Alone, Attempt, attempt_of
+from ._channel import NOTHING
 from ._line import LONGEST, Job
 from ._options import check_environment, check_flag, check_max_workers, check_text
 from ._payload import Task, dumped, plainly_dumped, understood
@@ -135,6 +136,8 @@ class LocalExecutor(AsyncBaseExecutor):
             try:
                 await self.set_job_handle(attempt.begin())
                 answer = await attempt.answer(task, directory)
+                if answer is not None and answer.is_last and attempt.worker is not None:
+                    await attempt.worker.ended()
             except GeneratorExit:
                 # Thrown away with its event loop: nothing can be awaited any more.
                 attempt.abandon()
@@ -142,7 +145,8 @@ class LocalExecutor(AsyncBaseExecutor):
             except BaseException:
                 await attempt.part(None, self._print)
                 raise
-            await attempt.part(answer, self._print)
+            if answer is None or attempt.worker is not None or answer.printed != NOTHING:
+                await attempt.part(answer, self._print)
             if answer is not None:
                 if answer.problem and self.task_stderr is not None:
                     self.task_stderr.write(f"{answer.problem}\n")

@@ -487,7 +487,7 @@ async def test_cancelled_while_the_worker_starts_it_is_killed(
             real(self)
 
     monkeypatch.setattr(Worker, "start", start)
-    executing = asyncio.create_task(execute(executor, signal.pause))
+    executing = asyncio.create_task(execute(executor, lambda: signal.pause()))
     await asyncio.to_thread(reached.wait)
 
     executing.cancel()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from pytest_asyncexec.reference_executor import _attempt, _line
+from pytest_asyncexec.reference_executor._process import Worker
 
 from local_workers import execute, leaving_nothing, until, workers_of
 from pytest_asyncexec import TaskStatus, run_task
@@ -356,6 +357,44 @@ async def test_the_worker_may_begin_a_task_while_others_are_taken_back(
     assert (await at_work).result == "at_work"
     assert lines(log)[3] == "n2"
     assert sorted(lines(log)[3:]) == ["n1", "n2", "n3", "n4"]
+
+
+async def test_a_task_that_is_cancelled_while_its_worker_starts_leaves_it_to_the_next(
+    make, tasks, log, monkeypatch
+) -> None:
+    executor, started = make(), []
+    reached, go_on = threading.Event(), threading.Event()
+    real = Worker.start
+
+    def start(self: Worker) -> None:
+        started.append(self)
+        reached.set()
+        go_on.wait()
+        real(self)
+
+    monkeypatch.setattr(Worker, "start", start)
+    executing = begun(executor, tasks.note, str(log), "never")
+    await asyncio.to_thread(reached.wait)
+    executing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await executing
+    go_on.set()
+
+    pid = (await execute(executor, os.getpid)).result
+    assert [worker.process.pid for worker in started] == [pid]
+    assert lines(log) == []
+
+
+async def test_each_task_learns_that_no_worker_can_be_started(make, monkeypatch, tmp_path) -> None:
+    executor = make(max_workers=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", str(tmp_path / "no python"))
+        outcomes = await asyncio.gather(
+            *(execute(executor, abs, -1) for _ in range(5)), return_exceptions=True
+        )
+
+    assert [type(outcome) for outcome in outcomes] == [FileNotFoundError] * 5
+    assert (await execute(executor, abs, -1)).result == 1
 
 
 # -- who else could begin it
