@@ -36,13 +36,16 @@ class Limits(NamedTuple):
                 f"{type(executor).__name__}.enforces must be a set of names, not {enforced!r}: "
                 f"write frozenset({{{enforced!r}}})"
             )
+        time_limit, retries = -1, 0
+        if "time_limit" not in enforced:
+            time_limit = _setting(executor, "time_limit", time_limit)
+        if "retries" not in enforced:
+            retries = _setting(executor, "retries", retries)
+        return cls(effective_time_limit(time_limit), retries)
 
-        def setting(name: str, default: int) -> Any:
-            if name in enforced:
-                return default
-            return check_attribute(name, getattr(executor, name, default), type(executor))
 
-        return cls(effective_time_limit(setting("time_limit", -1)), setting("retries", 0))
+def _setting(executor: Any, name: str, default: int) -> Any:
+    return check_attribute(name, getattr(executor, name, default), type(executor))
 
 
 async def attempt_until_done(

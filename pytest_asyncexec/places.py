@@ -94,6 +94,8 @@ class Places:
                 return Place(self, None)
             asked: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
             self._waiting[asked] = None
+            if self._free:  # the garbage collector has just given one back
+                self._call()
             return asked
 
     def withdraw(self, asked: asyncio.Future[Place]) -> None:
@@ -103,9 +105,14 @@ class Places:
         if asked.done() and not asked.cancelled():
             asked.result().leave()
 
-    def are_wanted(self, but: asyncio.Future[Place] | None) -> bool:
-        """Whether somebody waits for a place, other than `but`."""
-        return len(self._waiting) > (but is not None and not but.done())
+    def count_waiting(self, but: asyncio.Future[Place] | None) -> int:
+        """Return how many wait for a place, without `but`; 0 if their event loops are at rest."""
+        count = len(self._waiting) - (but in self._waiting)
+        if count and any(
+            waiter is not but and waiter.get_loop().is_running() for waiter in self._waiting
+        ):
+            return count
+        return 0
 
     def _pass_on(self, kept: Kept | None) -> None:
         with guard:

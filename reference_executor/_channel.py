@@ -19,7 +19,7 @@ from typing import NamedTuple, Protocol
 from ..outcome import TaskRuntimeError
 from . import _worker_messages as messages
 
-__all__ = ["NOTHING", "Answer", "Channel", "Listener"]
+__all__ = ["NOTHING", "Answer", "Channel", "Listener", "TooLong"]
 
 
 class Answer(NamedTuple):
@@ -50,6 +50,10 @@ NOTHING = (b"", b"")
 
 #: What an empty head stands for: a plain result, and nothing printed.
 ORDINARY = ("returned", True, None, "", "", "", NOTHING, False)
+
+
+class TooLong(Exception):
+    """A task is too long to be sent ahead, or what has to be said with it."""
 
 
 class Listener(Protocol):
@@ -153,24 +157,25 @@ class Channel:
             self._read(hearing)
 
     def _read(self, hearing: _Hearing) -> None:
+        answers: list[Answer] = []
         error: Exception | None = None
         try:
             if hearing.message is None:
                 data = self._control.recv(messages.SHORT)
                 is_end = not data
-                answers = self._understood(hearing, hearing.begun + data)
+                self._understand(hearing, hearing.begun + data, answers)
             else:
                 count = self._control.recv_into(hearing.message[hearing.count :])
                 is_end = not count
-                answers = self._continued(hearing, count)
+                self._continue(hearing, count, answers)
         except BlockingIOError:
             return
         except ConnectionError:
-            answers, is_end = [], True
+            is_end = True
         except MemoryError as problem:
-            answers, is_end, error = [], True, _too_large(problem)
+            is_end, error = True, _too_large(problem)
         except Exception as problem:
-            answers, is_end, error = [], True, problem
+            is_end, error = True, problem
         listener = hearing.listener
         if answers and listener is not None:
             listener.answered(answers)
@@ -179,9 +184,8 @@ class Channel:
             if listener is not None:
                 listener.ended(error)
 
-    def _understood(self, hearing: _Hearing, data: bytes) -> list[Answer]:
-        """Return the answers that are complete, and keep the beginning of the next one."""
-        answers: list[Answer] = []
+    def _understand(self, hearing: _Hearing, data: bytes, answers: list[Answer]) -> None:
+        """Add the answers that are complete, and keep the beginning of the next one."""
         start = 0
         while len(data) - start >= messages.PREFIX.size:
             number, head, body = messages.PREFIX.unpack_from(data, start)
@@ -195,14 +199,12 @@ class Channel:
             answers.append(_answer(number, data[first : first + head], data[first + head : end]))
             start = end
         hearing.begun = data[start:]
-        return answers
 
-    def _continued(self, hearing: _Hearing, count: int) -> list[Answer]:
+    def _continue(self, hearing: _Hearing, count: int, answers: list[Answer]) -> None:
         hearing.count += count
-        if hearing.message is None or hearing.count < len(hearing.message):
-            return []
-        message, hearing.message = hearing.message, None
-        return [_answer(*messages.parts(message))]
+        if hearing.message is not None and hearing.count == len(hearing.message):
+            message, hearing.message = hearing.message, None
+            answers.append(_answer(*messages.parts(message)))
 
     async def send(self, number: int, head: bytes, body: bytes) -> None:
         """Send a task, however long it is."""
@@ -218,8 +220,13 @@ class Channel:
             end = self._control
 
     def send_ahead(self, number: int, head: bytes, body: bytes) -> bool:
-        """Send a short task at once; return whether there was room for it."""
-        [message] = messages.pieces(number, head, body)
+        """Send a short task at once; return whether there was room for it.
+
+        Raises TooLong for one that `send` has to send.
+        """
+        message, *rest = messages.pieces(number, head, body)
+        if rest:
+            raise TooLong
         try:
             self._queue.send(message)
         except BlockingIOError:

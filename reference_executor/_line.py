@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from weakref import WeakValueDictionary, ref
 
-from ..outcome import TaskRuntimeError
 from ..places import Place, guard
 from ._attempt import Attempt
 from ._channel import Answer
@@ -71,11 +70,15 @@ class Job(Attempt):
             self._heard.set_result(what)
 
     def _stop_work(self) -> bool:
+        if self.worker is not None:
+            self.worker.kill()
+            return True
         if self.desk is not None and not self.desk.withdraw(self):
             return False
         self.is_withdrawn = True
         if self.desk is None:
-            self.line.loop.call_soon_threadsafe(self.hear, None)
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits there
+                self.line.loop.call_soon_threadsafe(self.hear, None)
         return True
 
     async def part(self, answer: Answer | None, keep: Callable[[str, str], None]) -> None:
@@ -90,10 +93,9 @@ class Job(Attempt):
             self.is_withdrawn = True
             desk = self.desk
             if desk is not None:
-                if not desk.withdraw(self):
-                    while self.desk is not None and desk.worker.channel.is_watched:
-                        desk.worker.channel.read()
-                elif self.desk is not None:
+                is_over = not desk.withdraw(self)
+                desk.read_until_alone(self)
+                if not is_over and self.desk is not None:
                     desk.close(self)
         heard = self._heard
         is_heard = heard.done() and not heard.cancelled() and not heard.exception()
@@ -108,8 +110,12 @@ class Job(Attempt):
     def abandon(self) -> None:
         with guard:
             self.is_withdrawn = True
-            if self.desk is not None and self.desk.withdraw(self) and self.desk is not None:
-                self.desk.close(self)
+            desk = self.desk
+            if desk is not None and desk.withdraw(self) and self.desk is not None:
+                if self.line.loop.is_running():
+                    desk.is_abandoned = True  # that loop will see the end of the worker
+                else:
+                    desk.close(self)
         super().abandon()
         self._leave_place()
 
@@ -130,7 +136,11 @@ class _Desk:
         self.worker = worker
         self.jobs: dict[int, Job] = {}
         self.is_dying = False
+        #: Whether nobody sees to the end of the worker.
+        self.is_abandoned = False
         self.is_quick = False
+        #: How many jobs it may finish while others wait for its place.
+        self.turn = line.turn
         #: Whether its one job tells it of the import path, which must not be overtaken.
         self.is_told_path = False
         #: When it was last heard of, in seconds of the clock of the event loop.
@@ -150,10 +160,15 @@ class _Desk:
             if self.jobs:
                 return False
             self.is_told_path = True
-        if not self.worker.take(job.number, job.task, job.directory):
-            if not self.jobs:
-                job.hear(TaskRuntimeError(f"There is no room for a message of {LONGEST} bytes"))
-            return not self.jobs
+        try:
+            is_sent = self.worker.take(job.number, job.task, job.directory)
+        except Exception as error:  # of an import path that cannot be pickled, for one
+            self.worker.forget_import_path()
+            self.is_told_path = False
+            job.hear(error)
+            return True
+        if not is_sent:
+            return False
         job.desk = self
         self.jobs[job.number] = job
         return True
@@ -174,6 +189,7 @@ class _Desk:
         self.give_up()
         if job.desk is None:
             job.is_withdrawn = True
+            self.line.settle_up()
             return True
         if next(reversed(self.jobs.values())) is not job:
             return False
@@ -191,7 +207,8 @@ class _Desk:
                 if answer.is_last or answer.printed is None:
                     # Until it has ended, or is let go on, the worker is nobody else's.
                     self.close(job)
-                job.settle()
+                if job.worker is None:
+                    job.settle()
                 job.hear(answer)
             if self in self.line.desks:
                 self.line.serve(self, len(answers))
@@ -201,10 +218,23 @@ class _Desk:
         with guard:
             self.give_up()
             begun = list(self.jobs.values())
-            self.close(begun[0] if begun else None)
+            self.close(begun[0] if begun and not self.is_abandoned else None)
             for job in begun:
                 job.desk = None
                 job.hear(error)
+
+    def read_until_alone(self, job: Job) -> None:
+        """Hear the answers to the jobs before this one, and to it too where it is over.
+
+        They are there already: a worker begins nothing before it has answered.
+        """
+        is_at_work = next(reversed(self.jobs.values()), None) is job
+        while (
+            self.worker.channel.is_watched
+            and job.desk is self
+            and not (is_at_work and len(self.jobs) == 1)
+        ):
+            self.worker.channel.read()
 
     def leave(self) -> None:
         """Give back the place, with its worker, which has nothing to do."""
@@ -259,6 +289,11 @@ class _Line:
         worker.channel.watch(desk)
         self._fill(desk)
 
+    @property
+    def turn(self) -> int:
+        """How many jobs of this line are as many as the others that wait for places."""
+        return max(AHEAD, self.pool.places.count_waiting(self._asked))
+
     def serve(self, desk: _Desk, answers: int) -> None:
         """Give the worker of a desk its next jobs, after it has given some answers."""
         now = self.loop.time()
@@ -268,7 +303,10 @@ class _Line:
         if desk.is_dying:
             return
         self._rescue(now)
-        if not self.pool.places.are_wanted(but=self._asked):
+        desk.turn -= answers
+        if not self.pool.places.count_waiting(self._asked):
+            desk.turn = AHEAD
+        if desk.turn > len(desk.jobs):
             self._fill(desk)
         elif not desk.jobs:
             desk.leave()
@@ -295,6 +333,8 @@ class _Line:
             desk = next((desk for desk in reversed(self.desks) if desk.room > 0), None)
             if desk is None or not self._send(desk, 1):
                 return
+        for desk in [desk for desk in self.desks if not desk.jobs and not desk.is_dying]:
+            desk.leave()
         if any(len(desk.jobs) > 1 for desk in self.desks):
             if not self._starting and (place := self._free_place()) is not None:
                 self._use(place)
@@ -379,13 +419,13 @@ class _Line:
             if not job.is_withdrawn:
                 if not desk.take(job):
                     return False
-                count -= 1
+                count -= job.desk is desk  # or it has failed at once
             waiting.popleft()
         return True
 
     def _fill(self, desk: _Desk) -> None:
         """Send a worker as much as it has room for, or let it go if there is nothing to do."""
-        self._send(desk, desk.room)
+        self._send(desk, min(desk.room, desk.turn - len(desk.jobs)))
         if not desk.jobs:
             self._relieve(desk)
         if not desk.jobs:
@@ -408,7 +448,8 @@ class _Line:
                 break
             if len(desk.jobs) > 1:
                 desk.is_quick = False
-                desk.give_up()
+                if desk.give_up() and not desk.jobs:
+                    self._send(desk, 1)
 
 
 def _came(line: "ref[_Line]", asked: asyncio.Future[Place]) -> None:

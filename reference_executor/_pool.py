@@ -7,6 +7,7 @@ that a host which builds an executor anew for each task has no more tasks at onc
 import contextlib
 import os
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 from ..places import Place, Places, guard
 from ._process import Worker
@@ -64,7 +65,10 @@ class Pool:
         condemn(worker)
 
 
+#: Those that may keep idle workers.
 _pools: dict[Settings, Pool] = {}
+#: All that anybody has to do with.
+_known: WeakValueDictionary[Settings, Pool] = WeakValueDictionary()
 #: Killed, and still to be waited for.
 _condemned: list[Worker] = []
 
@@ -77,7 +81,8 @@ def pool_of(settings: Settings) -> Pool:
     pool = _pools.get(settings)
     if pool is None:
         with guard:
-            pool = _pools.setdefault(settings, Pool(settings))
+            pool = _known.get(settings) or Pool(settings)
+            _pools[settings] = _known[settings] = pool
             others = [other for other in _pools.values() if other is not pool]
             for other in others:
                 while other.idle:
@@ -121,6 +126,7 @@ def condemn(worker: Worker) -> None:
 def _forget_all() -> None:
     """Leave the workers to the process that this one was forked from."""
     _pools.clear()
+    _known.clear()
     _condemned.clear()
 
 

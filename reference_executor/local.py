@@ -1,6 +1,7 @@
 """An executor that runs its tasks in worker processes on this machine."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -13,7 +14,7 @@ from ..places import Place
 from ..streams import expand_home, path_of_dispatch
 from ..waiting import in_thread
 from ._attempt import Alone, Attempt, attempt_of
-from ._channel import NOTHING
+from ._channel import NOTHING, TooLong
 from ._line import LONGEST, Job
 from ._options import check_environment, check_flag, check_max_workers, check_text
 from ._payload import Task, dumped, plainly_dumped, understood
@@ -106,7 +107,8 @@ class LocalExecutor(AsyncBaseExecutor):
         if self._may_wait_in_run():
             task = plainly_dumped(function, args, kwargs)
             if task is not None and len(task) <= LONGEST:
-                return await self._attempt(Job(pool), task, directory)
+                with contextlib.suppress(TooLong):  # an import path is, that has to go with it
+                    return await self._attempt(Job(pool), task, directory)
             place = await pool.places.take()
             try:
                 return await self._run_alone(pool, place, (function, args, kwargs), directory)
