@@ -437,3 +437,82 @@ async def test_who_waited_in_a_loop_that_is_closed_is_forgotten() -> None:
 
     assert places.are_free
     (await places.take()).leave()
+
+
+# -- asking without waiting
+
+
+async def test_asking_returns_a_place_or_what_will_be_one() -> None:
+    places = Places(1)
+    first = places.ask()
+    second = places.ask()
+
+    assert isinstance(first, Place)
+    assert not isinstance(second, Place)
+    assert places.are_taken
+    first.leave()
+    assert (await second).is_taken
+    places.withdraw(second)
+    assert places.are_free
+
+
+async def test_what_was_asked_for_can_be_withdrawn_before_it_comes() -> None:
+    places = Places(1)
+    first, second = await places.take(), places.ask()
+    assert not isinstance(second, Place)
+    places.withdraw(second)
+
+    first.leave()
+    await turns()
+
+    assert not second.done()
+    assert places.are_free
+
+
+async def test_a_place_that_comes_back_while_one_is_asked_for_is_given_out(monkeypatch) -> None:
+    places, loop = Places(1), asyncio.get_running_loop()
+    held = [await places.take()]
+    make = loop.create_future
+
+    def create_future() -> asyncio.Future[Place]:
+        # An allocation can start the garbage collector, and that can free a place.
+        held.clear()
+        gc.collect()
+        return make()
+
+    monkeypatch.setattr(loop, "create_future", create_future)
+    asked = places.ask()
+    monkeypatch.undo()
+
+    assert not isinstance(asked, Place)
+    assert (await asked).is_taken
+
+
+async def test_those_are_counted_that_wait_in_loops_that_run(other_loop) -> None:
+    places, resting = Places(1), asyncio.new_event_loop()
+    place = await places.take()
+    mine = places.ask()
+    assert not isinstance(mine, Place)
+    assert places.count_waiting(None) == 1
+    assert places.count_waiting(mine) == 0
+
+    async def wait() -> None:
+        await places.take()
+
+    def begin_there() -> None:
+        resting.run_until_complete(asyncio.sleep(0))
+
+    task = resting.create_task(wait())
+    await asyncio.to_thread(begin_there)
+    assert places.count_waiting(mine) == 0  # nobody is there to come for it
+    elsewhere = asyncio.run_coroutine_threadsafe(wait(), other_loop)
+    while places.count_waiting(mine) != 2:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+
+    elsewhere.cancel()
+    task.cancel()
+    await asyncio.to_thread(lambda: resting.run_until_complete(asyncio.wait([task])))
+    resting.close()
+    place.leave()
+    (await mine).leave()
+    await turns()

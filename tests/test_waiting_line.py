@@ -3,13 +3,14 @@
 import asyncio
 import os
 import random
+import signal
 import sys
 import threading
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from pytest_asyncexec.reference_executor import _attempt, _line
+from pytest_asyncexec.reference_executor import _attempt, _channel, _line
 from pytest_asyncexec.reference_executor._process import Worker
 
 from local_workers import execute, leaving_nothing, until, workers_of
@@ -39,6 +40,16 @@ def leave(log, text, code):
 def shout(text, count):
     print(text * count)
     return text
+
+def linger(path):
+    import threading
+    threading.Thread(target=threading.Event().wait).start()
+    open(path, "w").close()
+    return "returned"
+
+def repeated(log, text, count):
+    note(log, text)
+    return text * count
 
 def last_of_path():
     return sys.path[-1]
@@ -397,6 +408,147 @@ async def test_each_task_learns_that_no_worker_can_be_started(make, monkeypatch,
     assert (await execute(executor, abs, -1)).result == 1
 
 
+@pytest.mark.parametrize("how", ["cancelled", "cancel() elsewhere"])
+async def test_a_worker_whose_only_task_is_stopped_before_it_begins_goes_on(
+    make, tasks, log, how
+) -> None:
+    executor = make()
+    pid = (await execute(executor, os.getpid)).result
+    stopped = begun(executor, tasks.note, str(log), "stopped")
+    behind = begun(executor, tasks.note, str(log), "behind")
+    os.kill(pid, signal.SIGSTOP)  # as if it had not come to anything yet
+    await asyncio.sleep(0)
+    [desk] = (desk for line in _line._lines.values() for desk in line.desks)
+
+    if how == "cancelled":
+        stopped.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await stopped
+    else:
+        handle = handle_of(desk, 0)
+        assert await asyncio.to_thread(lambda: asyncio.run(executor.cancel({}, handle))) is True
+        assert (await stopped).status == CANCELLED
+    os.kill(pid, signal.SIGCONT)
+
+    assert (await behind).result == "behind"
+    assert (await execute(executor, os.getpid)).result == pid
+    assert (await execute(executor, lambda: "alone")).result == "alone"
+    assert lines(log) == ["behind"]
+
+
+async def test_an_answer_that_is_there_is_heard_when_the_next_task_is_stopped(
+    make, tasks, log, tmp_path
+) -> None:
+    executor = make()
+    await execute(executor, abs, -1)
+    first = begun(executor, tasks.shout, "first", 1)
+    next_one = begun(executor, tasks.wait, str(log), "next", str(tmp_path / "never"))
+    await asyncio.sleep(0)
+    [(line, desk)] = ((line, desk) for line in _line._lines.values() for desk in line.desks)
+    with _line.guard:
+        desk.is_quick = True
+        line._send(desk, desk.room)
+    while "next" not in lines(log):
+        pass  # the host is busy with something else
+
+    next_one.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await next_one
+    assert await first == ("first", "first\n", "", "COMPLETED")
+
+
+async def test_a_task_that_has_returned_and_lingers_can_still_be_stopped(
+    make, tasks, tmp_path
+) -> None:
+    executor, handles = make(), []
+    lingers = asyncio.create_task(
+        run_task(
+            executor,
+            *(tasks.linger, [str(tmp_path / "returned")], {}),
+            *("d", "unused"),
+            on_job_handle=handles.append,
+        )
+    )
+    await until((tmp_path / "returned").exists)
+    await until(lambda: _attempt.attempt_of(handles[0]["token"]).worker)
+
+    # Late, in that it has a result; but what it had left running is gone.
+    assert await executor.cancel({}, handles[0]) is False
+    assert (await lingers).result == "returned"
+    assert workers_of(os.getpid()) == set()
+
+
+async def test_an_answer_that_is_too_large_for_the_host_is_the_only_one_that_is_lost(
+    make, tasks, log, monkeypatch
+) -> None:
+    executor = make()
+    real = _channel.messages.room
+
+    def room(length: int, first: bytes) -> memoryview:
+        if length > 1_000_000:
+            raise MemoryError
+        return real(length, first)
+
+    monkeypatch.setattr(_channel.messages, "room", room)
+    small = begun(executor, tasks.note, str(log), "small")
+    large = begun(executor, tasks.repeated, str(log), "large", 2_000_000)
+    behind = begun(executor, tasks.note, str(log), "behind")
+
+    assert (await small).result == "small"
+    assert (await large).status == FAILED
+    assert "too large for the memory of this process" in (await large).stderr
+    assert (await behind).result == "behind"
+    assert lines(log) == ["small", "large", "behind"]
+
+
+@pytest.mark.parametrize("number", [700, 0])
+async def test_an_import_path_that_cannot_be_sent_with_a_task_is_told_or_sent_otherwise(
+    make, tasks, monkeypatch, number
+) -> None:
+    executor = make()
+    if number:
+        more: list[object] = [f"/nowhere/{'x' * 100}/{i}" for i in range(number)]
+    else:
+        more = [threading.Lock()]
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "path", [*sys.path, *more])
+        outcomes = await asyncio.gather(
+            *(execute(executor, abs, -i) for i in range(5)), return_exceptions=True
+        )
+    if number:
+        assert [outcome.result for outcome in outcomes] == [0, 1, 2, 3, 4]
+    else:
+        assert [str(outcome) for outcome in outcomes] == ["cannot pickle '_thread.lock' object"] * 5
+
+    assert (await execute(executor, abs, -1)).result == 1
+
+
+async def test_a_task_that_is_slow_to_join_the_line_finds_the_same_places(
+    make, tasks, log, tmp_path
+) -> None:
+    executor, told = make(), asyncio.Event()
+
+    async def slow_host(handle) -> None:
+        await told.wait()
+
+    late = asyncio.create_task(
+        run_task(
+            executor, *(tasks.note, [str(log), "late"], {}), *("d", "r"), on_job_handle=slow_host
+        )
+    )
+    await asyncio.sleep(0)
+    # Tasks with other settings make the others' workers and places superfluous, or so it seems.
+    await execute(make(max_workers=2), abs, -1)
+    at_work = begun(executor, tasks.wait, str(log), "at_work", str(tmp_path / "go_on"))
+    await until(lambda: "at_work" in lines(log))
+
+    told.set()
+    await until(lambda: [line for line in _line._lines.values() if line.waiting])
+    (tmp_path / "go_on").touch()
+    await asyncio.gather(late, at_work)
+    assert lines(log) == ["at_work", "late"]
+
+
 # -- who else could begin it
 
 
@@ -481,6 +633,24 @@ async def test_tasks_in_line_leave_their_turn_to_others(make, tasks) -> None:
     await asyncio.gather(*short, long)
 
     assert order.index("long") < 200
+
+
+async def test_who_waits_in_line_and_who_does_not_take_turns(make, tasks) -> None:
+    executor, counts, ended = make(), Counter(), asyncio.Event()
+
+    async def again_and_again(name: str, function, *args) -> None:
+        while not ended.is_set():
+            await execute(executor, function, *args)
+            counts[name] += 1
+            if min(counts["short"], counts["alone"]) > 100:
+                ended.set()
+
+    await asyncio.gather(
+        *(again_and_again("short", abs, -1) for _ in range(20)),
+        *(again_and_again("alone", lambda: None) for _ in range(20)),
+    )
+
+    assert max(counts.values()) < 4 * min(counts.values())
 
 
 def test_threads_with_event_loops_of_their_own_share_the_workers(make, tasks) -> None:
