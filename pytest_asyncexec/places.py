@@ -127,9 +127,9 @@ class Places:
         self._call()
 
     def _call(self) -> None:
-        """Give a free place to whoever is next, or have that be done where they wait.
+        """Give a free place to whoever is next, or have all come who wait in other event loops.
 
-        Until then it stays free: who knows when the event loop of another thread goes on.
+        Until then it stays free: who knows which of those goes on, and when.
         """
         with guard:
             waiter = self._next() if self._free else None
@@ -141,8 +141,21 @@ class Places:
                 del self._waiting[waiter]
                 waiter.set_result(Place(self, None))
                 return
-        with contextlib.suppress(RuntimeError):  # it has been closed meanwhile
-            loop.call_soon_threadsafe(self._call)
+            loops = {waiter.get_loop() for waiter in self._waiting}
+        for loop in loops:
+            with contextlib.suppress(RuntimeError):  # it has been closed meanwhile
+                loop.call_soon_threadsafe(self._come)
+
+    def _come(self) -> None:
+        """Give a place that is still free to the first who waits in this event loop."""
+        with guard:
+            loop = asyncio.get_running_loop()
+            mine = (waiter for waiter in self._waiting if waiter.get_loop() is loop)
+            waiter = next((waiter for waiter in mine if not waiter.done()), None)
+            if self._free and waiter is not None:
+                self._free -= 1
+                del self._waiting[waiter]
+                waiter.set_result(Place(self, None))
 
     def _next(self) -> "asyncio.Future[Place] | None":
         """Return who is next: the first of those whose event loop is running, or else the first."""

@@ -1,12 +1,13 @@
 """One attempt at a task on one worker, which anybody may stop until it is settled."""
 
+import asyncio
 import itertools
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import ref
 
 from ..places import Place, guard
 from ..waiting import in_thread, undisturbed
@@ -19,12 +20,13 @@ __all__ = ["Alone", "Attempt", "attempt_of"]
 _secret = secrets.token_hex(16)
 _numbers = itertools.count()
 # Weak, so that a task that is thrown away with its event loop really goes, and its worker with it.
-_running: WeakValueDictionary[str, "Attempt"] = WeakValueDictionary()
+_running: "dict[str, ref[Attempt]]" = {}
 
 
 def attempt_of(token: object) -> "Attempt | None":
     """Return the attempt of this process that goes by `token`, if it is still running."""
-    return _running.get(token) if isinstance(token, str) else None
+    attempt = _running.get(token) if isinstance(token, str) else None
+    return None if attempt is None else attempt()
 
 
 class Attempt(ABC):
@@ -36,6 +38,7 @@ class Attempt(ABC):
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
+        self.loop = asyncio.get_running_loop()
         #: What belongs to this attempt alone, and is to be ended or given back by it.
         self.worker: Worker | None = None
         self.place: Place | None = None
@@ -49,7 +52,7 @@ class Attempt(ABC):
 
     def begin(self) -> dict[str, Any]:
         """From here on the attempt can be stopped; return what finds it, in JSON values."""
-        _running[self._token] = self
+        _running[self._token] = ref(self)
         return {"token": self._token}
 
     @abstractmethod
@@ -59,7 +62,7 @@ class Attempt(ABC):
     def stop(self) -> "Future[bool] | None":
         """Stop the work; return whose result is whether that ended the task, or None if late."""
         with guard:
-            if self._settled or not self._stop_work():
+            if self._settled or not self._stop_work() or self.loop.is_closed():
                 return None
             self.stopped = True
             told: Future[bool] = Future()
@@ -77,7 +80,7 @@ class Attempt(ABC):
         if not self._settled:
             with guard:
                 self._settled = True
-            _running.pop(self._token, None)
+                _running.pop(self._token, None)
         return self.stopped
 
     async def part(self, answer: Answer | None, keep: Callable[[str, str], None]) -> None:
@@ -92,6 +95,8 @@ class Attempt(ABC):
             return
         if must_end:
             self.worker.channel.unwatch()
+            # Where a shutdown cuts off everything, also what starts it in a thread has to know.
+            self.worker.is_condemned = True
             await undisturbed(self._end_worker(self.worker, keep))
         elif answer is not None and answer.printed is None:
             await undisturbed(self._catch_up(self.worker, keep))

@@ -78,7 +78,7 @@ class Job(Attempt):
         self.is_withdrawn = True
         if self.desk is None:
             with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits there
-                self.line.loop.call_soon_threadsafe(self.hear, None)
+                self.loop.call_soon_threadsafe(self.hear, None)
         return True
 
     async def part(self, answer: Answer | None, keep: Callable[[str, str], None]) -> None:
@@ -111,11 +111,11 @@ class Job(Attempt):
         with guard:
             self.is_withdrawn = True
             desk = self.desk
-            if desk is not None and desk.withdraw(self) and self.desk is not None:
-                if self.line.loop.is_running():
-                    desk.is_abandoned = True  # that loop will see the end of the worker
-                else:
-                    desk.close(self)
+            if desk is not None and desk.withdraw(self):
+                if self.loop.is_running():
+                    desk.is_abandoned = desk.is_dying  # that loop will see the end of the worker
+                elif desk in self.line.desks:
+                    desk.close(self if self.desk is not None else None)
         super().abandon()
         self._leave_place()
 
@@ -130,7 +130,7 @@ class _Desk:
     All methods are to be called under `guard`.
     """
 
-    def __init__(self, line: "_Line", place: Place, worker: Worker) -> None:
+    def __init__(self, line: "_Line", place: Place, worker: Worker, others: int) -> None:
         self.line = line
         self.place = place
         self.worker = worker
@@ -140,7 +140,7 @@ class _Desk:
         self.is_abandoned = False
         self.is_quick = False
         #: How many jobs it may finish while others wait for its place.
-        self.turn = line.turn
+        self.turn = max(1, others)
         #: Whether its one job tells it of the import path, which must not be overtaken.
         self.is_told_path = False
         #: When it was last heard of, in seconds of the clock of the event loop.
@@ -152,7 +152,7 @@ class _Desk:
         if self.is_dying or self.is_told_path:
             return 0
         is_sent_ahead = self.is_quick and self.worker.channel.takes_ahead
-        return (AHEAD if is_sent_ahead else 1) - len(self.jobs)
+        return min(AHEAD if is_sent_ahead else 1, self.turn) - len(self.jobs)
 
     def take(self, job: Job) -> bool:
         """Send a job to the worker; return whether there was room for it."""
@@ -284,15 +284,10 @@ class _Line:
 
     def open(self, place: Place, worker: Worker) -> None:
         """Have a worker work for the line, until there is nothing to do."""
-        desk = _Desk(self, place, worker)
+        desk = _Desk(self, place, worker, self.pool.places.count_waiting(self._asked))
         self.desks[desk] = None
         worker.channel.watch(desk)
         self._fill(desk)
-
-    @property
-    def turn(self) -> int:
-        """How many jobs of this line are as many as the others that wait for places."""
-        return max(AHEAD, self.pool.places.count_waiting(self._asked))
 
     def serve(self, desk: _Desk, answers: int) -> None:
         """Give the worker of a desk its next jobs, after it has given some answers."""
@@ -303,9 +298,13 @@ class _Line:
         if desk.is_dying:
             return
         self._rescue(now)
-        desk.turn -= answers
-        if not self.pool.places.count_waiting(self._asked):
+        others = self.pool.places.count_waiting(self._asked)
+        if not others:
             desk.turn = AHEAD
+        elif desk.is_quick:
+            desk.turn -= answers
+        else:
+            desk.turn = min(desk.turn - answers, others)
         if desk.turn > len(desk.jobs):
             self._fill(desk)
         elif not desk.jobs:
@@ -385,7 +384,10 @@ class _Line:
             self.open(place, worker)
         else:
             self._starting += 1
-            self.loop.run_in_executor(None, self._start, place, worker)
+            try:
+                self.loop.run_in_executor(None, self._start, place, worker)
+            except RuntimeError as error:  # the event loop has ended its threads already
+                self.loop.call_soon(self._started, place, worker, error)
 
     def _start(self, place: Place, worker: Worker) -> None:
         """Start a worker, in a thread."""
@@ -425,7 +427,7 @@ class _Line:
 
     def _fill(self, desk: _Desk) -> None:
         """Send a worker as much as it has room for, or let it go if there is nothing to do."""
-        self._send(desk, min(desk.room, desk.turn - len(desk.jobs)))
+        self._send(desk, desk.room)
         if not desk.jobs:
             self._relieve(desk)
         if not desk.jobs:

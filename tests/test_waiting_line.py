@@ -321,7 +321,7 @@ async def test_a_task_whose_answer_has_come_is_not_stopped_any_more(make, tasks,
     # As if the host had sent it ahead, and then was busy with something else.
     with _line.guard:
         desk.is_quick = True
-        line._send(desk, desk.room)
+        line._send(desk, _line.AHEAD)
     assert len(desk.jobs) == 3
     while "after" not in lines(log):
         pass
@@ -447,7 +447,7 @@ async def test_an_answer_that_is_there_is_heard_when_the_next_task_is_stopped(
     [(line, desk)] = ((line, desk) for line in _line._lines.values() for desk in line.desks)
     with _line.guard:
         desk.is_quick = True
-        line._send(desk, desk.room)
+        line._send(desk, _line.AHEAD)
     while "next" not in lines(log):
         pass  # the host is busy with something else
 
