@@ -516,3 +516,22 @@ async def test_those_are_counted_that_wait_in_loops_that_run(other_loop) -> None
     place.leave()
     (await mine).leave()
     await turns()
+
+
+async def test_a_loop_that_does_not_come_for_its_place_keeps_nobody_waiting(other_loop) -> None:
+    places, is_busy, go_on = Places(1), threading.Event(), threading.Event()
+    place = await places.take()
+    theirs = asyncio.run_coroutine_threadsafe(places.take(), other_loop)
+    while not places.count_waiting(None):  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+    other_loop.call_soon_threadsafe(lambda: (is_busy.set(), go_on.wait()))
+    await asyncio.to_thread(is_busy.wait)
+    mine = waiting_for(places)
+    await turns()
+
+    await asyncio.to_thread(place.leave)
+
+    (await mine).leave()
+    go_on.set()
+    (await asyncio.wrap_future(theirs)).leave()
+    assert places.are_free

@@ -1,6 +1,7 @@
 """Short tasks that wait in line for warm workers, are sent ahead, and taken back."""
 
 import asyncio
+import gc
 import os
 import random
 import signal
@@ -704,6 +705,52 @@ async def test_a_task_that_is_thrown_away_leaves_its_place(make, tasks, log, tmp
     thrown.close()
 
     assert (await behind).result == "behind"
+
+
+def test_loops_that_are_closed_in_the_middle_leave_no_worker(make, tasks, log) -> None:
+    executor = make(max_workers=2)
+
+    async def host() -> None:
+        for i in range(10):
+            begun(executor, tasks.note, str(log), i)
+        await asyncio.sleep(0.01)
+
+    for _ in range(8):
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(host())
+        loop.close()
+        del loop
+        gc.collect()
+
+    assert asyncio.run(execute(executor, abs, -1)).result == 1
+    assert len(workers_of(os.getpid())) <= 2
+
+
+@pytest.mark.parametrize("function", [abs, lambda number: number])
+def test_a_host_that_ends_while_a_worker_starts_leaves_none(make, monkeypatch, function) -> None:
+    executor, reached = make(max_workers=2), threading.Event()
+    real = Worker._start
+
+    def start(self: Worker) -> None:
+        reached.set()
+        # Until the host has cancelled everything: it waits for its threads after that.
+        is_ending.wait()
+        real(self)
+
+    async def host() -> None:
+        begun(executor, function, -1)
+        await asyncio.to_thread(reached.wait)
+
+    is_ending = threading.Event()
+    monkeypatch.setattr(Worker, "_start", start)
+    threads = asyncio.BaseEventLoop.shutdown_default_executor
+
+    async def shutdown(self, *args) -> None:
+        is_ending.set()
+        await threads(self, *args)
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "shutdown_default_executor", shutdown)
+    asyncio.run(host())
 
 
 # -- everything at once
