@@ -29,12 +29,12 @@ async def bare(value: int) -> None:
                 head = pickle.dumps((sys.path, None))
                 # It fits into the socket's buffer, so nobody need be there to read it.
                 for piece in messages.pieces(
-                    head, cloudpickle.dumps((tasks.identity, [value], {}))
+                    0, head, cloudpickle.dumps((tasks.identity, [value], {}))
                 ):
                     ours.sendall(piece)
                 process = await asyncio.create_subprocess_exec(
                     *(sys.executable, "-P", "-u", WORKER, "once"),
-                    *(str(its.fileno()), str(its_lifeline)),
+                    *(str(its_lifeline), str(its.fileno())),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=asyncio.subprocess.DEVNULL,
                     pass_fds=(its.fileno(), its_lifeline),
@@ -42,10 +42,10 @@ async def bare(value: int) -> None:
                 )
             code = await process.wait()
             with ours.makefile("rwb", buffering=0) as control:
-                message = messages.receive(control)
+                message = messages.receive(control, control)
     finally:
         os.close(its_lifeline)
         os.close(lifeline)
     if code != 0 or message is None:
         raise RuntimeError(f"the worker ended with code {code}, its answer is {message!r}")
-    tasks.check([pickle.loads(message[1])], range(value, value + 1))
+    tasks.check([pickle.loads(message[2])], range(value, value + 1))

@@ -1,7 +1,6 @@
 """An executor that runs its tasks in worker processes on this machine."""
 
 import asyncio
-import contextlib
 import os
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -107,8 +106,10 @@ class LocalExecutor(AsyncBaseExecutor):
         if self._may_wait_in_run():
             task = plainly_dumped(function, args, kwargs)
             if task is not None and len(task) <= LONGEST:
-                with contextlib.suppress(TooLong):  # an import path is, that has to go with it
+                try:
                     return await self._attempt(Job(pool), task, directory)
+                except TooLong:
+                    pass  # because of an import path that has to go with it
             place = await pool.places.take()
             try:
                 return await self._run_alone(pool, place, (function, args, kwargs), directory)
