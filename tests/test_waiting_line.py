@@ -437,6 +437,43 @@ async def test_a_worker_whose_only_task_is_stopped_before_it_begins_goes_on(
     assert lines(log) == ["behind"]
 
 
+async def test_a_worker_with_nothing_left_to_do_gives_its_place_back(make, tasks, log) -> None:
+    executor = make()
+    pid = (await execute(executor, os.getpid)).result
+    stopped = begun(executor, tasks.note, str(log), "stopped")
+    os.kill(pid, signal.SIGSTOP)
+    await asyncio.sleep(0)
+    stopped.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stopped
+    os.kill(pid, signal.SIGCONT)
+
+    # This one needs a place of its own.
+    assert (await execute(executor, lambda: "alone")).result == "alone"
+    assert lines(log) == []
+
+
+async def test_nothing_is_sent_behind_what_tells_a_worker_of_the_import_path(
+    make, tasks, log, monkeypatch
+) -> None:
+    executor = make()
+    pid = (await execute(executor, os.getpid)).result
+    monkeypatch.setattr(sys, "path", [*sys.path, "/nowhere"])
+    os.kill(pid, signal.SIGSTOP)
+    found = [begun(executor, tasks.last_of_path) for _ in range(3)]
+    await asyncio.sleep(0)
+    [(line, desk)] = ((line, desk) for line in _line._lines.values() for desk in line.desks)
+    with _line.guard:
+        desk.is_quick, desk.turn = True, _line.AHEAD
+        line._fill(desk)
+
+    # Were the first one taken back, the worker could begin the second one without that path.
+    assert len(desk.jobs) == 1
+    found[0].cancel()
+    os.kill(pid, signal.SIGCONT)
+    assert [(await task).result for task in found[1:]] == ["/nowhere"] * 2
+
+
 async def test_an_answer_that_is_there_is_heard_when_the_next_task_is_stopped(
     make, tasks, log, tmp_path
 ) -> None:
