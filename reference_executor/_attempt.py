@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any
 from weakref import ref
@@ -15,7 +15,10 @@ from ._channel import Answer
 from ._pool import Pool, condemn, start
 from ._process import Worker, decoded
 
-__all__ = ["Alone", "Attempt", "attempt_of"]
+__all__ = ["Alone", "Attempt", "End", "Keep", "attempt_of"]
+
+Keep = Callable[[str, str], None]
+End = Callable[["Attempt"], Coroutine[Any, Any, None]]
 
 _secret = secrets.token_hex(16)
 _numbers = itertools.count()
@@ -53,7 +56,15 @@ class Attempt(ABC):
     def begin(self) -> dict[str, Any]:
         """From here on the attempt can be stopped; return what finds it, in JSON values."""
         _running[self._token] = ref(self)
-        return {"token": self._token}
+        if self.worker is None or self.worker.process is None:
+            return {"token": self._token}
+        return {"pid": self.worker.process.pid, "token": self._token}
+
+    async def start_worker(self) -> None:
+        """Start the worker that this attempt has for itself. Raises OSError if it cannot be done."""
+        assert self.worker is not None
+        # Cut off in the middle, the start would leave a process that nobody knows.
+        await undisturbed(in_thread(start, self.worker))
 
     @abstractmethod
     def answer(self, task: bytes, directory: str) -> Awaitable[Answer | None]:
@@ -83,8 +94,8 @@ class Attempt(ABC):
                 _running.pop(self._token, None)
         return self.stopped
 
-    async def part(self, answer: Answer | None, keep: Callable[[str, str], None]) -> None:
-        """Part with the worker: give it back, or end it if anything speaks against that.
+    async def part(self, answer: Answer | None, keep: Keep, end: End) -> None:
+        """Part with the worker: give it back, or `end` it if anything speaks against that.
 
         `keep` is told what the task has printed.
         """
@@ -97,19 +108,21 @@ class Attempt(ABC):
             self.worker.channel.unwatch()
             # Where a shutdown cuts off everything, also what starts it in a thread has to know.
             self.worker.is_condemned = True
-            await undisturbed(self._end_worker(self.worker, keep))
+            await undisturbed(end(self))
         elif answer is not None and answer.printed is None:
             await undisturbed(self._catch_up(self.worker, keep))
         else:
             self._give_back(self.worker)
 
-    async def _end_worker(self, worker: Worker, keep: Callable[[str, str], None]) -> None:
+    async def end_worker(self, keep: Keep) -> None:
         """End the worker with all of its group, and keep what it printed."""
+        worker = self.worker
+        assert worker is not None
         stdout, stderr = await in_thread(worker.end)
         self.last_words = worker.last_words(stderr)
         keep(stdout, stderr)
 
-    async def _catch_up(self, worker: Worker, keep: Callable[[str, str], None]) -> None:
+    async def _catch_up(self, worker: Worker, keep: Keep) -> None:
         """Keep what the worker has printed, which is much, and give it back."""
         try:
             printed = await in_thread(worker.catch_up)
@@ -144,13 +157,8 @@ class Alone(Attempt):
         self.place = place
         self.worker: Worker = pool.worker_for(place)
 
-    async def answer(self, task: bytes, directory: str) -> Answer | None:
-        if self.worker.process is None:
-            # Cut off in the middle, the start would leave a process that nobody knows.
-            await undisturbed(in_thread(start, self.worker))
-            if self.stopped:
-                return None
-        return await self.worker.do(task, directory)
+    def answer(self, task: bytes, directory: str) -> Awaitable[Answer | None]:
+        return self.worker.do(task, directory)
 
     def _stop_work(self) -> bool:
         self.worker.kill()

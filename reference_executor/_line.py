@@ -9,12 +9,12 @@ another worker could begin it earlier.
 import asyncio
 import contextlib
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from functools import partial
 from weakref import WeakValueDictionary, ref
 
 from ..places import Place, guard
-from ._attempt import Attempt
+from ._attempt import Attempt, End, Keep
 from ._channel import Answer
 from ._pool import Pool, condemn, start
 from ._process import Worker
@@ -81,9 +81,9 @@ class Job(Attempt):
                 self.loop.call_soon_threadsafe(self.hear, None)
         return True
 
-    async def part(self, answer: Answer | None, keep: Callable[[str, str], None]) -> None:
+    async def part(self, answer: Answer | None, keep: Keep, end: End) -> None:
         try:
-            await super().part(self._left_line() if answer is None else answer, keep)
+            await super().part(self._left_line() if answer is None else answer, keep, end)
         finally:
             self._leave_place()
 

@@ -137,6 +137,8 @@ class LocalExecutor(AsyncBaseExecutor):
         is_cancelled = False
         try:
             try:
+                if attempt.worker is not None and attempt.worker.process is None:
+                    await attempt.start_worker()
                 await self.set_job_handle(attempt.begin())
                 answer = await attempt.answer(task, directory)
                 if answer is not None and answer.is_last and attempt.worker is not None:
@@ -146,10 +148,10 @@ class LocalExecutor(AsyncBaseExecutor):
                 attempt.abandon()
                 raise
             except BaseException:
-                await attempt.part(None, self._print)
+                await attempt.part(None, self._print, self._clean_up)
                 raise
             if answer is None or attempt.worker is not None or answer.printed != NOTHING:
-                await attempt.part(answer, self._print)
+                await attempt.part(answer, self._print, self._clean_up)
             if answer is not None:
                 if answer.problem and self.task_stderr is not None:
                     self.task_stderr.write(f"{answer.problem}\n")
@@ -185,6 +187,10 @@ class LocalExecutor(AsyncBaseExecutor):
         Tasks that are running go on. The next task has a new worker.
         """
         await in_thread(end_idle_workers, self._settings())
+
+    async def _clean_up(self, attempt: Attempt) -> None:
+        """End the worker of an attempt, and keep what it printed."""
+        await attempt.end_worker(self._print)
 
     def _print(self, stdout: str, stderr: str) -> None:
         if stdout and self.task_stdout is not None:

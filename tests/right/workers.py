@@ -19,8 +19,8 @@ from pathlib import Path
 import cloudpickle
 from pytest_asyncexec.broken.offline import offline
 from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
+from pytest_asyncexec.reference_executor._channel import Answer
 from pytest_asyncexec.reference_executor._payload import understood
-from pytest_asyncexec.reference_executor._process import Answer
 
 from pytest_asyncexec import AsyncBaseExecutor, TaskRuntimeError
 from pytest_asyncexec.waiting import in_thread, undisturbed
@@ -87,7 +87,7 @@ def _fetch(folder):
 async def _understood(answer):
     """Return the result or raise the error of what `attempt` has returned in a worker."""
     head, result = answer
-    answered = Answer(*head, "", None, True, memoryview(result))
+    answered = Answer(0, *head, "", None, True, memoryview(result))
     return await in_thread(understood, answered)
 
 
