@@ -61,7 +61,7 @@ class Attempt(ABC):
         return {"pid": self.worker.process.pid, "token": self._token}
 
     async def start_worker(self) -> None:
-        """Start the worker that this attempt has for itself. Raises OSError if it cannot be done."""
+        """Start the worker that this attempt has for itself; OSError if that cannot be done."""
         assert self.worker is not None
         # Cut off in the middle, the start would leave a process that nobody knows.
         await undisturbed(in_thread(start, self.worker))
