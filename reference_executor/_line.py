@@ -1,7 +1,8 @@
 """Short tasks of one event loop that wait in line for warm workers, which work for all of them.
 
-Only for tasks without a time limit: they wait inside of `run`. A worker that has been quick is sent
-a few tasks ahead of their time: it then need not be woken for each, nor its host by each answer.
+Only for tasks without a time limit and retries: they wait inside of `run`. A worker that has been
+quick is sent a few tasks ahead of their time: it then need not be woken for each, nor its host by
+each answer.
 What has been sent ahead is taken back when something becomes of the worker or of the task, or when
 another worker could begin it earlier.
 """

@@ -122,9 +122,13 @@ class LocalExecutor(AsyncBaseExecutor):
         return await self._run_alone(pool, None, (function, args, kwargs), directory)
 
     def _may_wait_in_run(self) -> bool:
-        """Whether nothing that counts begins with `run`, and no further attempt has a place."""
+        """Whether nothing that counts begins with `run`, and no further attempt has a place.
+
+        On Windows nothing waits there: its event loops cannot watch what workers say.
+        """
         limit = -1 if self.time_limit is None else self.time_limit
-        return self.warm and not self.retries and effective_time_limit(limit) is None
+        is_counted = self.retries or effective_time_limit(limit) is not None
+        return self.warm and not is_counted and os.name == "posix"
 
     async def _run_alone(self, pool: Pool, place: Place | None, work: Task, directory: str) -> Any:
         task = plainly_dumped(*work)

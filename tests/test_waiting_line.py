@@ -118,6 +118,20 @@ def handle_of(desk, position: int) -> dict[str, str]:
     return {"token": list(desk.jobs.values())[position]._token}
 
 
+async def stopped(how: str, executor, task: asyncio.Task, handle: dict[str, str]) -> None:
+    """Stop a task in one of three ways, and see that it says so."""
+    if how == "cancelled":
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return
+    if how == "cancel()":
+        assert await executor.cancel({}, handle) is True
+    else:
+        assert await asyncio.to_thread(lambda: asyncio.run(executor.cancel({}, handle))) is True
+    assert (await task).status == CANCELLED
+
+
 def notes(tasks, log, count) -> list[tuple]:
     return [(tasks.note, str(log), f"n{i}") for i in range(count)]
 
@@ -240,17 +254,7 @@ async def test_what_is_ahead_of_a_task_that_is_stopped_is_done_by_the_next(
     )
     pid, handle = desk.worker.process.pid, handle_of(desk, 0)
 
-    if how == "cancelled":
-        at_work.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await at_work
-    else:
-        if how == "cancel()":
-            assert await executor.cancel({}, handle) is True
-        else:
-            stopping = asyncio.to_thread(lambda: asyncio.run(executor.cancel({}, handle)))
-            assert await stopping is True
-        assert (await at_work).status == CANCELLED
+    await stopped(how, executor, at_work, handle)
 
     assert not Path(f"/proc/{pid}").exists()
     assert [(await task).result for task in ahead] == ["n0", "n1", "n2", "n3", "n4"]
@@ -268,17 +272,7 @@ async def test_a_task_that_is_not_begun_can_be_stopped_without_harm(
     )
     worker, handle = desk.worker, handle_of(desk, 1 + which)
 
-    if how == "cancelled":
-        ahead[which].cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await ahead[which]
-    else:
-        if how == "cancel()":
-            assert await executor.cancel({}, handle) is True
-        else:
-            stopping = asyncio.to_thread(lambda: asyncio.run(executor.cancel({}, handle)))
-            assert await stopping is True
-        assert (await ahead[which]).status == CANCELLED
+    await stopped(how, executor, ahead[which], handle)
     (tmp_path / "go_on").touch()
 
     assert (await at_work).result == "at_work"
@@ -415,20 +409,13 @@ async def test_a_worker_whose_only_task_is_stopped_before_it_begins_goes_on(
 ) -> None:
     executor = make()
     pid = (await execute(executor, os.getpid)).result
-    stopped = begun(executor, tasks.note, str(log), "stopped")
+    first = begun(executor, tasks.note, str(log), "stopped")
     behind = begun(executor, tasks.note, str(log), "behind")
     os.kill(pid, signal.SIGSTOP)  # as if it had not come to anything yet
     await asyncio.sleep(0)
     [desk] = (desk for line in _line._lines.values() for desk in line.desks)
 
-    if how == "cancelled":
-        stopped.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await stopped
-    else:
-        handle = handle_of(desk, 0)
-        assert await asyncio.to_thread(lambda: asyncio.run(executor.cancel({}, handle))) is True
-        assert (await stopped).status == CANCELLED
+    await stopped(how, executor, first, handle_of(desk, 0))
     os.kill(pid, signal.SIGCONT)
 
     assert (await behind).result == "behind"
