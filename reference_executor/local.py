@@ -14,7 +14,7 @@ from ..streams import expand_home, path_of_dispatch
 from ..waiting import in_thread
 from ._attempt import Alone, Attempt, attempt_of
 from ._channel import NOTHING, TooLong
-from ._line import LONGEST, Job
+from ._job import LONGEST, Job
 from ._options import check_environment, check_flag, check_max_workers, check_text
 from ._payload import Task, dumped, plainly_dumped, understood
 from ._pool import Pool, Settings, end_idle_workers, pool_of

@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from pytest_asyncexec.reference_executor import _attempt, _channel, _line
+from pytest_asyncexec.reference_executor import _attempt, _channel, _job, _line
 from pytest_asyncexec.reference_executor._process import Worker
 
 from local_workers import execute, leaving_nothing, until, workers_of
@@ -202,7 +202,7 @@ async def test_each_task_ahead_has_the_import_path_of_its_host(make, tasks, log,
 
 
 async def test_a_task_that_is_too_long_waits_for_a_worker_of_its_own(make, tasks) -> None:
-    executor, text = make(), "x" * _line.LONGEST
+    executor, text = make(), "x" * _job.LONGEST
     outcomes = await asyncio.gather(
         *(execute(executor, tasks.shout, text[: i * 1000], 1) for i in range(10))
     )
