@@ -4,44 +4,38 @@ import asyncio
 import copy
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from .attributes import check_attribute, effective_time_limit
 from .outcome import TaskCancelledError, TaskRuntimeError, TaskTimeoutError
 from .task import RunningTask
 from .waiting import call
 
-__all__ = ["Limits", "attempt_until_done", "own_error"]
+__all__ = ["attempt_until_done", "limits_of", "own_error"]
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 
-class Limits(NamedTuple):
-    """What the template itself has to enforce for an executor."""
+def limits_of(executor: Any) -> tuple[float | None, int]:
+    """Return the time limit, in seconds, and the retries that the template has to enforce.
 
-    time_limit: float | None
-    retries: int
-
-    @classmethod
-    def of(cls, executor: Any) -> "Limits":
-        """Read the settings of an executor, leaving out what it says it enforces itself.
-
-        A foreign executor may hold anything there: TypeError or ValueError before anything runs.
-        """
-        enforced: Any = getattr(executor, "enforces", frozenset())
-        if isinstance(enforced, str):
-            raise TypeError(
-                f"{type(executor).__name__}.enforces must be a set of names, not {enforced!r}: "
-                f"write frozenset({{{enforced!r}}})"
-            )
-        time_limit, retries = -1, 0
-        if "time_limit" not in enforced:
-            time_limit = _setting(executor, "time_limit", time_limit)
-        if "retries" not in enforced:
-            retries = _setting(executor, "retries", retries)
-        return cls(effective_time_limit(time_limit), retries)
+    What the executor says it enforces itself is left out. A foreign one may hold anything there:
+    TypeError or ValueError before anything runs.
+    """
+    enforced: Any = getattr(executor, "enforces", frozenset())
+    if isinstance(enforced, str):
+        raise TypeError(
+            f"{type(executor).__name__}.enforces must be a set of names, not {enforced!r}: "
+            f"write frozenset({{{enforced!r}}})"
+        )
+    time_limit, retries = -1, 0
+    if "time_limit" not in enforced:
+        time_limit = _setting(executor, "time_limit", time_limit)
+    if "retries" not in enforced:
+        retries = _setting(executor, "retries", retries)
+    return effective_time_limit(time_limit), retries
 
 
 def _setting(executor: Any, name: str, default: int) -> Any:
@@ -54,24 +48,25 @@ async def attempt_until_done(
     args: Iterable[Any],
     kwargs: dict[str, Any],
     task: RunningTask,
-    limits: Limits,
+    time_limit: float | None,
+    retries: int,
 ) -> Any:
     """Call `run` until it succeeds, at most `retries + 1` times, and return its result.
 
     The last error wins. A cancelled task is not attempted again.
     """
-    for attempt in range(1, limits.retries + 2):
+    for attempt in range(1, retries + 2):
         try:
             run = call(executor.run, function, *_copied(args, kwargs), task.metadata())
-            result = await (
-                run if limits.time_limit is None else _limited(run, limits, task, attempt)
-            )
+            if time_limit is not None:
+                run = _limited(run, time_limit, f"The {task}", f"{attempt} of {retries + 1}")
+            result = await run
             task.check()
             return result
         except (Exception, asyncio.CancelledError, SystemExit) as caught:
             error = own_error(caught, task)
             is_final = isinstance(error, TaskCancelledError) or not isinstance(error, Exception)
-            if is_final or attempt > limits.retries:
+            if is_final or attempt > retries:
                 raise error  # noqa: B904 - it has its cause already
             if await task.is_cancel_requested():
                 raise TaskCancelledError(f"The {task} was cancelled by its host") from error
@@ -79,12 +74,10 @@ async def attempt_until_done(
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-async def _limited(work: Awaitable[T], limits: Limits, task: RunningTask, attempt: int) -> T:
-    assert limits.time_limit is not None
-    clock = asyncio.timeout(limits.time_limit)
+async def _limited(work: Awaitable[T], seconds: float, task: str, attempt: str) -> T:
+    clock = asyncio.timeout(seconds)
     timed_out = TaskTimeoutError(
-        f"The {task} took longer than its time_limit of {limits.time_limit:g} seconds "
-        f"(attempt {attempt} of {limits.retries + 1})"
+        f"{task} took longer than its time_limit of {seconds:g} seconds (attempt {attempt})"
     )
     # Whatever `run` made of being stopped, once the clock has run out it was over its limit.
     try:

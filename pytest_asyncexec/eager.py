@@ -8,6 +8,7 @@ that itself.
 import asyncio
 import sys
 from collections.abc import Coroutine
+from contextvars import Context
 from typing import Any, TypeVar
 
 __all__ = ["started"]
@@ -16,22 +17,24 @@ T = TypeVar("T")
 
 if sys.version_info >= (3, 12):
 
-    def started(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    def started(work: Coroutine[Any, Any, T], context: Context | None = None) -> asyncio.Task[T]:
         """Start `work` in a task of its own, and return once it waits for something or has ended.
 
-        To be called in an asyncio task.
+        To be called in an asyncio task. `context` is a copy of the current one if not given.
         """
-        return asyncio.Task(work, loop=asyncio.get_running_loop(), eager_start=True)
+        loop = asyncio.get_running_loop()
+        return asyncio.Task(work, loop=loop, context=context, eager_start=True)
 
 else:
 
-    def started(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    def started(work: Coroutine[Any, Any, T], context: Context | None = None) -> asyncio.Task[T]:
         """Start `work` in a task of its own, and return once it waits for something or has ended.
 
-        To be called in an asyncio task.
+        To be called in an asyncio task. `context` is a copy of the current one if not given.
         """
-        task = asyncio.create_task(work)
-        ready = getattr(task.get_loop(), "_ready", None)  # not on loops made by others
+        loop = asyncio.get_running_loop()
+        task = asyncio.Task(work, loop=loop, context=context)
+        ready = getattr(loop, "_ready", None)  # not on loops made by others
         caller = asyncio.current_task()
         if caller and ready and getattr(ready[-1]._callback, "__self__", None) is task:
             _run_within(caller, ready.pop())

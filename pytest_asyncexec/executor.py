@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
-from .attempts import Limits, attempt_until_done, own_error
+from .attempts import attempt_until_done, limits_of, own_error
 from .attributes import check_attribute, read_attributes, rehydrate, type_name
 from .context import DispatchInfo, dispatch_context, enter_dispatch
 from .outcome import TaskCancelledError, TaskOutcome, TaskRuntimeError, TaskStatus
@@ -63,7 +63,7 @@ async def _live(
     """Lead a task from `setup` to `teardown`, in an asyncio task, and so in a context, of its own:
     what setup puts into a ContextVar, run and teardown find, and the host does not.
     """
-    limits = Limits.of(executor)
+    time_limit, retries = limits_of(executor)
     enter_dispatch(DispatchInfo(task.dispatch_id))
     result, ended_by = None, None
     try:
@@ -71,7 +71,9 @@ async def _live(
         if hasattr(executor, "setup"):
             await call(executor.setup, task_metadata=task.metadata())
         task.check()
-        result = await attempt_until_done(executor, function, args, kwargs, task, limits)
+        result = await attempt_until_done(
+            executor, function, args, kwargs, task, time_limit, retries
+        )
     except GeneratorExit:
         raise  # the coroutine is being thrown away with its loop: nothing can be awaited
     except BaseException as error:

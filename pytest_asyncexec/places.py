@@ -116,7 +116,7 @@ class Places:
 
     def _pass_on(self, kept: Kept | None) -> None:
         with guard:
-            waiter = self._next()
+            waiter = self._next() if self._waiting else None
             if waiter is not None and waiter.get_loop() is asyncio._get_running_loop():
                 del self._waiting[waiter]
                 waiter.set_result(Place(self, kept))
@@ -124,7 +124,8 @@ class Places:
             self._free += 1
         if kept is not None:
             kept.put_away()
-        self._call()
+        if self._waiting:
+            self._call()
 
     def _call(self) -> None:
         """Give a free place to whoever is next, or have all come who wait in other event loops.

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import Context, copy_context
 from typing import Any, TypeVar
 
 from .eager import started
@@ -17,12 +18,13 @@ class _Door(asyncio.Future[T]):
 
     __slots__ = ("knock", "task")
 
-    def __init__(self, task: asyncio.Task[T], knock: Callable[[], None]) -> None:
+    def __init__(self, task: asyncio.Task[T], context: Context, knock: Callable[[], None]) -> None:
         super().__init__(loop=task.get_loop())
         self.knock = knock
         # Kept here, since an event loop itself keeps no task alive.
         self.task = task
-        task.add_done_callback(self.open)
+        # In the context of the task, since thousands of tasks may wait, each with a copy else.
+        task.add_done_callback(self.open, context=context)
 
     def cancel(self, msg: Any = None) -> bool:
         if not self.done():
@@ -50,8 +52,9 @@ def ended(work: Coroutine[Any, Any, T], on_cancel: Callable[[], None]) -> asynci
     A task of its own, because in the caller's a cancellation from outside cannot be told from one
     that `work` makes itself, which a TaskGroup in Python 3.11 leaves standing.
     """
-    task = started(work)
-    return task if task.done() else _Door(task, on_cancel)
+    context = copy_context()
+    task = started(work, context)
+    return task if task.done() else _Door(task, context, on_cancel)
 
 
 async def undisturbed(work: Coroutine[Any, Any, T]) -> T:

@@ -1,9 +1,9 @@
 """Short tasks of one event loop that wait in line for warm workers, which work for all of them.
 
-Only for tasks without a time limit and retries: they wait inside of `run`. A worker that has been
-quick is sent a few tasks ahead of their time: it then need not be woken for each, nor its host by
-each answer.
-What has been sent ahead is taken back when something becomes of the worker or of the task, or when
+Only for tasks without a time limit and retries: they wait inside of `run`, as many as are of use,
+and the others in `setup`, where a waiting task weighs less. A worker that has been quick is sent a
+few tasks ahead of their time: it then need not be woken for each, nor its host by each answer. What
+has been sent ahead is taken back when something becomes of the worker or of the task, or when
 another worker could begin it earlier.
 """
 
@@ -13,12 +13,15 @@ from collections import OrderedDict, deque
 from functools import partial
 from weakref import WeakValueDictionary, ref
 
-from ..places import Place, guard
+from ..places import Place, Places, guard
 from ._desk import AHEAD, Desk, Waiter
 from ._pool import Pool, start
 from ._process import Worker
 
-__all__ = ["line_of"]
+__all__ = ["Line", "line_of"]
+
+#: How many tasks are in `run` for each worker: enough to send it more whenever it has answered.
+IN_RUN = 4 * AHEAD
 
 #: Seconds for each answer, up to which a worker counts as quick.
 QUICK = 0.005
@@ -36,6 +39,8 @@ class Line:
     def __init__(self, pool: Pool, loop: asyncio.AbstractEventLoop) -> None:
         self.pool = pool
         self.loop = loop
+        #: For tasks in `run`: each that waits there costs more than one that waits in `setup`.
+        self.places = Places(IN_RUN * pool.settings.max_workers)
         #: Withdrawn ones stay until it is their turn.
         self.waiting: deque[Waiter] = deque()
         #: First those that have been heard of least lately.

@@ -15,6 +15,7 @@ from ..waiting import in_thread
 from ._attempt import Alone, Attempt, attempt_of
 from ._channel import NOTHING, TooLong
 from ._job import LONGEST, Job
+from ._line import Line, line_of
 from ._options import check_environment, check_flag, check_max_workers, check_text
 from ._payload import Task, dumped, plainly_dumped, understood
 from ._pool import Pool, Settings, end_idle_workers, pool_of
@@ -88,10 +89,11 @@ class LocalExecutor(AsyncBaseExecutor):
         self._settings()
 
     async def setup(self, task_metadata: dict[str, Any]) -> None:
-        """Wait until fewer tasks run than may run at once, unless that may be done in `run`."""
-        if not self._may_wait_in_run():
-            pool = pool_of(self._settings())
-            _slot.set(_Slot(self, pool, await pool.places.take()))
+        """Wait until fewer tasks run than may run at once, or may wait for that in `run`."""
+        pool = pool_of(self._settings())
+        line = self._line(pool)
+        places = pool.places if line is None else line.places
+        _slot.set(_Slot(self, pool, line, await places.take()))
 
     async def run(
         self,
@@ -101,9 +103,14 @@ class LocalExecutor(AsyncBaseExecutor):
         task_metadata: dict[str, Any],
     ) -> Any:
         """Run one attempt in a worker process."""
-        pool = pool_of(self._settings())
+        slot = _slot.get()
+        if slot is None or slot.executor is not self:
+            # Of a host that has no use for setup: then nothing limits the number of its tasks.
+            pool = pool_of(self._settings())
+            slot = _Slot(self, pool, self._line(pool), None)
+        pool = slot.pool
         directory = self._directory(task_metadata)
-        if self._may_wait_in_run():
+        if slot.line is not None:
             task = plainly_dumped(function, args, kwargs)
             if task is not None and len(task) <= LONGEST:
                 try:
@@ -115,20 +122,17 @@ class LocalExecutor(AsyncBaseExecutor):
                 return await self._run_alone(pool, place, (function, args, kwargs), directory)
             finally:
                 place.leave()
-        slot = _slot.get()
-        if slot is not None and slot.executor is self:
-            return await self._run_alone(slot.pool, slot.place, (function, args, kwargs), directory)
-        # Of a host that has no use for setup: then nothing limits the number of its tasks.
-        return await self._run_alone(pool, None, (function, args, kwargs), directory)
+        return await self._run_alone(pool, slot.place, (function, args, kwargs), directory)
 
-    def _may_wait_in_run(self) -> bool:
-        """Whether nothing that counts begins with `run`, and no further attempt has a place.
+    def _line(self, pool: Pool) -> Line | None:
+        """Return where to wait in `run`: None if that would count, or if more attempts may come.
 
         On Windows nothing waits there: its event loops cannot watch what workers say.
         """
         limit = -1 if self.time_limit is None else self.time_limit
         is_counted = self.retries or effective_time_limit(limit) is not None
-        return self.warm and not is_counted and os.name == "posix"
+        may_wait = self.warm and not is_counted and os.name == "posix"
+        return line_of(pool) if may_wait else None
 
     async def _run_alone(self, pool: Pool, place: Place | None, work: Task, directory: str) -> Any:
         task = plainly_dumped(*work)
@@ -171,7 +175,7 @@ class LocalExecutor(AsyncBaseExecutor):
     async def teardown(self, task_metadata: dict[str, Any]) -> None:
         """Let the next task in."""
         slot = _slot.get()
-        if slot is not None and slot.executor is self:
+        if slot is not None and slot.executor is self and slot.place is not None:
             _slot.set(None)
             slot.place.leave()
 
@@ -236,7 +240,9 @@ class _Slot(NamedTuple):
 
     executor: LocalExecutor
     pool: Pool
-    place: Place
+    line: Line | None
+    #: In the line, or else at work.
+    place: Place | None
 
 
 #: Of the task that the calling code sets up, runs or tears down.

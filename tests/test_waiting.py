@@ -80,21 +80,23 @@ async def test_an_error_of_the_first_step_leaves_the_caller_the_current_task(err
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="asyncio does it itself there")
-async def test_where_the_first_step_cannot_be_found_it_comes_in_the_next_turn() -> None:
-    def factory(loop, work, **options):
-        task = asyncio.Task(work, loop=loop, **options)
-        loop.call_soon(lambda: None)
-        return task
+async def test_where_the_first_step_cannot_be_found_it_comes_in_the_next_turn(
+    monkeypatch,
+) -> None:
+    loop = asyncio.get_running_loop()
+    call_soon = loop.call_soon
+
+    def call_two(*args, **options):
+        handle = call_soon(*args, **options)
+        call_soon(lambda: None)
+        return handle
 
     async def work() -> str:
         return "done"
 
-    loop = asyncio.get_running_loop()
-    loop.set_task_factory(factory)
-    try:
-        task = eager.started(work())
-    finally:
-        loop.set_task_factory(None)
+    monkeypatch.setattr(loop, "call_soon", call_two)
+    task = eager.started(work())
+    monkeypatch.undo()
 
     assert not task.done()
     assert await task == "done"

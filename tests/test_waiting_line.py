@@ -647,17 +647,61 @@ async def test_a_place_that_becomes_free_elsewhere_is_for_what_waits(
 
 
 async def test_tasks_in_line_leave_their_turn_to_others(make, tasks) -> None:
-    executor, order = make(), []
+    executor, other, order = make(), make(retries=1), []
 
-    async def note(name: str, function, *args) -> None:
-        await execute(executor, function, *args)
+    async def note(name: str, executor) -> None:
+        await execute(executor, tasks.shout, name, 1)
         order.append(name)
 
-    short = [asyncio.create_task(note("short", tasks.shout, str(i), 1)) for i in range(400)]
-    long = asyncio.create_task(note("long", lambda: None))
-    await asyncio.gather(*short, long)
+    in_line = [asyncio.create_task(note("in line", executor)) for _ in range(400)]
+    alone = asyncio.create_task(note("alone", other))
+    await asyncio.gather(*in_line, alone)
 
-    assert order.index("long") < 200
+    assert order.index("alone") < 200
+
+
+async def test_no_more_tasks_are_in_run_than_are_of_use(make, tasks) -> None:
+    executor, in_run, most = make(max_workers=2), set(), 0
+    run = executor.run
+
+    async def counted(function, args, kwargs, task_metadata):
+        nonlocal most
+        in_run.add(args[0])
+        most = max(most, len(in_run))
+        try:
+            return await run(function, args, kwargs, task_metadata)
+        finally:
+            in_run.remove(args[0])
+
+    executor.run = counted
+    numbers = [str(i) for i in range(1_000)]
+    outcomes = await asyncio.gather(*(execute(executor, tasks.shout, i, 1) for i in numbers))
+
+    assert [outcome.result for outcome in outcomes] == numbers
+    assert most == 2 * _line.IN_RUN
+
+
+async def test_tasks_that_leave_before_their_turn_hold_up_nobody(make, tasks) -> None:
+    executor = make()
+    many = [asyncio.create_task(execute(executor, tasks.shout, "a", 1)) for _ in range(400)]
+    await asyncio.sleep(0)
+    for task in many[1:-1]:
+        task.cancel()
+
+    await asyncio.wait(many)
+
+    assert many[-1].result().result == "a"
+    assert all(task.cancelled() for task in many[1:-1])
+
+
+async def test_further_tasks_are_let_in_after_failures(make, tasks) -> None:
+    executor = make()
+
+    outcomes = await asyncio.gather(
+        *(execute(executor, divmod, 1, 0) for _ in range(200)), return_exceptions=True
+    )
+
+    assert {type(outcome) for outcome in outcomes} == {ZeroDivisionError}
 
 
 async def test_who_waits_in_line_and_who_does_not_take_turns(make, tasks) -> None:
