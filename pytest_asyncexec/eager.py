@@ -8,7 +8,6 @@ that itself.
 import asyncio
 import sys
 from collections.abc import Coroutine
-from contextvars import Context
 from typing import Any, TypeVar
 
 __all__ = ["started"]
@@ -17,31 +16,31 @@ T = TypeVar("T")
 
 if sys.version_info >= (3, 12):
 
-    def started(work: Coroutine[Any, Any, T], context: Context | None = None) -> asyncio.Task[T]:
+    def started(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Start `work` in a task of its own, and return once it waits for something or has ended.
 
-        To be called in an asyncio task. `context` is a copy of the current one if not given.
+        To be called in an asyncio task.
         """
-        loop = asyncio.get_running_loop()
-        return asyncio.Task(work, loop=loop, context=context, eager_start=True)
+        return asyncio.Task(work, loop=asyncio.get_running_loop(), eager_start=True)
 
 else:
 
-    def started(work: Coroutine[Any, Any, T], context: Context | None = None) -> asyncio.Task[T]:
+    def started(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Start `work` in a task of its own, and return once it waits for something or has ended.
 
-        To be called in an asyncio task. `context` is a copy of the current one if not given.
+        To be called in an asyncio task.
         """
         loop = asyncio.get_running_loop()
-        task = asyncio.Task(work, loop=loop, context=context)
+        task = asyncio.Task(work, loop=loop)
         ready = getattr(loop, "_ready", None)  # not on loops made by others
-        caller = asyncio.current_task()
+        caller = asyncio.current_task(loop)
         if caller and ready and getattr(ready[-1]._callback, "__self__", None) is task:
-            _run_within(caller, ready.pop())
+            _run_within(caller, loop, ready.pop())
         return task
 
-    def _run_within(caller: asyncio.Task[Any], first_step: asyncio.Handle) -> None:
-        loop = caller.get_loop()
+    def _run_within(
+        caller: asyncio.Task[Any], loop: asyncio.AbstractEventLoop, first_step: asyncio.Handle
+    ) -> None:
         asyncio.tasks._leave_task(loop, caller)
         try:
             first_step._run()

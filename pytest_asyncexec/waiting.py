@@ -2,8 +2,8 @@
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine
-from contextvars import Context, copy_context
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextvars import Context
 from typing import Any, TypeVar
 
 from .eager import started
@@ -13,37 +13,43 @@ __all__ = ["call", "ended", "in_thread", "undisturbed"]
 T = TypeVar("T")
 
 
-class _Door(asyncio.Future[T]):
-    """What the caller waits at: whoever cancels the caller knocks here, and the caller waits on."""
+class _Door(Awaitable[T]):
+    """What the caller waits at: whoever cancels the caller knocks here, and the caller waits on.
 
-    __slots__ = ("knock", "task")
+    To asyncio it is a future, which is what has `_asyncio_future_blocking`; but a future of its own
+    would be one more to be told of the end, by a call in the event loop, for each of thousands.
+    """
 
-    def __init__(self, task: asyncio.Task[T], context: Context, knock: Callable[[], None]) -> None:
-        super().__init__(loop=task.get_loop())
+    __slots__ = ("_asyncio_future_blocking", "knock", "task")
+
+    def __init__(self, task: asyncio.Task[T], knock: Callable[[], None]) -> None:
+        self._asyncio_future_blocking = False
         self.knock = knock
         # Kept here, since an event loop itself keeps no task alive.
         self.task = task
-        # In the context of the task, since thousands of tasks may wait, each with a copy else.
-        task.add_done_callback(self.open, context=context)
+
+    def __await__(self) -> Generator[Any, None, T]:
+        while not self.task.done():
+            self._asyncio_future_blocking = True
+            yield self
+        return self.task.result()
 
     def cancel(self, msg: Any = None) -> bool:
-        if not self.done():
+        if not self.task.done():
             self.knock()
             return True
-        if not self.cancelled():
-            self.exception()  # retrieved, or asyncio would log it as forgotten
+        if not self.task.cancelled():
+            self.task.exception()  # retrieved, or asyncio would log it as forgotten
         return False
 
-    def open(self, task: asyncio.Task[T]) -> None:
-        if task.cancelled():
-            super().cancel()
-        elif (error := task.exception()) is not None:
-            self.set_exception(error)
-        else:
-            self.set_result(task.result())
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        return self.task.get_loop()
+
+    def add_done_callback(self, callback: Callable[..., object], *, context: Context) -> None:
+        self.task.add_done_callback(callback, context=context)
 
 
-def ended(work: Coroutine[Any, Any, T], on_cancel: Callable[[], None]) -> asyncio.Future[T]:
+def ended(work: Coroutine[Any, Any, T], on_cancel: Callable[[], None]) -> Awaitable[T]:
     """Run `work` in a task of its own, and return what to await for its end.
 
     Whenever the one who awaits it is cancelled, `on_cancel` is called, and the waiting goes on;
@@ -52,9 +58,8 @@ def ended(work: Coroutine[Any, Any, T], on_cancel: Callable[[], None]) -> asynci
     A task of its own, because in the caller's a cancellation from outside cannot be told from one
     that `work` makes itself, which a TaskGroup in Python 3.11 leaves standing.
     """
-    context = copy_context()
-    task = started(work, context)
-    return task if task.done() else _Door(task, context, on_cancel)
+    task = started(work)
+    return task if task.done() else _Door(task, on_cancel)
 
 
 async def undisturbed(work: Coroutine[Any, Any, T]) -> T:
@@ -117,7 +122,9 @@ async def _call_in_thread(method: Callable[..., Any], /, *args: Any, **kwargs: A
 
 def _is_coroutine_function(method: Callable[..., Any]) -> bool:
     # What nearly every method is, without the eight questions that inspect asks.
-    code = getattr(getattr(method, "__func__", None), "__code__", None)
-    if code is not None and code.co_flags & inspect.CO_COROUTINE:
-        return True
+    try:
+        if method.__func__.__code__.co_flags & inspect.CO_COROUTINE:  # type: ignore[attr-defined]
+            return True
+    except AttributeError:
+        pass
     return inspect.iscoroutinefunction(method)

@@ -137,7 +137,6 @@ async def test_a_cancellation_between_the_end_and_the_callers_next_step_is_raise
     await asyncio.sleep(0)
     go_on.set()
     await asyncio.sleep(0)
-    await asyncio.sleep(0)
     waiting.cancel()
 
     with pytest.raises(asyncio.CancelledError):
