@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
-from .attributes import check_attribute, effective_time_limit
+from .attributes import check_retries, check_time_limit, effective_time_limit
 from .outcome import TaskCancelledError, TaskRuntimeError, TaskTimeoutError
 from .task import RunningTask
 from .waiting import call
@@ -30,16 +30,13 @@ def limits_of(executor: Any) -> tuple[float | None, int]:
             f"{type(executor).__name__}.enforces must be a set of names, not {enforced!r}: "
             f"write frozenset({{{enforced!r}}})"
         )
-    time_limit, retries = -1, 0
+    time_limit, retries = None, 0
     if "time_limit" not in enforced:
-        time_limit = _setting(executor, "time_limit", time_limit)
+        value = getattr(executor, "time_limit", -1)
+        time_limit = effective_time_limit(check_time_limit(value, type(executor)))
     if "retries" not in enforced:
-        retries = _setting(executor, "retries", retries)
-    return effective_time_limit(time_limit), retries
-
-
-def _setting(executor: Any, name: str, default: int) -> Any:
-    return check_attribute(name, getattr(executor, name, default), type(executor))
+        retries = check_retries(getattr(executor, "retries", 0), type(executor))
+    return time_limit, retries
 
 
 async def attempt_until_done(

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 __all__ = [
     "PATHS",
     "check_attribute",
+    "check_retries",
+    "check_time_limit",
     "effective_time_limit",
     "json_copy",
     "read_attributes",
@@ -37,9 +39,9 @@ def check_attribute(name: str, value: Any, owner: type) -> Any:
     if name in PATHS:
         return _check_path(name, value, owner)
     if name == "time_limit":
-        return _check_time_limit(value, owner)
+        return check_time_limit(value, owner)
     if name == "retries":
-        return _check_retries(value, owner)
+        return check_retries(value, owner)
     return value
 
 
@@ -61,7 +63,8 @@ def _check_path(name: str, value: Any, owner: type) -> str:
     )
 
 
-def _check_time_limit(value: Any, owner: type) -> float:
+def check_time_limit(value: Any, owner: type) -> float:
+    """Return a time limit in seconds, -1 for None; TypeError or ValueError for what can be none."""
     if value is None:
         return -1
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -77,7 +80,8 @@ def _check_time_limit(value: Any, owner: type) -> float:
     return value
 
 
-def _check_retries(value: Any, owner: type) -> int:
+def check_retries(value: Any, owner: type) -> int:
+    """Return `value` if it can be a number of retries; TypeError or ValueError else."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(
             f"{owner.__name__}.retries must be an int, not {value!r}: "
@@ -110,11 +114,6 @@ def json_copy(value: Any, path: str, _above: tuple[int, ...] = ()) -> Any:
         raise ValueError(f"{path} contains itself, which JSON cannot hold")
     above = (*_above, id(value))
     # What is its own copy is left to no further call, which would first have its place put down.
-    if isinstance(value, list | tuple):
-        return [
-            item if type(item) in _ATOMS else json_copy(item, f"{path}[{i}]", above)
-            for i, item in enumerate(value)
-        ]
     if isinstance(value, dict):
         return {
             _json_key(key, path): (
@@ -122,6 +121,11 @@ def json_copy(value: Any, path: str, _above: tuple[int, ...] = ()) -> Any:
             )
             for key, item in value.items()
         }
+    if isinstance(value, list | tuple):
+        return [
+            item if type(item) in _ATOMS else json_copy(item, f"{path}[{i}]", above)
+            for i, item in enumerate(value)
+        ]
     raise TypeError(
         f"{path} is {value!r} of type {type(value).__qualname__}, which JSON cannot hold: "
         f"keep it in an attribute whose name starts with an underscore, or store it as JSON values"

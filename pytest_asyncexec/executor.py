@@ -85,7 +85,7 @@ async def _live(
     return ending
 
 
-@dataclass
+@dataclass(slots=True)
 class _Ending:
     """How a task ended, and what went wrong after that."""
 

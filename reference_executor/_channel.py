@@ -224,11 +224,10 @@ class Channel:
 
         Raises TooLong for one that `send` has to send.
         """
-        message, *rest = messages.pieces(number, head, body)
-        if rest:
+        if not messages.is_short(head, body):
             raise TooLong
         try:
-            self._queue.send(message)
+            self._queue.send(messages.packed(number, head, body))
         except BlockingIOError:
             return False
         return True

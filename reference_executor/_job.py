@@ -8,8 +8,7 @@ from ..places import guard
 from ._attempt import Attempt, End, Keep
 from ._channel import Answer
 from ._desk import Desk
-from ._line import line_of
-from ._pool import Pool
+from ._line import Line, line_of
 from ._process import Worker
 
 __all__ = ["LONGEST", "Job"]
@@ -21,9 +20,10 @@ LONGEST = 1 << 13
 class Job(Attempt):
     """An attempt that shares a worker with others, one after the other."""
 
-    def __init__(self, pool: Pool) -> None:
-        super().__init__(pool)
-        self.line = line_of(pool)
+    def __init__(self, line: Line) -> None:
+        super().__init__(line.pool)
+        # A host may set up and run in different event loops.
+        self.line = line if line.loop is self.loop else line_of(line.pool)
         self.desk: Desk | None = None
         self.is_withdrawn = False
         self.task = b""

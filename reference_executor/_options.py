@@ -47,10 +47,10 @@ def check_text(name: str, value: Any) -> str:
 
 def check_environment(value: Any) -> tuple[tuple[str, str], ...]:
     """Return the variables as sorted pairs; TypeError or ValueError for what can be none."""
+    if type(value) is dict and not value:
+        return ()
     if not isinstance(value, Mapping):
         raise TypeError(f"environment must be a dict of texts, not {value!r}: pass {{}} for none")
-    if not value:
-        return ()
     for name, text in value.items():
         if not isinstance(name, str) or not isinstance(text, str):
             raise TypeError(f"environment must be a dict of texts, and holds {name!r}: {text!r}")

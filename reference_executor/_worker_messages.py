@@ -59,9 +59,19 @@ def parts(whole: memoryview) -> Message:
 
 def pieces(number: int, head: bytes, body: bytes) -> list[bytes]:
     """Return what to send one after the other: a short message in one piece."""
-    prefix = PREFIX.pack(number, len(head), len(body))
-    is_short = len(prefix) + len(head) + len(body) <= SHORT
-    return [prefix + head + body] if is_short else [prefix, head, body]
+    if is_short(head, body):
+        return [packed(number, head, body)]
+    return [PREFIX.pack(number, len(head), len(body)), head, body]
+
+
+def is_short(head: bytes, body: bytes) -> bool:
+    """Whether a message is sent in one piece."""
+    return PREFIX.size + len(head) + len(body) <= SHORT
+
+
+def packed(number: int, head: bytes, body: bytes) -> bytes:
+    """Return a message in one piece."""
+    return PREFIX.pack(number, len(head), len(body)) + head + body
 
 
 def send(control: Any, number: int, head: bytes, body: bytes) -> None:

@@ -114,7 +114,7 @@ class LocalExecutor(AsyncBaseExecutor):
             task = plainly_dumped(function, args, kwargs)
             if task is not None and len(task) <= LONGEST:
                 try:
-                    return await self._attempt(Job(pool), task, directory)
+                    return await self._attempt(Job(slot.line), task, directory)
                 except TooLong:
                     pass  # because of an import path that has to go with it
             place = await pool.places.take()
@@ -240,6 +240,7 @@ class _Slot(NamedTuple):
 
     executor: LocalExecutor
     pool: Pool
+    #: To wait in during `run`, if at all.
     line: Line | None
     #: In the line, or else at work.
     place: Place | None
