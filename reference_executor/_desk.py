@@ -12,7 +12,7 @@ from ._process import Worker
 __all__ = ["AHEAD", "Desk", "Line", "Waiter"]
 
 #: How many jobs a desk can have.
-AHEAD = 8
+AHEAD = 16
 
 
 class Waiter(Protocol):

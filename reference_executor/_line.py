@@ -21,7 +21,7 @@ from ._process import Worker
 __all__ = ["Line", "line_of"]
 
 #: How many tasks are in `run` for each worker: enough to send it more whenever it has answered.
-IN_RUN = 4 * AHEAD
+IN_RUN = 2 * AHEAD
 
 #: Seconds for each answer, up to which a worker counts as quick.
 QUICK = 0.005
