@@ -46,6 +46,8 @@ class Attempt(ABC):
         self.worker: Worker | None = None
         self.place: Place | None = None
         self.stopped = False
+        #: Whether the task has been given to a worker, or to the line.
+        self.is_given = False
         #: How the worker died, once it has.
         self.last_words = ""
         self.number = next(_numbers)
@@ -71,7 +73,11 @@ class Attempt(ABC):
         """Have a worker run the task, and return what it says, or None if it died."""
 
     def stop(self) -> "Future[bool] | None":
-        """Stop the work; return whose result is whether that ended the task, or None if late."""
+        """Stop the work; return whose result is whether that ended the task, or None if late.
+
+        Where there is no work yet, there is nothing to wait for: who is told of the attempt may
+        have to be told of its end before it begins.
+        """
         with guard:
             if self._settled or not self._stop_work() or self.loop.is_closed():
                 return None
@@ -79,7 +85,10 @@ class Attempt(ABC):
             told: Future[bool] = Future()
             # A caller that stops waiting must not be able to cancel it.
             told.set_running_or_notify_cancel()
-            self._told += (told,)
+            if self.is_given:
+                self._told += (told,)
+            else:
+                told.set_result(True)
             return told
 
     @abstractmethod
@@ -157,8 +166,10 @@ class Alone(Attempt):
         self.place = place
         self.worker: Worker = pool.worker_for(place)
 
-    def answer(self, task: bytes, directory: str) -> Awaitable[Answer | None]:
-        return self.worker.do(task, directory)
+    async def answer(self, task: bytes, directory: str) -> Answer | None:
+        with guard:
+            self.is_given = not self.stopped
+        return await self.worker.do(task, directory) if self.is_given else None
 
     def _stop_work(self) -> bool:
         self.worker.kill()

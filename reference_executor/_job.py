@@ -38,6 +38,7 @@ class Job(Attempt):
         """
         self.task, self.directory = task, directory
         with guard:
+            self.is_given = True
             if self.is_withdrawn:
                 self.hear(None)
             else:

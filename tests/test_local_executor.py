@@ -542,6 +542,21 @@ async def test_the_host_can_stop_a_task_by_its_handle(make, tmp_path) -> None:
     assert late is False
 
 
+@pytest.mark.parametrize("function", [os.getpid, lambda: "closure"])
+@pytest.mark.parametrize("warm", [False, True])
+async def test_the_host_can_stop_a_task_when_it_is_told_of_its_handle(make, warm, function) -> None:
+    executor, stopped = make(warm=warm), []
+
+    async def told(handle: object) -> None:
+        stopped.append(await executor.cancel({}, handle))
+
+    outcome = await run_task(executor, function, [], {}, "d", "unused", on_job_handle=told)
+
+    assert stopped == [True]
+    assert (outcome.status, outcome.result) == (CANCELLED, None)
+    assert (await execute(executor, abs, -1)).result == 1
+
+
 @pytest.mark.parametrize("handle", [None, {}, {"token": "unknown"}, {"token": []}, "x", [1]])
 async def test_a_handle_of_no_running_task_stops_nothing(handle) -> None:
     assert await LocalExecutor().cancel({}, handle) is False
