@@ -63,11 +63,15 @@ async def attempt_until_done(
         except (Exception, asyncio.CancelledError, SystemExit) as caught:
             error = own_error(caught, task)
             is_final = isinstance(error, TaskCancelledError) or not isinstance(error, Exception)
-            if is_final or attempt > retries:
-                raise error  # noqa: B904 - it has its cause already
-            if await task.is_cancel_requested():
-                raise TaskCancelledError(f"The {task} was cancelled by its host") from error
-            logger.info("Attempt %d at the %s failed, trying again", attempt, task, exc_info=error)
+            try:
+                if is_final or attempt > retries:
+                    raise error
+                if await task.is_cancel_requested():
+                    raise TaskCancelledError(f"The {task} was cancelled by its host") from error
+                again = "Attempt %d at the %s failed, trying again"
+                logger.info(again, attempt, task, exc_info=error)
+            finally:
+                del error  # its traceback refers to this frame, as do those below
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 

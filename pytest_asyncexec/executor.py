@@ -107,22 +107,23 @@ class _Ending:
             self.stderr = _with_line(self.stderr, problem)
 
     def outcome(self, task: RunningTask) -> TaskOutcome:
-        if task.stopped and not isinstance(self.error, CancelledError):
-            self.error = CancelledError()
-        if self.error is None:
-            return TaskOutcome(self.result, self.stdout, self.stderr, TaskStatus.COMPLETED)
-        if isinstance(self.error, TaskRuntimeError):
-            return TaskOutcome(None, self.stdout, self.stderr, TaskStatus.FAILED)
-        if isinstance(self.error, TaskCancelledError):
-            return TaskOutcome(None, self.stdout, self.stderr, TaskStatus.CANCELLED)
-        for problem in self.problems:
-            self.error.add_note(problem)
+        # Taken out, and then let go: the traceback of the error refers to this frame and to that
+        # of `_live`. Without the cycles all are freed as soon as the caller lets go.
+        error, self.error = self.error, None
+        if task.stopped and not isinstance(error, CancelledError):
+            error = CancelledError()
         try:
-            raise self.error
+            if error is None:
+                return TaskOutcome(self.result, self.stdout, self.stderr, TaskStatus.COMPLETED)
+            if isinstance(error, TaskRuntimeError):
+                return TaskOutcome(None, self.stdout, self.stderr, TaskStatus.FAILED)
+            if isinstance(error, TaskCancelledError):
+                return TaskOutcome(None, self.stdout, self.stderr, TaskStatus.CANCELLED)
+            for problem in self.problems:
+                error.add_note(problem)
+            raise error
         finally:
-            # The traceback of the error refers to this frame: without the cycle both are freed
-            # as soon as the caller lets go.
-            self.error = None
+            del error
 
 
 async def _close(executor: Any, task: RunningTask, ending: _Ending) -> None:
@@ -138,6 +139,7 @@ async def _close(executor: Any, task: RunningTask, ending: _Ending) -> None:
             ending.stderr = _with_line(ending.stderr, text)
     if teardown_error is not None:
         ending.add_problem(f"The teardown of the {task}", teardown_error)
+    del teardown_error  # its traceback refers to this frame
     try:
         await _write_logs(executor, task, ending)
     except (Exception, CancelledError, SystemExit) as error:

@@ -3,7 +3,6 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from contextvars import Context
 from typing import Any, TypeVar
 
 from .eager import started
@@ -16,8 +15,8 @@ T = TypeVar("T")
 class _Door(Awaitable[T]):
     """What the caller waits at: whoever cancels the caller knocks here, and the caller waits on.
 
-    To asyncio it is a future, which is what has `_asyncio_future_blocking`; but a future of its own
-    would be one more to be told of the end, by a call in the event loop, for each of thousands.
+    In all else it is the task. To asyncio that makes it a future; one of its own, to be told of the
+    end of the task, would be one more call in the event loop for each of thousands of tasks.
     """
 
     __slots__ = ("_asyncio_future_blocking", "knock", "task")
@@ -29,10 +28,17 @@ class _Door(Awaitable[T]):
         self.task = task
 
     def __await__(self) -> Generator[Any, None, T]:
-        while not self.task.done():
-            self._asyncio_future_blocking = True
-            yield self
-        return self.task.result()
+        try:
+            if not self.task.done():
+                self._asyncio_future_blocking = True
+                yield self
+                if not self.task.done():
+                    raise RuntimeError("resumed before the end of what is awaited")
+            return self.task.result()
+        finally:
+            # The traceback of an error refers to this frame: without the cycle both are freed as
+            # soon as the caller lets go.
+            del self
 
     def cancel(self, msg: Any = None) -> bool:
         if not self.task.done():
@@ -42,11 +48,8 @@ class _Door(Awaitable[T]):
             self.task.exception()  # retrieved, or asyncio would log it as forgotten
         return False
 
-    def get_loop(self) -> asyncio.AbstractEventLoop:
-        return self.task.get_loop()
-
-    def add_done_callback(self, callback: Callable[..., object], *, context: Context) -> None:
-        self.task.add_done_callback(callback, context=context)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.task, name)
 
 
 def ended(work: Coroutine[Any, Any, T], on_cancel: Callable[[], None]) -> Awaitable[T]:

@@ -1,14 +1,17 @@
 """Waiting that cancellation cannot cut short, and tasks that start at once."""
 
 import asyncio
+import contextlib
 import gc
+import logging
 import sys
 import weakref
+from collections.abc import Iterator
 from contextvars import ContextVar
 
 import pytest
 
-from pytest_asyncexec import eager
+from pytest_asyncexec import AsyncBaseExecutor, TaskRuntimeError, eager
 from pytest_asyncexec.waiting import ended, undisturbed
 
 
@@ -179,3 +182,117 @@ async def test_the_work_lives_as_long_as_somebody_waits_for_it() -> None:
     waiting.task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
+
+
+class Failure(Exception):
+    """An error that a weak reference can be made to."""
+
+
+class FailureOfTask(TaskRuntimeError, Failure):
+    """One that is the status FAILED."""
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
+async def test_an_error_is_freed_as_soon_as_the_caller_lets_go() -> None:
+    async def work() -> None:
+        await asyncio.sleep(0)
+        error = Failure()
+        errors.add(error)
+        try:
+            raise error
+        finally:
+            del error
+
+    errors: weakref.WeakSet[Failure] = weakref.WeakSet()
+    with contextlib.suppress(Failure):
+        await undisturbed(work())
+    await asyncio.sleep(0)
+
+    assert not list(errors)
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("kind", [Failure, FailureOfTask])
+@pytest.mark.parametrize("turns", [0, 1])
+@pytest.mark.parametrize("where", ["setup", "run", "teardown"])
+async def test_an_error_of_a_task_is_freed_too(where, turns, kind, monkeypatch) -> None:
+    # pytest keeps what is logged, with its errors.
+    monkeypatch.setattr(logging.getLogger("pytest_asyncexec"), "propagate", False)
+
+    class Failing(AsyncBaseExecutor):
+        async def setup(self, task_metadata):
+            await self.fail("setup")
+
+        async def run(self, function, args, kwargs, task_metadata):
+            await self.fail("run")
+
+        async def teardown(self, task_metadata):
+            await self.fail("teardown")
+
+        async def fail(self, here):
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            if here == where:
+                error = kind()
+                errors.add(error)
+                try:
+                    raise error
+                finally:
+                    del error
+
+    errors: weakref.WeakSet[Failure] = weakref.WeakSet()
+    with contextlib.suppress(Failure):
+        await Failing(retries=1).execute(len, [], {}, "d", "unused")
+    await asyncio.sleep(0)
+
+    assert not list(errors)
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        pytest.param(lambda future: asyncio.wait([future]), id="wait"),
+        pytest.param(lambda future: asyncio.wait_for(future, 10), id="wait_for"),
+        pytest.param(asyncio.shield, id="shield"),
+        pytest.param(asyncio.gather, id="gather"),
+    ],
+)
+async def test_who_drives_the_caller_by_hand_is_given_a_future(wait) -> None:
+    async def work() -> str:
+        await asyncio.sleep(0)
+        return "result"
+
+    async def caller() -> str:
+        return await ended(work(), lambda: None)
+
+    driven = caller()
+    future = driven.send(None)
+    assert asyncio.isfuture(future)
+    await wait(future)
+
+    assert future.result() == "result"
+    with pytest.raises(StopIteration, match="result"):
+        driven.send(None)
+
+
+async def test_who_goes_on_too_early_is_told() -> None:
+    go_on = asyncio.Event()
+
+    async def caller() -> None:
+        await ended(go_on.wait(), lambda: None)
+
+    driven = caller()
+    future = driven.send(None)
+
+    with pytest.raises(RuntimeError, match="before the end"):
+        driven.send(None)
+    go_on.set()
+    await future
