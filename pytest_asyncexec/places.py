@@ -7,6 +7,8 @@ from collections import OrderedDict
 from threading import RLock
 from typing import Protocol
 
+from .closed_loops import KnownLoops
+
 __all__ = ["Kept", "Place", "Places", "guard"]
 
 #: For this and whatever is done with places. One for all, and reentrant, since a place may be
@@ -38,7 +40,7 @@ class Place:
         """Give the place back. A second call does nothing."""
         places, self._places = self._places, None
         if places is not None:
-            places._pass_on(self.kept)
+            places._have_back(self.kept)
 
     def __del__(self) -> None:
         self.leave()
@@ -63,6 +65,7 @@ class Places:
         self._free = number
         #: In the order in which they came.
         self._waiting: OrderedDict[asyncio.Future[Place], None] = OrderedDict()
+        self._loops = KnownLoops()
 
     @property
     def are_free(self) -> bool:
@@ -89,14 +92,26 @@ class Places:
     def ask(self) -> Place | asyncio.Future[Place]:
         """Return a place that is free now, or else what will be told of one in the running loop."""
         with guard:
+            loop = asyncio.get_running_loop()
+            self._loops.add(loop)
             if self._free:
                 self._free -= 1
                 return Place(self, None)
-            asked: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
+            asked: asyncio.Future[Place] = loop.create_future()
             self._waiting[asked] = None
+            if self._loops.are_newly_closed():
+                for waiter in [waiter for waiter in self._waiting if waiter.get_loop().is_closed()]:
+                    del self._waiting[waiter]
+                self._have_lost_back()
             if self._free:  # the garbage collector has just given one back
                 self._call()
             return asked
+
+    def _have_lost_back(self) -> None:
+        """Have the places back that went with closed event loops, as long as somebody waits."""
+        with guard:
+            if self._waiting and not self._free and (pause := self._loops.collect()):
+                asyncio.get_running_loop().call_later(pause, self._have_lost_back)
 
     def withdraw(self, asked: asyncio.Future[Place]) -> None:
         """Want the place no more that was asked for."""
@@ -114,10 +129,11 @@ class Places:
             return count
         return 0
 
-    def _pass_on(self, kept: Kept | None) -> None:
+    def _have_back(self, kept: Kept | None) -> None:
+        """Give a place that was left to whoever is next, with `kept` in the same event loop."""
         with guard:
             waiter = self._next() if self._waiting else None
-            if waiter is not None and waiter.get_loop() is asyncio._get_running_loop():
+            if waiter is not None and _is_awake(waiter.get_loop()):
                 del self._waiting[waiter]
                 waiter.set_result(Place(self, kept))
                 return
@@ -137,7 +153,7 @@ class Places:
             if waiter is None:
                 return
             loop = waiter.get_loop()
-            if loop is asyncio._get_running_loop():
+            if _is_awake(loop):
                 self._free -= 1
                 del self._waiting[waiter]
                 waiter.set_result(Place(self, None))
@@ -176,3 +192,11 @@ class Places:
         for waiter in closed:
             del self._waiting[waiter]
         return found
+
+
+def _is_awake(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether this is called in an event loop that will look what is to be done before it sleeps.
+
+    So it is within a task. Without one, the garbage collector may have come in between.
+    """
+    return asyncio._get_running_loop() is loop and asyncio.current_task(loop) is not None

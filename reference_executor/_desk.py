@@ -22,7 +22,6 @@ class Waiter(Protocol):
     task: bytes
     directory: str
     desk: "Desk | None"
-    is_withdrawn: bool
     #: Those that the job has to see to, if any.
     worker: Worker | None
     place: Place | None
@@ -43,6 +42,9 @@ class Line(Protocol):
 
     def serve(self, desk: "Desk", answers: int) -> None:
         """Give a worker its next jobs."""
+
+    def drop(self, job: Waiter) -> None:
+        """Have a job not begun any more, if it waits."""
 
     def settle_up(self) -> None:
         """Send the jobs that wait to whoever has room."""
@@ -112,7 +114,7 @@ class Desk:
         """Take a job from the worker, or else kill it; return False if the job is over."""
         self.give_up()
         if job.desk is None:
-            job.is_withdrawn = True
+            self.line.drop(job)
             self.line.settle_up()
             return True
         if next(reversed(self.jobs.values())) is not job:

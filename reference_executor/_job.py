@@ -25,7 +25,6 @@ class Job(Attempt):
         # A host may set up and run in different event loops.
         self.line = line if line.loop is self.loop else line_of(line.pool)
         self.desk: Desk | None = None
-        self.is_withdrawn = False
         self.task = b""
         self.directory = ""
         self._heard: asyncio.Future[Answer | None] = self.line.loop.create_future()
@@ -39,7 +38,7 @@ class Job(Attempt):
         self.task, self.directory = task, directory
         with guard:
             self.is_given = True
-            if self.is_withdrawn:
+            if self.stopped:
                 self.hear(None)
             else:
                 self.line.join(self)
@@ -60,8 +59,8 @@ class Job(Attempt):
             return True
         if self.desk is not None and not self.desk.withdraw(self):
             return False
-        self.is_withdrawn = True
         if self.desk is None:
+            self.line.drop(self)
             with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits there
                 self.loop.call_soon_threadsafe(self.hear, None)
         return True
@@ -69,13 +68,17 @@ class Job(Attempt):
     async def part(self, answer: Answer | None, keep: Keep, end: End) -> None:
         try:
             await super().part(self._left_line() if answer is None else answer, keep, end)
-        finally:
+        except GeneratorExit:
+            raise  # what gives the place back goes on
+        except BaseException:
             self._leave_place()
+            raise
+        self._leave_place()
 
     def _left_line(self) -> Answer | None:
         """Leave the line, and return the answer if it has come all the same."""
         with guard:
-            self.is_withdrawn = True
+            self.line.drop(self)
             desk = self.desk
             if desk is not None:
                 is_over = not desk.withdraw(self)
@@ -94,12 +97,12 @@ class Job(Attempt):
 
     def abandon(self) -> None:
         with guard:
-            self.is_withdrawn = True
+            self.line.drop(self)
             desk = self.desk
             if desk is not None and desk.withdraw(self):
                 if self.loop.is_running():
                     desk.is_abandoned = desk.is_dying  # that loop will see the end of the worker
-                elif desk in self.line.desks:
+                elif desk in self.line.desks and not (self.desk is None and desk.jobs):
                     desk.close(self if self.desk is not None else None)
         super().abandon()
         self._leave_place()

@@ -10,8 +10,7 @@ another worker could begin it earlier.
 import asyncio
 import contextlib
 from collections import OrderedDict, deque
-from functools import partial
-from weakref import WeakValueDictionary, ref
+from weakref import WeakValueDictionary
 
 from ..places import Place, Places, guard
 from ._desk import AHEAD, Desk, Waiter
@@ -41,7 +40,6 @@ class Line:
         self.loop = loop
         #: For tasks in `run`: each that waits there costs more than one that waits in `setup`.
         self.places = Places(IN_RUN * pool.settings.max_workers)
-        #: Withdrawn ones stay until it is their turn.
         self.waiting: deque[Waiter] = deque()
         #: First those that have been heard of least lately.
         self.desks: OrderedDict[Desk, None] = OrderedDict()
@@ -52,10 +50,15 @@ class Line:
 
     def join(self, job: Waiter) -> None:
         """Have a job begun at once if that is possible, and else once its turn has come."""
-        is_first = not self._is_waited_for()
+        is_first = not self.waiting
         self.waiting.append(job)
         if is_first or self._may_ask():
             self.settle_up()
+
+    def drop(self, job: Waiter) -> None:
+        """Have a job not begun any more, if it waits."""
+        with contextlib.suppress(ValueError):
+            self.waiting.remove(job)
 
     def open(self, place: Place, worker: Worker) -> None:
         """Have a worker work for the line, until there is nothing to do."""
@@ -99,7 +102,7 @@ class Line:
             with contextlib.suppress(RuntimeError):  # it is closed
                 self.loop.call_soon_threadsafe(self._settle_up)
             return
-        while self._is_waited_for():
+        while self.waiting:
             is_covered = self._starting >= len(self.waiting)
             if not is_covered and (place := self._free_place()) is not None:
                 self._use(place)
@@ -125,11 +128,6 @@ class Line:
         with guard:
             self.settle_up()
 
-    def _is_waited_for(self) -> bool:
-        while self.waiting and self.waiting[0].is_withdrawn:
-            self.waiting.popleft()
-        return bool(self.waiting)
-
     def _may_ask(self) -> bool:
         """Whether another place would be of use, and none has been asked for."""
         count = len(self.desks) + self._starting
@@ -143,15 +141,16 @@ class Line:
         if isinstance(asked, Place):
             return asked
         self._asked = asked
-        asked.add_done_callback(partial(_came, ref(self)))
+        asked.add_done_callback(self._came)
         return None
 
-    def came(self, asked: asyncio.Future[Place]) -> None:
+    def _came(self, asked: asyncio.Future[Place]) -> None:
         """Use the place that was asked for."""
-        if asked is self._asked:
-            self._asked = None
-            self._use(asked.result())
-            self.settle_up()
+        with guard:
+            if asked is self._asked and not asked.cancelled():
+                self._asked = None
+                self._use(asked.result())
+                self.settle_up()
 
     def _use(self, place: Place) -> None:
         worker = self.pool.worker_for(place)
@@ -184,7 +183,7 @@ class Line:
                 self.open(place, worker)
             else:
                 place.leave()
-                if self._is_waited_for():
+                if self.waiting:
                     self.waiting.popleft().hear(error)
                 self.settle_up()
 
@@ -192,12 +191,11 @@ class Line:
         """Send a worker so many jobs of those that wait; return whether there was room for them."""
         waiting = self.waiting
         while count > 0 and waiting:
-            job = waiting[0]
-            if not job.is_withdrawn:
-                if not desk.take(job):
-                    return False
-                count -= job.desk is desk  # or it has failed at once
-            waiting.popleft()
+            job = waiting.popleft()
+            if not desk.take(job):
+                waiting.appendleft(job)
+                return False
+            count -= job.desk is desk  # or it has failed at once
         return True
 
     def _fill(self, desk: Desk) -> None:
@@ -227,12 +225,6 @@ class Line:
                 desk.is_quick = False
                 if desk.give_up() and not desk.jobs:
                     self._send(desk, 1)
-
-
-def _came(line: "ref[Line]", asked: asyncio.Future[Place]) -> None:
-    if (waiting := line()) is not None and not asked.cancelled():
-        with guard:
-            waiting.came(asked)
 
 
 def line_of(pool: Pool) -> Line:

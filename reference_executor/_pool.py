@@ -4,6 +4,7 @@ An executor itself holds none of it, so that it can be copied and serialised at 
 that a host which builds an executor anew for each task has no more tasks at once for that.
 """
 
+import asyncio
 import contextlib
 import os
 from typing import NamedTuple
@@ -41,10 +42,13 @@ class Pool:
         if place is not None:
             kept, place.kept = place.kept, None
         if isinstance(kept, Worker):
-            if kept.is_alive:
+            if kept.channel.watched_by() not in (None, asyncio._get_running_loop()):
+                kept.put_away()  # of a host that sets up and runs in different event loops
+            elif kept.is_alive:
                 return kept
-            kept.channel.unwatch()
-            condemn(kept)
+            else:
+                kept.channel.unwatch()
+                condemn(kept)
         while True:
             with guard:
                 if not self.idle:

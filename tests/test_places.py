@@ -334,6 +334,58 @@ async def test_cancelled_in_another_loop_in_the_moment_it_is_called_it_passes_th
 # -- the lost
 
 
+async def test_a_place_that_is_forgotten_while_the_loop_falls_asleep_wakes_it(monkeypatch) -> None:
+    places, wakes = Places(1), []
+    held = [await places.take()]
+    second = waiting_for(places)
+    await turns()
+    selector = asyncio.get_running_loop()._selector
+    select = selector.select
+
+    def collected_before(timeout):
+        if not held or timeout == 0:
+            return select(timeout)
+        held.clear()
+        gc.collect()
+        events = select(0)
+        wakes.append(bool(events))
+        return events
+
+    with monkeypatch.context() as patch:
+        patch.setattr(selector, "select", collected_before)
+        (await second).leave()
+
+    assert wakes == [True]
+
+
+async def test_a_place_held_by_an_event_loop_that_was_closed_is_there_for_the_next() -> None:
+    places = Places(1)
+
+    async def host() -> None:
+        tasks = [asyncio.ensure_future(hold()) for _ in range(3)]
+        await turns()
+        tasks[0].others = tasks  # as a gather does, for one
+
+    async def hold() -> None:
+        place = await places.take()
+        await asyncio.get_running_loop().create_future()
+        place.leave()
+
+    def brutal_host() -> None:
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(host())
+        loop.set_exception_handler(lambda *_: None)
+        loop.close()
+
+    gc.disable()
+    try:
+        await asyncio.to_thread(brutal_host)
+        (await places.take()).leave()
+    finally:
+        gc.enable()
+    assert places.are_free
+
+
 async def test_a_forgotten_place_comes_back() -> None:
     places, thing = Places(1), Thing()
     first = await places.take()

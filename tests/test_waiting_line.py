@@ -8,10 +8,11 @@ import signal
 import sys
 import threading
 from collections import Counter
+from contextvars import copy_context
 from pathlib import Path
 
 import pytest
-from pytest_asyncexec.reference_executor import _attempt, _channel, _job, _line
+from pytest_asyncexec.reference_executor import _attempt, _channel, _job, _line, _pool
 from pytest_asyncexec.reference_executor._process import Worker
 
 from local_workers import execute, leaving_nothing, until, workers_of
@@ -860,3 +861,102 @@ async def test_whatever_happens_nothing_is_lost_and_nothing_runs_twice(
         if expected[i] == "shout":
             assert outcome.stdout == str(i) * 30_000 + "\n"
     assert (await execute(executor, abs, -1)).result == 1
+
+
+# -- hosts that do it in their own way
+
+METADATA = {"dispatch_id": "d", "node_id": 1, "results_dir": "r"}
+
+
+async def test_tasks_that_are_stopped_while_they_wait_leave_nothing_in_line(
+    make, tasks, log, tmp_path
+) -> None:
+    executor = make()
+    at_work = begun(executor, tasks.wait, str(log), "at_work", str(tmp_path / "go_on"))
+    await until(lambda: lines(log))
+    first = begun(executor, tasks.note, str(log), "first")
+    for _ in range(20):
+        stopped = begun(executor, tasks.note, str(log), "stopped")
+        await asyncio.sleep(0)
+        stopped.cancel()
+        await asyncio.wait([stopped])
+
+    [line] = _line._lines.values()
+    assert len(line.waiting) == 1
+    (tmp_path / "go_on").touch()
+    await asyncio.gather(at_work, first)
+    assert lines(log) == ["at_work", "first"]
+
+
+async def test_a_run_that_is_closed_while_it_waits_takes_nothing_from_the_task_at_work(
+    make, tasks, log, tmp_path, monkeypatch
+) -> None:
+    executor = make()
+    monkeypatch.setattr(_line, "QUICK", 3600)
+    await asyncio.gather(*(execute(executor, abs, -1) for _ in range(3)))
+    quick = [begun(executor, abs, -1) for _ in range(3)]
+    at_work = begun(executor, tasks.wait, str(log), "at_work", str(tmp_path / "go_on"))
+    await asyncio.sleep(0)
+    closed = executor.run(tasks.note, [str(log), "closed"], {}, METADATA)
+    closed.send(None)
+    await asyncio.gather(*quick)
+    await until(lambda: lines(log))
+
+    # As where the event loop is at rest.
+    monkeypatch.setattr(asyncio.get_running_loop(), "is_running", lambda: False)
+    closed.close()
+    monkeypatch.undo()
+
+    (tmp_path / "go_on").touch()
+    assert (await at_work).result == "at_work"
+    assert lines(log) == ["at_work"]
+
+
+async def test_a_run_that_is_closed_while_its_output_is_read_leaves_its_worker_to_others(
+    make, tasks
+) -> None:
+    executor = make()
+    for _ in range(3):
+        shouting = executor.run(tasks.shout, ["x", 1_000_000], {}, METADATA)
+        shouting.send(None).add_done_callback(lambda _: None)
+        [attempt] = [attempt() for attempt in _attempt._running.values()]
+        await asyncio.wait([attempt._heard])
+        del attempt
+        shouting.send(None)
+        shouting.close()
+        await until(lambda: _pool.pool_of(executor._settings()).places.are_free)
+
+    assert (await execute(executor, abs, -1)).result == 1
+    await until(lambda: len(workers_of(os.getpid())) == 1)
+
+
+async def test_a_host_may_set_up_and_run_in_different_event_loops(make, tasks) -> None:
+    executor, other = make(time_limit=60), asyncio.new_event_loop()
+    thread = threading.Thread(target=other.run_forever)
+    thread.start()
+
+    async def elsewhere(number: int) -> int:
+        await executor.setup(METADATA)
+        context = copy_context()
+        try:
+            run = context.run(
+                asyncio.run_coroutine_threadsafe,
+                executor.run(abs, [number], {}, METADATA),
+                other,
+            )
+            return await asyncio.wrap_future(run)
+        finally:
+            await executor.teardown(METADATA)
+
+    async def here(number: int) -> int:
+        return (await execute(executor, abs, number)).result
+
+    try:
+        for _ in range(5):
+            both = [run(-i) for i in range(5) for run in (elsewhere, here)]
+            assert await asyncio.gather(*both) == [i for i in range(5) for _ in range(2)]
+    finally:
+        await executor.close()
+        other.call_soon_threadsafe(other.stop)
+        await asyncio.to_thread(thread.join)
+        other.close()
