@@ -14,6 +14,7 @@ class DispatchInfo(NamedTuple):
     dispatch_id: str
 
 
+_latest = DispatchInfo("")
 _active: ContextVar[DispatchInfo | None] = ContextVar("active_dispatch", default=None)
 
 
@@ -25,9 +26,13 @@ def get_active_dispatch() -> DispatchInfo | None:
     return _active.get()
 
 
-def enter_dispatch(dispatch_info: DispatchInfo) -> None:
-    """Make `dispatch_info` the active dispatch for as long as the current context lives."""
-    _active.set(dispatch_info)
+def enter_dispatch(dispatch_id: str) -> None:
+    """Make this the active dispatch for as long as the current context lives."""
+    global _latest
+    info = _latest
+    if info.dispatch_id is not dispatch_id:  # or its tasks, which may be thousands, share it
+        _latest = info = DispatchInfo(dispatch_id)
+    _active.set(info)
 
 
 @contextmanager

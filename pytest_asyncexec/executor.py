@@ -64,7 +64,7 @@ async def _live(
     what setup puts into a ContextVar, run and teardown find, and the host does not.
     """
     time_limit, retries = limits_of(executor)
-    enter_dispatch(DispatchInfo(task.dispatch_id))
+    enter_dispatch(task.dispatch_id)
     result, ended_by = None, None
     try:
         task.begin()

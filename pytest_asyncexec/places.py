@@ -100,8 +100,9 @@ class Places:
             asked: asyncio.Future[Place] = loop.create_future()
             self._waiting[asked] = None
             if self._loops.are_newly_closed():
-                for waiter in [waiter for waiter in self._waiting if waiter.get_loop().is_closed()]:
-                    del self._waiting[waiter]
+                for waiter in list(self._waiting):
+                    if waiter.get_loop().is_closed():
+                        self._waiting.pop(waiter, None)
                 self._have_lost_back()
             if self._free:  # the garbage collector has just given one back
                 self._call()
