@@ -49,7 +49,7 @@ async def run_task(
     `time_limit` or `retries` raises TypeError or ValueError before anything runs.
     """
     task = RunningTask(dispatch_id, node_id, results_dir, cancel_requested, on_job_handle)
-    ending = await ended(_live(executor, function, args, kwargs, task), task.stop)
+    ending = await ended(_live(executor, function, args, kwargs, task), task)
     return ending.outcome(task)
 
 
@@ -288,7 +288,7 @@ class AsyncBaseExecutor(ABC):
         """
         # As `run_task` does, without one more coroutine for each of thousands of tasks that wait.
         task = RunningTask(dispatch_id, node_id, results_dir)
-        ending = await ended(_live(self, function, args, kwargs, task), task.stop)
+        ending = await ended(_live(self, function, args, kwargs, task), task)
         return ending.outcome(task)
 
     async def write_streams_to_file(

@@ -3,13 +3,20 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from .eager import started
 
 __all__ = ["call", "ended", "in_thread", "undisturbed"]
 
 T = TypeVar("T")
+
+
+class Stoppable(Protocol):
+    """What can be told that its caller no longer waits for it."""
+
+    def stop(self) -> None:
+        """Come to an end soon."""
 
 
 class _Door(Awaitable[T]):
@@ -19,11 +26,11 @@ class _Door(Awaitable[T]):
     end of the task, would be one more call in the event loop for each of thousands of tasks.
     """
 
-    __slots__ = ("_asyncio_future_blocking", "knock", "task")
+    __slots__ = ("_asyncio_future_blocking", "behind", "task")
 
-    def __init__(self, task: asyncio.Task[T], knock: Callable[[], None]) -> None:
+    def __init__(self, task: asyncio.Task[T], behind: Stoppable) -> None:
         self._asyncio_future_blocking = False
-        self.knock = knock
+        self.behind = behind
         # Kept here, since an event loop itself keeps no task alive.
         self.task = task
 
@@ -42,7 +49,7 @@ class _Door(Awaitable[T]):
 
     def cancel(self, msg: Any = None) -> bool:
         if not self.task.done():
-            self.knock()
+            self.behind.stop()
             return True
         if not self.task.cancelled():
             self.task.exception()  # retrieved, or asyncio would log it as forgotten
@@ -52,17 +59,17 @@ class _Door(Awaitable[T]):
         return getattr(self.task, name)
 
 
-def ended(work: Coroutine[Any, Any, T], on_cancel: Callable[[], None]) -> Awaitable[T]:
+def ended(work: Coroutine[Any, Any, T], what: Stoppable) -> Awaitable[T]:
     """Run `work` in a task of its own, and return what to await for its end.
 
-    Whenever the one who awaits it is cancelled, `on_cancel` is called, and the waiting goes on;
-    only after the end of `work` a cancellation ends it.
+    Whenever the one who awaits it is cancelled, `what` is stopped, and the waiting goes on; only
+    after the end of `work` a cancellation ends it.
 
     A task of its own, because in the caller's a cancellation from outside cannot be told from one
     that `work` makes itself, which a TaskGroup in Python 3.11 leaves standing.
     """
     task = started(work)
-    return task if task.done() else _Door(task, on_cancel)
+    return task if task.done() else _Door(task, what)
 
 
 async def undisturbed(work: Coroutine[Any, Any, T]) -> T:
@@ -70,21 +77,25 @@ async def undisturbed(work: Coroutine[Any, Any, T]) -> T:
 
     A cancellation is remembered and raised once `work` has ended.
     """
-    cancelled = False
-
-    def remember() -> None:
-        nonlocal cancelled
-        cancelled = True
-
+    cancellation = _Remembered()
     try:
-        result = await ended(work, remember)
+        result = await ended(work, cancellation)
     except Exception as error:
-        if cancelled:
+        if cancellation.has_come:
             raise asyncio.CancelledError from error
         raise
-    if cancelled:
+    if cancellation.has_come:
         raise asyncio.CancelledError
     return result
+
+
+class _Remembered:
+    """A cancellation that changes nothing until it is asked for."""
+
+    has_come = False
+
+    def stop(self) -> None:
+        self.has_come = True
 
 
 async def in_thread(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:

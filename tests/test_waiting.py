@@ -105,11 +105,22 @@ async def test_where_the_first_step_cannot_be_found_it_comes_in_the_next_turn(
     assert await task == "done"
 
 
+class Behind:
+    """What is stopped when a caller is cancelled."""
+
+    def __init__(self, told: list[str] | None = None) -> None:
+        self.told = told
+
+    def stop(self) -> None:
+        if self.told is not None:
+            self.told.append("cancelled")
+
+
 async def test_each_cancellation_of_the_caller_is_told_and_the_waiting_goes_on() -> None:
     go_on, told = asyncio.Event(), []
 
     async def wait() -> str:
-        return await ended(work(), lambda: told.append("cancelled"))
+        return await ended(work(), Behind(told))
 
     async def work() -> str:
         await go_on.wait()
@@ -134,7 +145,7 @@ async def test_a_cancellation_between_the_end_and_the_callers_next_step_is_raise
         raise ValueError("nobody asks for it any more")
 
     async def wait() -> None:
-        await ended(work(), lambda: None)
+        await ended(work(), Behind())
 
     waiting = asyncio.create_task(wait())
     await asyncio.sleep(0)
@@ -175,7 +186,7 @@ async def test_the_work_lives_as_long_as_somebody_waits_for_it() -> None:
         await asyncio.get_running_loop().create_future()
 
     alive: list = []
-    waiting = ended(work(), lambda: None)
+    waiting = ended(work(), Behind())
     gc.collect()
 
     assert alive[0]() is not None
@@ -271,7 +282,7 @@ async def test_who_drives_the_caller_by_hand_is_given_a_future(wait) -> None:
         return "result"
 
     async def caller() -> str:
-        return await ended(work(), lambda: None)
+        return await ended(work(), Behind())
 
     driven = caller()
     future = driven.send(None)
@@ -287,7 +298,7 @@ async def test_who_goes_on_too_early_is_told() -> None:
     go_on = asyncio.Event()
 
     async def caller() -> None:
-        await ended(go_on.wait(), lambda: None)
+        await ended(go_on.wait(), Behind())
 
     driven = caller()
     future = driven.send(None)
