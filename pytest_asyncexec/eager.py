@@ -21,7 +21,10 @@ if sys.version_info >= (3, 12):
 
         To be called in an asyncio task.
         """
-        return asyncio.Task(work, loop=asyncio.get_running_loop(), eager_start=True)
+        loop = asyncio.get_running_loop()
+        if loop.get_task_factory() is not None:
+            return loop.create_task(work)  # the host wants to know of every task
+        return asyncio.Task(work, loop=loop, eager_start=True)
 
 else:
 
@@ -31,7 +34,7 @@ else:
         To be called in an asyncio task.
         """
         loop = asyncio.get_running_loop()
-        task = asyncio.Task(work, loop=loop)
+        task = loop.create_task(work)
         ready = getattr(loop, "_ready", None)  # not on loops made by others
         caller = asyncio.current_task(loop)
         if caller and ready and getattr(ready[-1]._callback, "__self__", None) is task:

@@ -881,7 +881,7 @@ async def test_tasks_that_are_stopped_while_they_wait_leave_nothing_in_line(
         stopped.cancel()
         await asyncio.wait([stopped])
 
-    [line] = _line._lines.values()
+    line = _line.line_of(_pool.pool_of(executor._settings()))
     assert len(line.waiting) == 1
     (tmp_path / "go_on").touch()
     await asyncio.gather(at_work, first)
