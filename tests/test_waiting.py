@@ -203,6 +203,16 @@ class FailureOfTask(TaskRuntimeError, Failure):
     """One that is the status FAILED."""
 
 
+def fail(kind: type[Failure], errors: "weakref.WeakSet[Failure]") -> None:
+    """Raise an error, add it to `errors`, and keep it nowhere else."""
+    error = kind()
+    errors.add(error)
+    try:
+        raise error
+    finally:
+        del error
+
+
 @pytest.fixture
 def no_collector() -> Iterator[None]:
     gc.collect()
@@ -215,12 +225,7 @@ def no_collector() -> Iterator[None]:
 async def test_an_error_is_freed_as_soon_as_the_caller_lets_go() -> None:
     async def work() -> None:
         await asyncio.sleep(0)
-        error = Failure()
-        errors.add(error)
-        try:
-            raise error
-        finally:
-            del error
+        fail(Failure, errors)
 
     errors: weakref.WeakSet[Failure] = weakref.WeakSet()
     with contextlib.suppress(Failure):
@@ -252,12 +257,7 @@ async def test_an_error_of_a_task_is_freed_too(where, turns, kind, monkeypatch) 
             for _ in range(turns):
                 await asyncio.sleep(0)
             if here == where:
-                error = kind()
-                errors.add(error)
-                try:
-                    raise error
-                finally:
-                    del error
+                fail(kind, errors)
 
     errors: weakref.WeakSet[Failure] = weakref.WeakSet()
     with contextlib.suppress(Failure):
