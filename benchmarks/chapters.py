@@ -57,7 +57,7 @@ async def suite(selection: str) -> Given:
 
 
 def _by_chapter(rules: list[dict[str, Any]]) -> dict[str, float]:
-    titles = peer("pytest_asyncexec.conformance.rules").CHAPTERS
+    titles = peer("pytest_asyncexec.contract.catalogue").CHAPTERS
     seconds: dict[str, float] = {}
     for rule in rules:
         if rule["outcome"] != "not_run":

@@ -1,34 +1,16 @@
-"""What a check is: a function that judges one rule on one subject, and the ways it can end."""
+"""What a check is: a function that judges one rule on one subject."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from .finding import Finding
-from .rules import RULES, Rule
-
-if TYPE_CHECKING:
-    from .subject import Subject
-
-
-class RuleViolation(AssertionError):
-    """The subject broke the rule; the message is the whole explanation for its author."""
-
-    def __init__(self, rule: Rule | None, finding: Finding) -> None:
-        super().__init__(f"{rule}\n{finding}")
-        self.finding = finding
-
-
-class NotApplicable(Exception):
-    """The subject honestly lacks what the rule speaks of; never a pass."""
-
-
-class CouldNotRun(Exception):
-    """What the rule needs could not be had, or not be found out; never a pass."""
+from ..contract.catalogue import RULES
+from .subject.judging import judge
+from .subject.subject import Subject
 
 
 def check(rule_id: str) -> Callable[[Callable[[Subject], None]], Callable[..., None]]:
@@ -43,7 +25,7 @@ def check(rule_id: str) -> Callable[[Callable[[Subject], None]], Callable[..., N
         # Not functools.wraps: pytest would follow __wrapped__ and look for a fixture "subject".
         def judged(asyncexec_subject: Subject) -> None:
             __tracebackhide__ = True
-            asyncexec_subject.judge(rule, function)
+            judge(asyncexec_subject, rule, function)
 
         functools.update_wrapper(judged, function, updated=())
         del judged.__wrapped__  # type: ignore[attr-defined]

@@ -6,12 +6,12 @@ import contextlib
 import importlib
 from collections.abc import Collection
 
-from ..targets import Target
-from ..verdict import RuleOutcome
+from ..contract.rule import Profile
+from ..contract.verdict import RuleOutcome
+from ..targets.target import Target
 from . import CHECK_MODULES
 from .check import checks_of
-from .rules import Profile
-from .subject import Subject
+from .subject.subject import Subject
 
 
 def judge_target(
@@ -20,7 +20,7 @@ def judge_target(
     """Run the suite's checks on `target` and return what was found, by rule id.
 
     Args:
-        target: what `targets.load_target` returns.
+        target: what `load_target` returns.
         only: the ids of the rules to judge; all of them by default.
         profile: how much each check tries.
     """

@@ -13,17 +13,17 @@ import warnings
 from collections.abc import Collection
 from typing import Any
 
-from .beacon import Attempt, Beacon
 from .check import check
-from .history import Method, Replacement
-from .host import Seen
-from .odd import SCRIPT_CLASSES, uncarriable
-from .probes import ByValue, echo, report_home
-from .recovery import NEXT, is_failure, must_work, outcome_of, works
-from .recovery import PATIENCE as _PATIENCE
-from .stopping import cancellable, ending_of, let_go, still_there, with_a_retry
-from .subject import Subject
-from .sweep import PATIENCE, Walk, coroutine_methods, methods_of, spread, unbalanced
+from .instruments.beacon import Attempt, Beacon
+from .instruments.history import Method, Replacement
+from .instruments.odd import SCRIPT_CLASSES, uncarriable
+from .instruments.probes import ByValue, echo, report_home
+from .instruments.seen import Seen
+from .instruments.sweep import PATIENCE, Walk, coroutine_methods, methods_of, spread, unbalanced
+from .scenarios.recovery import NEXT, is_failure, must_work, outcome_of, works
+from .scenarios.recovery import PATIENCE as _PATIENCE
+from .scenarios.stopping import cancellable, ending_of, let_go, still_there, with_a_retry
+from .subject.subject import Subject
 
 
 @check("RES-10")
@@ -68,7 +68,7 @@ def test_RES_10_must_report_what_cannot_be_serialised(subject: Subject) -> None:
             cause=cause,
             reproduce=(
                 "import asyncio, threading\n"
-                "from pytest_asyncexec.conformance.host import host_for\n\n"
+                "from pytest_asyncexec.conformance.subject.host import host_for\n\n"
                 f"{SCRIPT_CLASSES}\n"
                 "def name_of(value):\n"
                 "    return type(value).__name__\n\n"
@@ -140,7 +140,7 @@ def test_RES_09_must_survive_the_death_of_a_worker(subject: Subject) -> None:
             cause=cause,
             reproduce="""
                 import asyncio, os
-                from pytest_asyncexec.conformance.host import host_for
+                from pytest_asyncexec.conformance.subject.host import host_for
 
                 async def main():
                     print(await host_for(executor).execute(executor, lambda: CALL))
@@ -210,9 +210,9 @@ _MANY = 10
 
 _SWEEP_REPRODUCE = """
     import asyncio
-    from pytest_asyncexec.conformance.history import recorded
-    from pytest_asyncexec.conformance.host import host_for
-    from pytest_asyncexec.conformance.sweep import Walk
+    from pytest_asyncexec.conformance.instruments.history import recorded
+    from pytest_asyncexec.conformance.subject.host import host_for
+    from pytest_asyncexec.conformance.instruments.sweep import Walk
 
     async def pause(original, executor, *args, **kwargs):
         await asyncio.sleep(0)
@@ -234,9 +234,9 @@ _SWEEP_REPRODUCE = """
 _ORPHAN_REPRODUCE = """
     import asyncio, tempfile, time
     from pathlib import Path
-    from pytest_asyncexec.conformance.history import recorded
-    from pytest_asyncexec.conformance.host import host_for
-    from pytest_asyncexec.conformance.sweep import Walk
+    from pytest_asyncexec.conformance.instruments.history import recorded
+    from pytest_asyncexec.conformance.subject.host import host_for
+    from pytest_asyncexec.conformance.instruments.sweep import Walk
 
     def work(path):
         import time
@@ -464,7 +464,7 @@ def test_RES_08_must_take_system_exit_for_a_failure(subject: Subject) -> None:
             cause=cause,
             reproduce="""
                 import asyncio, sys
-                from pytest_asyncexec.conformance.host import host_for
+                from pytest_asyncexec.conformance.subject.host import host_for
 
                 async def main():
                     for task in (lambda: CALLED, lambda: "the next task"):

@@ -11,15 +11,16 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, NoReturn
 from unittest import mock
 
-from .beacon import Attempt, Beacon
+from ..contract.wording import short, short_error
 from .check import check
-from .history import History, Method
-from .host import call_method, task_error
-from .probes import ByValue, echo, report_home
-from .stopping import cancellable, ending_of, let_go, still_there, with_a_retry, within
-from .subject import Subject, finish
-from .sweep import coroutine_methods, methods_of
-from .wording import short, short_error
+from .instruments.beacon import Attempt, Beacon
+from .instruments.history import History, Method
+from .instruments.probes import ByValue, echo, report_home
+from .instruments.seen import finish
+from .instruments.sweep import coroutine_methods, methods_of
+from .scenarios.stopping import cancellable, ending_of, let_go, still_there, with_a_retry, within
+from .subject.host import call_method, task_error
+from .subject.subject import Subject
 
 #: Seconds for which a cancelled `execute` may go on: a guard, far beyond what stopping takes.
 _PATIENCE = 60.0
@@ -34,7 +35,7 @@ _LONG_GRACE = 1.0
 
 _REPRODUCE = """
     import asyncio, time
-    from pytest_asyncexec.conformance.host import host_for
+    from pytest_asyncexec.conformance.subject.host import host_for
 
     async def main():
         task = asyncio.ensure_future(
@@ -99,7 +100,7 @@ _WORK_CAUSE = (
 )
 _WORK_REPRODUCE = """
     import asyncio, os, tempfile, time
-    from pytest_asyncexec.conformance.host import host_for
+    from pytest_asyncexec.conformance.subject.host import host_for
 
     def work(path):
         import os, signal, time
@@ -254,8 +255,8 @@ def test_CAN_03_must_report_a_task_cancelled_by_its_backend_as_cancelled(subject
         reproduce=f"""
             import asyncio
             from {kind.__module__} import TaskCancelledError
-            from pytest_asyncexec.conformance.history import recorded
-            from pytest_asyncexec.conformance.host import host_for
+            from pytest_asyncexec.conformance.instruments.history import recorded
+            from pytest_asyncexec.conformance.subject.host import host_for
 
             def run(original, executor, *args, **kwargs):
                 raise TaskCancelledError("the job was cancelled on purpose")
@@ -270,7 +271,7 @@ def test_CAN_03_must_report_a_task_cancelled_by_its_backend_as_cancelled(subject
 _CANCEL_REPRODUCE = """
     import asyncio, time
     from unittest import mock
-    from pytest_asyncexec.conformance.host import call_method, host_for
+    from pytest_asyncexec.conformance.subject.host import call_method, host_for
 
     executor.retries = 1
     handles = []
@@ -487,8 +488,8 @@ async def _handle_known(handles: list[Any], executing: asyncio.Future[Any]) -> N
 
 _HELD_REPRODUCE = """
     import asyncio
-    from pytest_asyncexec.conformance.history import recorded
-    from pytest_asyncexec.conformance.host import host_for
+    from pytest_asyncexec.conformance.instruments.history import recorded
+    from pytest_asyncexec.conformance.subject.host import host_for
 
     async def held(original, executor, *args, **kwargs):
         await asyncio.sleep(2)

@@ -8,21 +8,22 @@ import itertools
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from . import patience
-from .beacon import Attempt
-from .blocking import Deadlock, deadlocks
-from .check import CouldNotRun, check
-from .finding import Moment
-from .fresh_process import on_event_loops_of_a_fresh_process
-from .history import METHODS, History
-from .host import Seen
-from .loop import Hang
-from .machine import Mismatch, Play, machine
-from .probes import echo, report_home
-from .rehydrated import AT_ONCE
-from .strategies import play
-from .subject import Subject, finish
-from .sweep import coroutine_methods, methods_of
+from ..contract.finding import Moment
+from .check import check
+from .instruments import patience
+from .instruments.beacon import Attempt
+from .instruments.blocking import Deadlock, deadlocks
+from .instruments.history import METHODS, History
+from .instruments.loop import Hang
+from .instruments.probes import echo, report_home
+from .instruments.seen import Seen, finish
+from .instruments.strategies import play
+from .instruments.sweep import coroutine_methods, methods_of
+from .scenarios.fresh_process import on_event_loops_of_a_fresh_process
+from .scenarios.machine import Mismatch, Play, machine
+from .scenarios.rehydrated import AT_ONCE
+from .subject.exceptions import CouldNotRun
+from .subject.subject import Subject
 
 _TASKS = 4
 
@@ -36,7 +37,7 @@ _PATIENCE = 60.0
 
 _REPRODUCE_AT_ONCE = """
     import asyncio
-    from pytest_asyncexec.conformance.host import host_for
+    from pytest_asyncexec.conformance.subject.host import host_for
 
     def task(name):
         import time
@@ -195,7 +196,7 @@ def _problem(
 
 _REPRODUCE_BLOCKING = """
     import asyncio, time
-    from pytest_asyncexec.conformance.host import host_for
+    from pytest_asyncexec.conformance.subject.host import host_for
 
     async def main():
         task = asyncio.ensure_future(host_for(executor).execute(executor, time.sleep, [1]))
@@ -211,9 +212,9 @@ _REPRODUCE_BLOCKING = """
 
 _REPRODUCE_DEADLOCK = """
     import asyncio, time
-    from pytest_asyncexec.conformance.blocking import deadlocks
-    from pytest_asyncexec.conformance.history import recorded
-    from pytest_asyncexec.conformance.host import host_for
+    from pytest_asyncexec.conformance.instruments.blocking import deadlocks
+    from pytest_asyncexec.conformance.instruments.history import recorded
+    from pytest_asyncexec.conformance.subject.host import host_for
 
     def task(seconds):
         import time
@@ -319,7 +320,7 @@ def test_CNC_05_must_agree_with_the_model_in_any_interleaving(subject: Subject) 
         history=game.history,
         reproduce="""
             import asyncio, time
-            from pytest_asyncexec.conformance.host import host_for
+            from pytest_asyncexec.conformance.subject.host import host_for
 
             def task(name, seconds, fails):
                 import time
@@ -380,7 +381,7 @@ def test_CNC_04_must_work_on_a_second_event_loop(subject: Subject) -> None:
         history=history,
         reproduce="""
             import asyncio
-            from pytest_asyncexec.conformance.host import host_for
+            from pytest_asyncexec.conformance.subject.host import host_for
 
             for number in (1, 2):
                 print(asyncio.run(host_for(executor).execute(executor, len, ["abc"])))

@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 from unittest import mock
 
-from ..executor import AsyncBaseExecutor
-from .attributes import (
+from ..base.executor import AsyncBaseExecutor
+from ..contract.wording import short, short_error
+from .check import check
+from .instruments.effects import Effect, Effects, Kind, effects
+from .scenarios.attributes import (
     DOCUMENTED,
     MISSING,
     REFUSALS,
@@ -29,10 +32,7 @@ from .attributes import (
     values_like,
     without_folder,
 )
-from .check import check
-from .effects import Effect, Effects, Kind, effects
-from .subject import Subject
-from .wording import short, short_error
+from .subject.subject import Subject
 
 # ---- building --------------------------------------------------------------------------------
 

@@ -11,12 +11,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from ..executor import AsyncBaseExecutor
+from ..base.executor import AsyncBaseExecutor
+from ..contract.wording import short, short_error
 from .check import check
-from .host import CovalentHost, DispatchWorld, dispatch_world, host_for
-from .strategies import for_all
-from .subject import Subject
-from .wording import short, short_error
+from .instruments.strategies import for_all
+from .subject.host import CovalentHost, DispatchWorld, dispatch_world, host_for
+from .subject.subject import Subject
 
 _RAISED = "get_dispatch_context, or the context manager that it returned, raised"
 

@@ -12,15 +12,17 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from . import patience
-from .beacon import Attempt
-from .check import CouldNotRun, check
-from .endings import Ending, endings
-from .guard import Guard
-from .probes import echo, report_home
-from .residue import Held, files_below, held
-from .subject import Subject, finish
-from .wording import short
+from ..contract.wording import short
+from .check import check
+from .instruments import patience
+from .instruments.beacon import Attempt
+from .instruments.guard import Guard
+from .instruments.probes import echo, report_home
+from .instruments.residue import Held, files_below, held
+from .instruments.seen import finish
+from .scenarios.endings import Ending, endings
+from .subject.exceptions import CouldNotRun
+from .subject.subject import Subject
 
 T = TypeVar("T")
 
@@ -35,7 +37,7 @@ _GRACE_OF_A_BATCH = 0.2
 
 _TASKS_OF_EACH_KIND = """
     import asyncio
-    from pytest_asyncexec.conformance.host import host_for
+    from pytest_asyncexec.conformance.subject.host import host_for
 
     def succeed():
         return "result"

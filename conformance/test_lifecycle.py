@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..outcome import TaskCancelledError, TaskRuntimeError
-from .brackets import miscounted, misplaced_attempt
-from .check import CouldNotRun, check
-from .history import (
+from ..base.outcome import TaskCancelledError, TaskRuntimeError
+from ..contract.wording import says, short
+from .check import check
+from .instruments.brackets import miscounted, misplaced_attempt
+from .instruments.history import (
     METHODS,
     History,
     Method,
@@ -22,10 +23,10 @@ from .history import (
     then_raise,
     twice,
 )
-from .host import Seen
-from .probes import echo
-from .subject import Subject
-from .wording import says, short
+from .instruments.probes import echo
+from .instruments.seen import Seen
+from .subject.exceptions import CouldNotRun
+from .subject.subject import Subject
 
 _KEYS = ("dispatch_id", "node_id", "results_dir")
 
@@ -133,8 +134,8 @@ def _histories(subject: Subject) -> list[tuple[str, int, History]]:
 
 _REPRODUCE_ORDER = """
     import asyncio, functools, time
-    from pytest_asyncexec.conformance.history import afterwards, recorded
-    from pytest_asyncexec.conformance.host import host_for
+    from pytest_asyncexec.conformance.instruments.history import afterwards, recorded
+    from pytest_asyncexec.conformance.subject.host import host_for
 
     def task(fails):
         if fails:
@@ -213,8 +214,8 @@ def test_LIF_03_must_tear_down_when_run_raised(subject: Subject) -> None:
                 reproduce="""
                     import asyncio
                     from pytest_asyncexec import TaskCancelledError, TaskRuntimeError
-                    from pytest_asyncexec.conformance.history import recorded
-                    from pytest_asyncexec.conformance.host import host_for
+                    from pytest_asyncexec.conformance.instruments.history import recorded
+                    from pytest_asyncexec.conformance.subject.host import host_for
 
                     def fail(original, executor, *args, **kwargs):
                         raise {error}("on purpose")
@@ -263,8 +264,8 @@ def test_LIF_04_must_tear_down_and_show_the_error_when_setup_raises(subject: Sub
         history=history,
         reproduce="""
             import asyncio
-            from pytest_asyncexec.conformance.history import recorded, then_raise
-            from pytest_asyncexec.conformance.host import host_for
+            from pytest_asyncexec.conformance.instruments.history import recorded, then_raise
+            from pytest_asyncexec.conformance.subject.host import host_for
 
             fail = then_raise(RuntimeError("the setup failed on purpose"))
             with recorded(type(executor), setup=fail) as history:
@@ -276,8 +277,8 @@ def test_LIF_04_must_tear_down_and_show_the_error_when_setup_raises(subject: Sub
 
 _REPRODUCE_TEARDOWN = """
     import asyncio
-    from pytest_asyncexec.conformance.history import recorded, then_raise
-    from pytest_asyncexec.conformance.host import host_for
+    from pytest_asyncexec.conformance.instruments.history import recorded, then_raise
+    from pytest_asyncexec.conformance.subject.host import host_for
 
     def run(original, executor, *args, **kwargs):
         {run}
@@ -360,8 +361,11 @@ def test_LIF_06_must_give_all_three_the_documented_metadata(subject: Subject) ->
                     history=history,
                     reproduce="""
                         import asyncio
-                        from pytest_asyncexec.conformance.history import METHODS, recorded
-                        from pytest_asyncexec.conformance.host import host_for
+                        from pytest_asyncexec.conformance.instruments.history import (
+                            METHODS,
+                            recorded,
+                        )
+                        from pytest_asyncexec.conformance.subject.host import host_for
 
                         with recorded(type(executor)) as history:
                             host = host_for(executor)
@@ -436,8 +440,11 @@ def test_LIF_07_should_keep_changes_of_task_metadata_apart(subject: Subject) -> 
                         history=history,
                         reproduce="""
                             import asyncio
-                            from pytest_asyncexec.conformance.history import METHODS, recorded
-                            from pytest_asyncexec.conformance.host import host_for
+                            from pytest_asyncexec.conformance.instruments.history import (
+                                METHODS,
+                                recorded,
+                            )
+                            from pytest_asyncexec.conformance.subject.host import host_for
 
                             def setup(original, executor, task_metadata):
                                 task_metadata["added by"] = "setup"
@@ -476,7 +483,7 @@ def test_LIF_08_must_run_another_task_on_the_same_instance(subject: Subject) -> 
                 history=history,
                 reproduce="""
                     import asyncio
-                    from pytest_asyncexec.conformance.host import host_for
+                    from pytest_asyncexec.conformance.subject.host import host_for
 
                     def task(fails):
                         if fails:
@@ -513,7 +520,7 @@ def test_LIF_09_must_execute_on_a_fresh_executor(subject: Subject) -> None:
                 history=history,
                 reproduce="""
                     import asyncio
-                    from pytest_asyncexec.conformance.host import host_for
+                    from pytest_asyncexec.conformance.subject.host import host_for
 
                     async def main():
                         for fresh in (executor, BUILD(), BUILD()):
@@ -588,8 +595,12 @@ def test_LIF_11_should_tear_down_after_any_beginning(subject: Subject) -> None:
                 history=history,
                 reproduce="""
                     import asyncio
-                    from pytest_asyncexec.conformance.history import recorded, then_raise, twice
-                    from pytest_asyncexec.conformance.host import host_for
+                    from pytest_asyncexec.conformance.instruments.history import (
+                        recorded,
+                        then_raise,
+                        twice,
+                    )
+                    from pytest_asyncexec.conformance.subject.host import host_for
 
                     def nothing(original, executor, *args, **kwargs):
                         pass

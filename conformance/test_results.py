@@ -28,20 +28,16 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from .beacon import Attempt
+from ..contract.wording import short, short_text
 from .check import check
-from .host import Seen, task_error
-from .odd import (
-    ODD_ERRORS,
-    forget_module_of_the_worker,
-    new_message,
-    raise_odd,
-)
-from .probes import report_home
-from .recovery import NEXT, PATIENCE, is_failure, must_work, outcome_of, works
-from .strategies import for_all, picklable_values, same
-from .subject import Subject, finish
-from .wording import short, short_text
+from .instruments.beacon import Attempt
+from .instruments.odd import ODD_ERRORS, forget_module_of_the_worker, new_message, raise_odd
+from .instruments.probes import report_home
+from .instruments.seen import Seen, finish
+from .instruments.strategies import for_all, picklable_values, same
+from .scenarios.recovery import NEXT, PATIENCE, is_failure, must_work, outcome_of, works
+from .subject.host import task_error
+from .subject.subject import Subject
 
 #: Values that a serialiser's author may not have thought of; JSON, repr and `if result` lose many.
 #: The plainest come first: of several that are refused, the first one is named.
@@ -166,7 +162,7 @@ def test_RES_01_must_carry_any_picklable_values(subject: Subject) -> None:
             "of the value where `is None` was meant",
             reproduce="""
                 import asyncio
-                from pytest_asyncexec.conformance.host import host_for
+                from pytest_asyncexec.conformance.subject.host import host_for
 
                 def give_back(*args, **kwargs):
                     return args, kwargs
@@ -247,7 +243,7 @@ def test_RES_02_must_run_functions_that_no_worker_can_import(subject: Subject) -
                 "import: cloudpickle carries it by value",
                 reproduce="""
                     import asyncio, math
-                    from pytest_asyncexec.conformance.host import host_for
+                    from pytest_asyncexec.conformance.subject.host import host_for
 
                     def of_main(value):
                         return math.floor(value * 2)
@@ -310,7 +306,7 @@ def test_RES_03_must_carry_eight_mebibytes_each_way(subject: Subject) -> None:
         "`recv` or `read` where a loop was needed",
         reproduce="""
             import asyncio, os
-            from pytest_asyncexec.conformance.host import host_for
+            from pytest_asyncexec.conformance.subject.host import host_for
 
             def turn_around(payload):
                 return len(payload), payload
@@ -355,7 +351,7 @@ def test_RES_04_must_report_a_task_that_raises(subject: Subject) -> None:
             cause="an `except` that turns the error into a result, or into an error that says less",
             reproduce="""
                 import asyncio
-                from pytest_asyncexec.conformance.host import host_for
+                from pytest_asyncexec.conformance.subject.host import host_for
 
                 def task(reason):
                     raise KIND(reason)
@@ -394,8 +390,8 @@ def _judge_said_twice(subject: Subject) -> None:
         reproduce=f"""
             import asyncio
             from {kind.__module__} import TaskRuntimeError
-            from pytest_asyncexec.conformance.history import recorded
-            from pytest_asyncexec.conformance.host import host_for
+            from pytest_asyncexec.conformance.instruments.history import recorded
+            from pytest_asyncexec.conformance.subject.host import host_for
 
             def run(original, executor, *args, **kwargs):
                 executor.task_stderr.write({message + chr(10)!r})
@@ -426,7 +422,7 @@ def test_RES_05_should_show_the_line_that_failed(subject: Subject) -> None:
             "stderr",
             reproduce="""
                 import asyncio, traceback
-                from pytest_asyncexec.conformance.host import host_for
+                from pytest_asyncexec.conformance.subject.host import host_for
 
                 def task(divisor):
                     return 1_234_567 / divisor
@@ -506,7 +502,7 @@ def test_RES_06_must_return_what_a_task_prints(subject: Subject) -> None:
                 "cut, or streams that are kept on `self`",
                 reproduce="""
                     import asyncio
-                    from pytest_asyncexec.conformance.host import host_for
+                    from pytest_asyncexec.conformance.subject.host import host_for
 
                     def task(name):
                         import sys
@@ -621,7 +617,7 @@ def test_RES_07_must_not_change_the_arguments_of_the_host(subject: Subject) -> N
                     "`copy.deepcopy((args, kwargs))`",
                     reproduce="""
                         import asyncio
-                        from pytest_asyncexec.conformance.host import host_for
+                        from pytest_asyncexec.conformance.subject.host import host_for
 
                         def task(held, keyword):
                             held.append("added by the task")
@@ -669,7 +665,7 @@ def test_RES_11_must_pass_keyword_arguments_of_any_name(subject: Subject) -> Non
         "one list and one dict, or make its parameters positional-only",
         reproduce="""
             import asyncio
-            from pytest_asyncexec.conformance.host import host_for
+            from pytest_asyncexec.conformance.subject.host import host_for
 
             def task(**kwargs):
                 return kwargs
@@ -771,7 +767,7 @@ def test_RES_13_should_capture_output_at_descriptor_level(subject: Subject) -> N
             else "the descriptors of the worker are not handed on to what it starts",
             reproduce="""
                 import asyncio
-                from pytest_asyncexec.conformance.host import host_for
+                from pytest_asyncexec.conformance.subject.host import host_for
 
                 def task():
                     import os, subprocess, sys
@@ -817,7 +813,7 @@ def _judge_last_words(subject: Subject, which: str, printed: Mapping[str, str], 
             reproduce="""
                 import asyncio, tempfile
                 from pathlib import Path
-                from pytest_asyncexec.conformance.host import host_for
+                from pytest_asyncexec.conformance.subject.host import host_for
 
                 def task():
                     import os, time
@@ -941,9 +937,9 @@ def test_RES_12_must_report_odd_exceptions(subject: Subject) -> None:
             cause=cause,
             reproduce=f"""
                 import asyncio
-                from pytest_asyncexec.conformance.host import host_for
-                from pytest_asyncexec.conformance.odd import raise_odd
-                from pytest_asyncexec.conformance.probes import ByValue
+                from pytest_asyncexec.conformance.subject.host import host_for
+                from pytest_asyncexec.conformance.instruments.odd import raise_odd
+                from pytest_asyncexec.conformance.instruments.probes import ByValue
 
                 async def main():
                     for task, args in (

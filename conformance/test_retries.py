@@ -11,16 +11,17 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from ..outcome import TaskCancelledError
-from . import patience
-from .beacon import Attempt
+from ..base.outcome import TaskCancelledError
+from ..contract.wording import says, short
 from .check import check
-from .history import History
-from .host import CovalentHost, Seen, host_for
-from .overruns import LAST_LIMIT, keep_limit, overruns, still_alive, usual_limit
-from .probes import ByValue, report_home
-from .subject import Subject, finish
-from .wording import says, short
+from .instruments import patience
+from .instruments.beacon import Attempt
+from .instruments.history import History
+from .instruments.probes import ByValue, report_home
+from .instruments.seen import Seen, finish
+from .scenarios.overruns import LAST_LIMIT, keep_limit, overruns, still_alive, usual_limit
+from .subject.host import CovalentHost, host_for
+from .subject.subject import Subject
 
 _CAUSE = (
     "`retries` is the number of attempts after the first that failed; nobody but `execute` "
@@ -29,7 +30,7 @@ _CAUSE = (
 _REPRODUCE = """
     import asyncio
     from pathlib import Path
-    from pytest_asyncexec.conformance.host import host_for
+    from pytest_asyncexec.conformance.subject.host import host_for
 
     def fail(log):
         with open(log, "a") as file:
@@ -180,7 +181,7 @@ def test_RET_04_must_give_each_attempt_the_original_arguments(subject: Subject) 
                 history=history,
                 reproduce="""
                     import asyncio
-                    from pytest_asyncexec.conformance.host import host_for
+                    from pytest_asyncexec.conformance.subject.host import host_for
 
                     def task(numbers, log):
                         with open(log, "a") as file:
@@ -232,7 +233,7 @@ def test_RET_07_should_keep_the_output_of_every_attempt(subject: Subject) -> Non
                 history=history,
                 reproduce="""
                     import asyncio
-                    from pytest_asyncexec.conformance.host import host_for
+                    from pytest_asyncexec.conformance.subject.host import host_for
 
                     def task():
                         import time
@@ -284,7 +285,7 @@ def test_RET_05_must_not_attempt_a_cancelled_task_again(subject: Subject) -> Non
                 import asyncio
                 from unittest import mock
                 from pytest_asyncexec import TaskCancelledError
-                from pytest_asyncexec.conformance.host import host_for
+                from pytest_asyncexec.conformance.subject.host import host_for
 
                 async def run(self, *args, **kwargs):
                     print("attempt")
@@ -337,7 +338,7 @@ def test_RET_05_must_not_attempt_a_cancelled_task_again(subject: Subject) -> Non
 
 _REPRODUCE_CANCEL = """
     import asyncio
-    from pytest_asyncexec.conformance.host import host_for
+    from pytest_asyncexec.conformance.subject.host import host_for
 
     def task(log):
         import time
@@ -455,7 +456,7 @@ def _held(subject: Subject, limit: float, retries: int) -> tuple[Seen | None, in
 _REPRODUCE_TIME_OUT = """
     import asyncio
     from pathlib import Path
-    from pytest_asyncexec.conformance.host import host_for
+    from pytest_asyncexec.conformance.subject.host import host_for
 
     def task(log):
         import time
@@ -561,7 +562,7 @@ def _require_unchanged(
                 history=history,
                 reproduce=f"""
                     import asyncio, os, tempfile
-                    from pytest_asyncexec.conformance.host import host_for
+                    from pytest_asyncexec.conformance.subject.host import host_for
 
                     def fail(path):
                         raise ValueError("on purpose")

@@ -10,19 +10,20 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..attributes import type_name
-from .attributes import MISSING, constructing, shown, state
-from .audit import audited
-from .canary import NAME, SOURCE, Canary
-from .check import CouldNotRun, check
-from .description import Refusal, described_by, not_json, rehydrate
-from .enclosure import Enclosure, enclosed
-from .hostile import FOLDER, dictionaries, in_folder
-from .probes import echo, report_home
-from .shells import commands, is_bare
-from .subject import Subject
-from .wording import short
-from .writing import reproduction, write, writer_of
+from ..base.attributes import type_name
+from ..contract.wording import short
+from .check import check
+from .instruments.audit import audited
+from .instruments.canary import NAME, SOURCE, Canary
+from .instruments.enclosure import Enclosure, enclosed
+from .instruments.hostile import FOLDER, dictionaries, in_folder
+from .instruments.probes import echo, report_home
+from .instruments.shells import commands, is_bare
+from .scenarios.attributes import MISSING, constructing, shown, state
+from .scenarios.description import Refusal, described_by, not_json, rehydrate
+from .scenarios.writing import reproduction, write, writer_of
+from .subject.exceptions import CouldNotRun
+from .subject.subject import Subject
 
 # ---- from_dict ---------------------------------------------------------------------------------
 
@@ -435,7 +436,7 @@ def _judge_tasks(subject: Subject, count: int) -> None:
             reproduce=f"""
                 import asyncio, os, sys, tempfile
                 from pathlib import Path
-                from pytest_asyncexec.conformance.host import host_for
+                from pytest_asyncexec.conformance.subject.host import host_for
 
                 def hook(event, args):
                     if event == "open" and str(folder) in str(args[0]):
@@ -578,7 +579,7 @@ def _anonymous(name: str, others: Iterable[str]) -> str:
 
 _HELD_TASK = """
     import asyncio, os, tempfile
-    from pytest_asyncexec.conformance.host import host_for
+    from pytest_asyncexec.conformance.subject.host import host_for
 
     def task(folders):
         import os

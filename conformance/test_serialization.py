@@ -13,9 +13,14 @@ from typing import Any
 import cloudpickle
 from hypothesis import strategies as st
 
-from ..attributes import type_name
+from ..base.attributes import type_name
+from ..contract.wording import short, short_error
 from ..reference_executor import LocalExecutor, ThreadExecutor
-from .attributes import (
+from .check import check
+from .instruments.importable import class_name, not_importable
+from .instruments.probes import echo, report_home
+from .instruments.strategies import for_all, json_values, texts
+from .scenarios.attributes import (
     DOCUMENTED,
     MISSING,
     difference,
@@ -31,8 +36,7 @@ from .attributes import (
     state,
     without_folder,
 )
-from .check import check
-from .description import (
+from .scenarios.description import (
     Refusal,
     described_by,
     fail_as_json,
@@ -42,12 +46,8 @@ from .description import (
     not_json,
     rehydrate,
 )
-from .fresh_process import in_fresh_process
-from .importable import class_name, not_importable
-from .probes import echo, report_home
-from .strategies import for_all, json_values, texts
-from .subject import Subject
-from .wording import short, short_error
+from .scenarios.fresh_process import in_fresh_process
+from .subject.subject import Subject
 
 # ---- to_dict -------------------------------------------------------------------------------------
 
@@ -133,7 +133,7 @@ def _cancel_one(subject: Subject, executor: Any) -> None:
 
 _RUN_ONE = """
     import asyncio
-    from pytest_asyncexec.conformance.host import host_for
+    from pytest_asyncexec.conformance.subject.host import host_for
 
     def task():
         {body}
@@ -144,7 +144,7 @@ _RUN_ONE = """
 """
 _CANCEL_ONE = """
     import asyncio, time
-    from pytest_asyncexec.conformance.host import host_for
+    from pytest_asyncexec.conformance.subject.host import host_for
 
     async def main():
         running = asyncio.ensure_future(host_for(executor).execute(executor, time.sleep, [10]))
@@ -572,7 +572,7 @@ import json, subprocess, sys
 CODE = '''
 import asyncio, json, sys
 BUILD
-from pytest_asyncexec.conformance.host import host_for
+from pytest_asyncexec.conformance.subject.host import host_for
 
 executor = executor.from_dict(json.load(sys.stdin))
 print(executor.to_dict())
@@ -761,7 +761,7 @@ def test_SER_13_should_survive_copy_and_pickle(subject: Subject) -> None:
         executor,
         "an executor that has run tasks",
         "import asyncio\n"
-        "from pytest_asyncexec.conformance.host import host_for\n\n"
+        "from pytest_asyncexec.conformance.subject.host import host_for\n\n"
         "asyncio.run(host_for(executor).execute(executor, abs, [-1]))\n",
     )
 

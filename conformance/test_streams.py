@@ -16,17 +16,16 @@ from unittest import mock
 
 from hypothesis import strategies as st
 
-from . import patience
-from .audit import audited, line_outside_the_library, path_in
+from ..contract.wording import short, short_text
 from .check import check
-from .logs import UNWRITABLE, hides_outcome, judge_logs, print_both
-from .other_locale import write_in_the_c_locale
-from .pipe import Pipe
-from .strategies import for_all
-from .subject import Subject
-from .together import together
-from .wording import short, short_text
-from .writing import (
+from .instruments import patience
+from .instruments.audit import audited, line_outside_the_library, path_in
+from .instruments.pipe import Pipe
+from .instruments.strategies import for_all
+from .instruments.together import together
+from .scenarios.logs import UNWRITABLE, hides_outcome, judge_logs, print_both
+from .scenarios.other_locale import write_in_the_c_locale
+from .scenarios.writing import (
     expect_files,
     files_in,
     inventory,
@@ -37,6 +36,7 @@ from .writing import (
     writer_of,
     written,
 )
+from .subject.subject import Subject
 
 # ---- where a stream lands ----------------------------------------------------------------------
 

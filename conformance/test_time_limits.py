@@ -9,18 +9,26 @@ import time
 import weakref
 from typing import Any, NoReturn
 
-from ..outcome import TaskTimeoutError
-from . import patience, virtual_clock
-from .beacon import Attempt
+from ..base.outcome import TaskTimeoutError
+from ..contract.wording import says
 from .check import check
-from .history import History, Replacement, afterwards
-from .host import Seen
-from .overruns import LAST_LIMIT, Kind, Overrun, answered, keep_limit, overruns, usual_limit
-from .preflight import ANOTHER_PROCESS
-from .probes import report_home
-from .subject import Subject, finish
-from .virtual_clock import NotPurelyAsynchronous
-from .wording import says
+from .instruments import patience, virtual_clock
+from .instruments.beacon import Attempt
+from .instruments.history import History, Replacement, afterwards
+from .instruments.probes import report_home
+from .instruments.seen import Seen, finish
+from .instruments.virtual_clock import NotPurelyAsynchronous
+from .scenarios.overruns import (
+    LAST_LIMIT,
+    Kind,
+    Overrun,
+    answered,
+    keep_limit,
+    overruns,
+    usual_limit,
+)
+from .subject.preflight import ANOTHER_PROCESS
+from .subject.subject import Subject
 
 _YEAR = 365 * 24 * 3600.0
 _HOUR = 3600.0
@@ -31,7 +39,7 @@ _CAUSE = (
 )
 _REPRODUCE = """
     import asyncio, time
-    from pytest_asyncexec.conformance.host import host_for
+    from pytest_asyncexec.conformance.subject.host import host_for
 
     executor.time_limit = 1
     print(asyncio.run(host_for(executor).execute(executor, time.sleep, [10])))
@@ -39,7 +47,7 @@ _REPRODUCE = """
 _REPRODUCE_PROGRESS = """
     import asyncio, time
     from pathlib import Path
-    from pytest_asyncexec.conformance.host import host_for
+    from pytest_asyncexec.conformance.subject.host import host_for
 
     def work(log):
         import signal, subprocess, sys, time
@@ -62,7 +70,7 @@ _REPRODUCE_HOURS = """
     import asyncio
     from unittest import mock
     from pytest_asyncexec.conformance import virtual_clock
-    from pytest_asyncexec.conformance.host import host_for
+    from pytest_asyncexec.conformance.subject.host import host_for
 
     async def run(self, *args, **kwargs):
         await asyncio.sleep({hours} * 3600)
@@ -76,7 +84,7 @@ _REPRODUCE_HOURS = """
 """
 _REPRODUCE_NEXT = """
     import asyncio, time
-    from pytest_asyncexec.conformance.host import host_for
+    from pytest_asyncexec.conformance.subject.host import host_for
 
     async def main():
         executor.time_limit = 1
@@ -228,7 +236,7 @@ def test_TIM_06_must_limit_a_task_that_never_yields(subject: Subject) -> None:
             history=history,
             reproduce="""
                 import asyncio, time
-                from pytest_asyncexec.conformance.host import host_for
+                from pytest_asyncexec.conformance.subject.host import host_for
 
                 async def main():
                     executor.time_limit = 3600
@@ -383,7 +391,7 @@ def _fail_limited(subject: Subject, what: str, seen: Seen, history: History) -> 
             import asyncio, time
             from unittest import mock
             from pytest_asyncexec.conformance import virtual_clock
-            from pytest_asyncexec.conformance.host import host_for
+            from pytest_asyncexec.conformance.subject.host import host_for
 
             async def run(self, *args, **kwargs):
                 await asyncio.sleep(365 * 24 * 3600)
@@ -490,7 +498,7 @@ def test_TIM_07_must_count_each_attempt_anew(subject: Subject) -> None:
         reproduce="""
             import asyncio
             from unittest import mock
-            from pytest_asyncexec.conformance.host import host_for
+            from pytest_asyncexec.conformance.subject.host import host_for
 
             async def slow(self, task_metadata):
                 await asyncio.sleep(4)
@@ -578,7 +586,7 @@ def test_TIM_08_must_pass_on_a_time_out_of_the_tasks_own(subject: Subject) -> No
                 history=history,
                 reproduce=f"""
                     import asyncio
-                    from pytest_asyncexec.conformance.host import host_for
+                    from pytest_asyncexec.conformance.subject.host import host_for
 
                     def task():
                         raise TimeoutError({message!r})

@@ -8,16 +8,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .context import DispatchInfo, get_active_dispatch
-    from .executor import AsyncBaseExecutor, run_task
-    from .outcome import (
+    from .base.context import DispatchInfo, get_active_dispatch
+    from .base.executor import AsyncBaseExecutor, run_task
+    from .base.outcome import (
         TaskCancelledError,
         TaskOutcome,
         TaskRuntimeError,
         TaskStatus,
         TaskTimeoutError,
     )
-    from .streams import write_streams_to_file
+    from .base.streams import write_streams_to_file
 
     __version__: str
 
@@ -36,16 +36,16 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AsyncBaseExecutor": ".executor",
-    "DispatchInfo": ".context",
-    "TaskCancelledError": ".outcome",
-    "TaskOutcome": ".outcome",
-    "TaskRuntimeError": ".outcome",
-    "TaskStatus": ".outcome",
-    "TaskTimeoutError": ".outcome",
-    "get_active_dispatch": ".context",
-    "run_task": ".executor",
-    "write_streams_to_file": ".streams",
+    "AsyncBaseExecutor": ".base.executor",
+    "DispatchInfo": ".base.context",
+    "TaskCancelledError": ".base.outcome",
+    "TaskOutcome": ".base.outcome",
+    "TaskRuntimeError": ".base.outcome",
+    "TaskStatus": ".base.outcome",
+    "TaskTimeoutError": ".base.outcome",
+    "get_active_dispatch": ".base.context",
+    "run_task": ".base.executor",
+    "write_streams_to_file": ".base.streams",
 }
 
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from .commands import diff, matrix, rules, told, verify
-from .imports import near
+from .contract.spelling import near
 
 _COMMANDS = {"verify": verify, "matrix": matrix, "diff": diff, "rules": rules}
 

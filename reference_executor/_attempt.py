@@ -9,8 +9,8 @@ from concurrent.futures import Future
 from typing import Any
 from weakref import ref
 
-from ..places import Place, guard
-from ..waiting import in_thread, undisturbed
+from ..base.places import Place, guard
+from ..base.waiting import in_thread, undisturbed
 from ._channel import Answer
 from ._pool import Pool, condemn, start
 from ._process import Worker, decoded

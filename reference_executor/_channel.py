@@ -16,7 +16,7 @@ import weakref
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from ..outcome import TaskRuntimeError
+from ..base.outcome import TaskRuntimeError
 from . import _worker_messages as messages
 
 __all__ = ["NOTHING", "Answer", "Channel", "Listener", "TooLong"]

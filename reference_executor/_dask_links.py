@@ -4,7 +4,7 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, Any
 
-from ..outcome import TaskRuntimeError
+from ..base.outcome import TaskRuntimeError
 from . import _dask_thread
 from ._dask_embedded import close_embedded, embedded
 

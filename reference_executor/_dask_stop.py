@@ -8,14 +8,12 @@ given it any more, and the workers are told again, for one may have come in betw
 
 import asyncio
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from distributed import Future as DaskFuture
 
+from ._dask_job import Job
 from ._dask_worker import stop
-
-if TYPE_CHECKING:
-    from ._dask_link import Link
 
 __all__ = ["stop_tokens"]
 
@@ -25,7 +23,14 @@ UNFINISHED = frozenset({"released", "waiting", "no-worker", "queued", "processin
 PAUSE = 0.01
 
 
-async def stop_tokens(link: "Link", tokens: set[str]) -> dict[str, tuple[str, str]]:
+class Link(Protocol):
+    """What of a connection to a scheduler is needed here."""
+
+    client: Any
+    jobs: dict[str, Job]
+
+
+async def stop_tokens(link: Link, tokens: set[str]) -> dict[str, tuple[str, str]]:
     """Stop attempts; return, of those whose work that ended or prevented, what they printed."""
     known = await _tell_workers(link, tokens)
     unknown = tokens - known.keys()
@@ -41,7 +46,7 @@ async def stop_tokens(link: "Link", tokens: set[str]) -> dict[str, tuple[str, st
     return stopped
 
 
-async def _tell_workers(link: "Link", tokens: set[str]) -> dict[str, tuple[str, str] | None]:
+async def _tell_workers(link: Link, tokens: set[str]) -> dict[str, tuple[str, str] | None]:
     known: dict[str, tuple[str, str] | None] = {}
     if tokens:
         said = await link.client.run(stop, sorted(tokens), on_error="return")
@@ -51,7 +56,7 @@ async def _tell_workers(link: "Link", tokens: set[str]) -> dict[str, tuple[str, 
     return known
 
 
-async def _unfinished(link: "Link", tokens: set[str]) -> set[str]:
+async def _unfinished(link: Link, tokens: set[str]) -> set[str]:
     """Return which of them the scheduler has, and has not finished."""
     unfinished: set[str] = set()
     unknown = tokens
@@ -67,12 +72,12 @@ async def _unfinished(link: "Link", tokens: set[str]) -> set[str]:
     return unfinished
 
 
-def _is_pending(link: "Link", token: str) -> bool:
+def _is_pending(link: Link, token: str) -> bool:
     job = link.jobs.get(token)
     return job is not None and job.future is not None and job.future.status == "pending"
 
 
-async def _take_back(link: "Link", tokens: set[str]) -> None:
+async def _take_back(link: Link, tokens: set[str]) -> None:
     await _release(link, tokens)
     left = tokens
     while left:
@@ -82,14 +87,14 @@ async def _take_back(link: "Link", tokens: set[str]) -> None:
             await asyncio.sleep(PAUSE)
 
 
-async def _release(link: "Link", tokens: Iterable[str]) -> None:
+async def _release(link: Link, tokens: Iterable[str]) -> None:
     """Have the scheduler forget them, whoever has submitted them."""
     futures = [_future(link, token) for token in tokens]
     if futures:
         await link.client.cancel(futures, force=True)
 
 
-def _future(link: "Link", token: str) -> Any:
+def _future(link: Link, token: str) -> Any:
     job = link.jobs.get(token)
     if job is not None and job.future is not None:
         return job.future

@@ -4,7 +4,7 @@ import asyncio
 from collections import OrderedDict, deque
 from typing import Protocol
 
-from ..places import Place, guard
+from ..base.places import Place, guard
 from ._channel import Answer
 from ._pool import condemn
 from ._process import Worker

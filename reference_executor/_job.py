@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable
 
-from ..places import guard
+from ..base.places import guard
 from ._attempt import Attempt, End, Keep
 from ._channel import Answer
 from ._desk import Desk

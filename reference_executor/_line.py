@@ -12,7 +12,7 @@ import contextlib
 from collections import OrderedDict, deque
 from weakref import WeakValueDictionary
 
-from ..places import Place, Places, guard
+from ..base.places import Place, Places, guard
 from ._desk import AHEAD, Desk, Waiter
 from ._pool import Pool, start
 from ._process import Worker

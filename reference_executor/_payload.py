@@ -8,7 +8,7 @@ from typing import Any
 
 import cloudpickle
 
-from ..outcome import TaskRuntimeError
+from ..base.outcome import TaskRuntimeError
 from . import _worker_messages as messages
 from ._channel import Answer
 

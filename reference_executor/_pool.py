@@ -10,7 +10,7 @@ import os
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
-from ..places import Place, Places, guard
+from ..base.places import Place, Places, guard
 from ._process import Worker
 
 __all__ = ["Pool", "Settings", "condemn", "end_idle_workers", "pool_of", "start"]

@@ -18,8 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ..streams import expand_home
-from ..waiting import in_thread
+from ..base.streams import expand_home
+from ..base.waiting import in_thread
 from ._channel import Answer, Channel
 from ._lives import born, gone
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
-from ..attributes import check_attribute, effective_time_limit
-from ..executor import AsyncBaseExecutor
-from ..outcome import TaskCancelledError, TaskRuntimeError, TaskTimeoutError
-from ..waiting import in_thread, undisturbed
+from ..base.attributes import check_attribute, effective_time_limit
+from ..base.executor import AsyncBaseExecutor
+from ..base.outcome import TaskCancelledError, TaskRuntimeError, TaskTimeoutError
+from ..base.waiting import in_thread, undisturbed
 from ._dask_job import Job, new_token
 from ._dask_links import close_link, has_link, link_to
 from ._dask_told import ANSWERED, REFUSED, STOPPED, TIMED_OUT, Told, joined

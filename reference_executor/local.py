@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
-from ..attributes import effective_time_limit
-from ..executor import AsyncBaseExecutor
-from ..outcome import TaskCancelledError, TaskRuntimeError
-from ..places import Place
-from ..streams import expand_home, path_of_dispatch
-from ..waiting import in_thread
+from ..base.attributes import effective_time_limit
+from ..base.executor import AsyncBaseExecutor
+from ..base.outcome import TaskCancelledError, TaskRuntimeError
+from ..base.places import Place
+from ..base.streams import expand_home, path_of_dispatch
+from ..base.waiting import in_thread
 from ._attempt import Alone, Attempt, attempt_of
 from ._channel import NOTHING, TooLong
 from ._job import LONGEST, Job

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from .. import waiting
-from ..executor import AsyncBaseExecutor
-from ..outcome import TaskRuntimeError
+from ..base import waiting
+from ..base.executor import AsyncBaseExecutor
+from ..base.outcome import TaskRuntimeError
 
 __all__ = ["ThreadExecutor"]
 

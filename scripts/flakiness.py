@@ -24,7 +24,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pytest_asyncexec.verdict import RuleOutcome, judge
+from pytest_asyncexec.contract.verdict import RuleOutcome, judge
 
 _SEED = "ASYNCEXEC_SHUFFLE"
 

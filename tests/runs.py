@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pytest_asyncexec.conformance.finding import Finding, Moment
-from pytest_asyncexec.conformance.rules import NEEDS, RULES, Level, Profile
-
-from pytest_asyncexec.environment import Environment
-from pytest_asyncexec.record import Facts, RunRecord, TargetRecord
-from pytest_asyncexec.verdict import Outcome, RuleOutcome, judge
+from pytest_asyncexec.contract.catalogue import RULES
+from pytest_asyncexec.contract.finding import Finding, Moment
+from pytest_asyncexec.contract.rule import NEEDS, Level, Profile
+from pytest_asyncexec.contract.verdict import Outcome, RuleOutcome, judge
+from pytest_asyncexec.evidence.environment import Environment
+from pytest_asyncexec.evidence.record import Facts, RunRecord, TargetRecord
 
 HERE = Environment(
     kit="0.1.0",

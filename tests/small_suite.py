@@ -16,12 +16,12 @@ import pytest
 PLUGIN = """
 import pathlib
 import pytest_asyncexec.conformance as suite
-import pytest_asyncexec.conformance.rules as rules
+import pytest_asyncexec.contract.catalogue as catalogue
 
 suite.CHECK_MODULES = ("test_alpha", "test_beta")
 suite.__path__.append(str(pathlib.Path(__file__).parent / ".checks"))
 kept = ("CON-01", "CON-06", "LIF-03", "RET-01")
-rules.RULES = {rule_id: rules.RULES[rule_id] for rule_id in kept}
+catalogue.RULES = {rule_id: catalogue.RULES[rule_id] for rule_id in kept}
 """
 
 _ALPHA = """

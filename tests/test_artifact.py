@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_asyncexec import artifact
-from pytest_asyncexec.artifact import ArtifactError, installed
-from pytest_asyncexec.environment import kit_digest
-from pytest_asyncexec.wheel import open_wheel, refuse_other_code
+from pytest_asyncexec.evidence import artifact
+from pytest_asyncexec.evidence.artifact import ArtifactError, installed
+from pytest_asyncexec.evidence.environment import kit_digest
+from pytest_asyncexec.evidence.wheel import open_wheel, refuse_other_code
 
 FILES = {
     "boundpkg/__init__.py": "VERSION = 1\n",

@@ -7,9 +7,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from pytest_asyncexec.contract.verdict import RuleOutcome
+from pytest_asyncexec.evidence.schemas import validate
 from pytest_asyncexec.report.badge import COLOURS, Badge, badge_of, endpoint, svg
-from pytest_asyncexec.schemas import validate
-from pytest_asyncexec.verdict import RuleOutcome
 from runs import broken, target_of
 
 GOOD = target_of(name="Good")

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from pytest_asyncexec.conformance.beacon import Attempt, Beacon, NetworkBeacon
-from pytest_asyncexec.conformance.mailbox import Mailbox
-from pytest_asyncexec.conformance.probes import grandchild, report_home
+from pytest_asyncexec.conformance.instruments.beacon import Attempt, Beacon, NetworkBeacon
+from pytest_asyncexec.conformance.instruments.mailbox import Mailbox
+from pytest_asyncexec.conformance.instruments.probes import grandchild, report_home
 
 Build = Callable[..., Beacon]
 
@@ -78,7 +78,7 @@ async def test_waiting_for_an_attempt_ends_with_the_execution(beacon_of: Build) 
 def test_the_death_of_a_worker_is_seen(beacon_of: Build) -> None:
     with beacon_of(lambda attempt, number: attempt.tell(do="exit", code=3)) as beacon:
         code = (
-            "from pytest_asyncexec.conformance.probes import report_home;"
+            "from pytest_asyncexec.conformance.instruments.probes import report_home;"
             f"report_home({beacon.address!r})"
         )
         worker = subprocess.run([sys.executable, "-c", code], check=False)

@@ -15,7 +15,7 @@ from time import sleep
 from typing import Any
 
 import pytest
-from pytest_asyncexec.conformance.blocking import Deadlock, deadlocks
+from pytest_asyncexec.conformance.instruments.blocking import Deadlock, deadlocks
 
 PROGRAM = (sys.executable, "-S", "-c", "")
 

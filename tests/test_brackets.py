@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from pytest_asyncexec.conformance.brackets import brackets, miscounted, misplaced_attempt
-from pytest_asyncexec.conformance.history import METHODS, Event, History
+from pytest_asyncexec.conformance.instruments.brackets import (
+    brackets,
+    miscounted,
+    misplaced_attempt,
+)
+from pytest_asyncexec.conformance.instruments.history import METHODS, Event, History
 
 NAMES = {"s": "setup", "r": "run", "t": "teardown"}
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 from pytest_asyncexec.broken.cancellation import ForgetsTheWork
-from pytest_asyncexec.conformance.check import RuleViolation
-from pytest_asyncexec.conformance.subject import Subject
+from pytest_asyncexec.conformance.subject.exceptions import RuleViolation
+from pytest_asyncexec.conformance.subject.subject import Subject
 from pytest_asyncexec.conformance.test_cancellation import (
     test_CAN_02_must_have_stopped_the_work_of_a_cancelled_task as judge_work,
 )
 from pytest_asyncexec.reference_executor import LocalExecutor
 
-from pytest_asyncexec.targets import Target
+from pytest_asyncexec.targets.target import Target
 
 judge_work.__test__ = False  # type: ignore[attr-defined]
 

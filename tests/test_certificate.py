@@ -11,12 +11,13 @@ from google.protobuf import json_format
 from in_toto_attestation.predicates.test_result.v0 import test_result_pb2
 from in_toto_attestation.v1 import statement_pb2
 from in_toto_attestation.v1.statement import Statement
-from pytest_asyncexec.conformance.rules import LEVELS, RULES, Level
 
-from pytest_asyncexec import certificate, schemas
-from pytest_asyncexec.artifact import Artifact
-from pytest_asyncexec.certificate import EXTENSION
-from pytest_asyncexec.verdict import Outcome, judge
+from pytest_asyncexec.contract.catalogue import RULES
+from pytest_asyncexec.contract.rule import LEVELS, Level
+from pytest_asyncexec.contract.verdict import Outcome, judge
+from pytest_asyncexec.evidence import certificate, schemas
+from pytest_asyncexec.evidence.artifact import Artifact
+from pytest_asyncexec.evidence.certificate import EXTENSION
 from runs import run, target
 
 WHEEL = Artifact("mypkg-1.0-py3-none-any.whl", {"sha256": "a" * 64}, "pkg:pypi/mypkg@1.0")

@@ -16,7 +16,12 @@ import types
 from collections.abc import Iterator
 
 import pytest
-from pytest_asyncexec.conformance.host import CovalentHost, NativeHost, TemplateHost, host_for
+from pytest_asyncexec.conformance.subject.host import (
+    CovalentHost,
+    NativeHost,
+    TemplateHost,
+    host_for,
+)
 
 
 class Signals(enum.Enum):

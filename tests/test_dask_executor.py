@@ -23,11 +23,11 @@ import pytest
 pytest.importorskip("distributed")
 
 import dask
-from pytest_asyncexec.conformance.rules import RULES
 from pytest_asyncexec.reference_executor import DaskExecutor, _dask_links
 
 from dask_cluster import VARIABLE, Cluster
 from pytest_asyncexec import TaskStatus, TaskTimeoutError, run_task
+from pytest_asyncexec.contract.catalogue import RULES
 
 COMPLETED, FAILED, CANCELLED = TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED
 

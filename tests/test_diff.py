@@ -12,9 +12,9 @@ from typing import Any, get_args
 import pytest
 
 from pytest_asyncexec.__main__ import main
-from pytest_asyncexec.record import RunRecord, TargetRecord
+from pytest_asyncexec.contract.verdict import OUTCOMES, Outcome, judge
+from pytest_asyncexec.evidence.record import RunRecord, TargetRecord
 from pytest_asyncexec.report.comparison import KINDS, Kind, compare
-from pytest_asyncexec.verdict import OUTCOMES, Outcome, judge
 from runs import HERE, run, target
 
 

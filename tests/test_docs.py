@@ -17,9 +17,11 @@ from pytest_asyncexec.__main__ import main
 ROOT = Path(__file__).parents[1]
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-SCHEMAS = ROOT / "pytest_asyncexec" / "schemas"
+SCHEMAS = ROOT / "pytest_asyncexec" / "evidence" / "schemas"
 OPTIONS = set(
-    re.findall(r'"(--asyncexec-\w+)"', (ROOT / "pytest_asyncexec/plugin.py").read_text("utf-8"))
+    re.findall(
+        r'"(--asyncexec-\w+)"', (ROOT / "pytest_asyncexec/plugin/__init__.py").read_text("utf-8")
+    )
 )
 
 

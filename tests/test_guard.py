@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from pytest_asyncexec.conformance.guard import HostExit, guarded
+from pytest_asyncexec.conformance.instruments.guard import HostExit, guarded
 
 
 def test_nothing_done_is_no_harm() -> None:
@@ -33,7 +33,7 @@ def test_a_plugin_that_limits_the_run_may_end_it() -> None:
     # As pytest-timeout does, from a thread of its own.
     code = (
         "import os, types\n"
-        "from pytest_asyncexec.conformance.guard import guarded\n"
+        "from pytest_asyncexec.conformance.instruments.guard import guarded\n"
         "timeout = types.ModuleType('pytest_timeout')\n"
         "exec('import os\\ndef end(): os._exit(7)', vars(timeout))\n"
         "with guarded():\n"

@@ -6,7 +6,7 @@ import asyncio
 
 import cloudpickle
 import pytest
-from pytest_asyncexec.conformance.history import recorded, then_raise
+from pytest_asyncexec.conformance.instruments.history import recorded, then_raise
 
 from pytest_asyncexec import AsyncBaseExecutor
 

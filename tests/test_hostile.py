@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from pytest_asyncexec.conformance import subject
 from pytest_asyncexec.conformance.runner import judge_target
+from pytest_asyncexec.conformance.subject import driving
 
 from hostile import executors
-from pytest_asyncexec.targets import load_target
-from pytest_asyncexec.verdict import RuleOutcome, judge
+from pytest_asyncexec.contract.verdict import RuleOutcome, judge
+from pytest_asyncexec.targets.loading import load_target
 
 #: Some of every chapter: what is judged beside the rule that is broken.
 REST = {"CON-01", "CON-02", "CTX-01", "STR-01", "LIF-08", "RES-04", "RET-01", "HYG-03", "SEC-04"}
@@ -44,8 +44,8 @@ HOSTILE = [
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hangs are told in seconds; right executors are never judged with this."""
-    monkeypatch.setattr(subject, "WATCHDOG", 4.0)
-    monkeypatch.setattr(subject, "_PATIENCE_AFTER_A_HANG", 1.0)
+    monkeypatch.setattr(driving, "WATCHDOG", 4.0)
+    monkeypatch.setattr(driving, "_PATIENCE_AFTER_A_HANG", 1.0)
 
 
 def test_every_hostile_executor_is_judged() -> None:

@@ -13,11 +13,11 @@ import pytest
 from pytest_asyncexec.broken import Wrong
 from pytest_asyncexec.broken.__main__ import main
 from pytest_asyncexec.broken.matrix import Trial, gaps, in_order, try_out
-from pytest_asyncexec.conformance.rules import RULES
 from pytest_asyncexec.reference_executor import ThreadExecutor
 
 from pytest_asyncexec import broken
-from pytest_asyncexec.verdict import RuleOutcome, judge
+from pytest_asyncexec.contract.catalogue import RULES
+from pytest_asyncexec.contract.verdict import RuleOutcome, judge
 
 WRONG = in_order()
 

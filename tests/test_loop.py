@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from pytest_asyncexec.conformance.loop import Hang, WatchedLoop
+from pytest_asyncexec.conformance.instruments.loop import Hang, WatchedLoop
 
 
 @pytest.fixture

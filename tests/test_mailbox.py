@@ -12,19 +12,21 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
-from pytest_asyncexec.conformance import mailbox, patience
-from pytest_asyncexec.conformance.beacon import Attempt, NetworkBeacon
-from pytest_asyncexec.conformance.check import CouldNotRun
-from pytest_asyncexec.conformance.mailbox import Mailbox
-from pytest_asyncexec.conformance.probes import report_home
-from pytest_asyncexec.conformance.subject import Subject
+from pytest_asyncexec.conformance.instruments import mailbox, patience
+from pytest_asyncexec.conformance.instruments.beacon import Attempt, NetworkBeacon
+from pytest_asyncexec.conformance.instruments.mailbox import Mailbox
+from pytest_asyncexec.conformance.instruments.probes import report_home
+from pytest_asyncexec.conformance.subject.exceptions import CouldNotRun
+from pytest_asyncexec.conformance.subject.subject import Subject
 from pytest_asyncexec.reference_executor import LocalExecutor
 
 from pytest_asyncexec import AsyncBaseExecutor
-from pytest_asyncexec.targets import Target
+from pytest_asyncexec.targets.target import Target
 from right.workers import NoNetwork
 
-WORKER = "from pytest_asyncexec.conformance.probes import report_home; report_home({!r})"
+WORKER = (
+    "from pytest_asyncexec.conformance.instruments.probes import report_home; report_home({!r})"
+)
 
 
 @pytest.fixture
@@ -100,7 +102,7 @@ def test_an_attempt_that_a_forked_process_outlives_is_gone(tmp_path: Path) -> No
 def test_a_held_attempt_ends_when_the_suite_dies(tmp_path: Path) -> None:
     suite = (
         "from pathlib import Path\n"
-        "from pytest_asyncexec.conformance.mailbox import Mailbox\n"
+        "from pytest_asyncexec.conformance.instruments.mailbox import Mailbox\n"
         f"with Mailbox(Path({str(tmp_path)!r})) as box:\n"
         "    print(flush=True)\n"
         "    box.arrival(1).result()\n"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from pytest_asyncexec.conformance.history import Event, History, Method
-from pytest_asyncexec.conformance.host import Seen
-from pytest_asyncexec.conformance.model import Ending, ModelTask, misdone, mismatch
+from pytest_asyncexec.conformance.instruments.history import Event, History, Method
+from pytest_asyncexec.conformance.instruments.seen import Seen
+from pytest_asyncexec.conformance.plan.model import Ending, ModelTask, misdone, mismatch
 
 ALL: tuple[Method, ...] = ("setup", "run", "teardown")
 OTHER = ModelTask("other", "B", 2)

@@ -8,12 +8,12 @@ from html.parser import HTMLParser
 from itertools import product
 
 import pytest
-from pytest_asyncexec.conformance.rules import CHAPTERS, RULES
 
+from pytest_asyncexec.contract.catalogue import CHAPTERS, RULES
+from pytest_asyncexec.contract.verdict import RuleOutcome
 from pytest_asyncexec.report.badge import COLOURS
 from pytest_asyncexec.report.page import page
 from pytest_asyncexec.report.templates import render
-from pytest_asyncexec.verdict import RuleOutcome
 from runs import EVIL, broken, moments, run, target_of
 
 _VOID = {"meta", "br", "hr", "img", "input", "link"}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pytest_asyncexec.places import Place, Places
+from pytest_asyncexec.base.places import Place, Places
 
 
 class Thing:

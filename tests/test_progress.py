@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from pytest_asyncexec.report.status_line import room, status
+from pytest_asyncexec.plugin.status_line import room, status
 from screen import COLUMNS, Seat, seat
 from small_suite import executor, install, run
 
@@ -20,7 +20,7 @@ SHOWN = "\x1b8"
 
 #: Everything is slow, and is looked at all the time.
 HURRIED = """
-import pytest_asyncexec.progress as progress
+import pytest_asyncexec.plugin.progress as progress
 
 progress.SLOW = 0.0
 progress.TICK = 0.01

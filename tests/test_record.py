@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pytest_asyncexec.record import RecordError, RunRecord, read_record
+from pytest_asyncexec.evidence.record import RecordError, RunRecord, read_record
 from runs import outcome, run, target, target_of
 
 

@@ -13,8 +13,8 @@ import jsonschema
 import pytest
 
 import small_suite
-from pytest_asyncexec import schemas
-from pytest_asyncexec.certificate import EXTENSION
+from pytest_asyncexec.evidence import schemas
+from pytest_asyncexec.evidence.certificate import EXTENSION
 from small_suite import GOOD, executor, run, squeezed, verdict
 
 pytest_plugins = ["pytester"]

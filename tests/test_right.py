@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from pytest_asyncexec.conformance.rules import RULES
 from pytest_asyncexec.conformance.runner import judge_target
 
-from pytest_asyncexec.targets import load_target
-from pytest_asyncexec.verdict import judge
+from pytest_asyncexec.contract.catalogue import RULES
+from pytest_asyncexec.contract.verdict import judge
+from pytest_asyncexec.targets.loading import load_target
 from right import SPECS
 
 _NOBODY_STOPS_IT = {

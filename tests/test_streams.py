@@ -12,7 +12,8 @@ from pathlib import Path
 import aiofiles
 import pytest
 
-from pytest_asyncexec import streams, write_streams_to_file
+from pytest_asyncexec import write_streams_to_file
+from pytest_asyncexec.base import streams
 
 
 async def test_a_relative_path_lands_in_the_folder_of_its_dispatch(tmp_path) -> None:

@@ -7,14 +7,19 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from pytest_asyncexec.conformance.check import CouldNotRun, NotApplicable, RuleViolation
-from pytest_asyncexec.conformance.loop import Hang
-from pytest_asyncexec.conformance.rules import RULES
-from pytest_asyncexec.conformance.subject import Subject
+from pytest_asyncexec.conformance.instruments.loop import Hang
+from pytest_asyncexec.conformance.subject.exceptions import (
+    CouldNotRun,
+    NotApplicable,
+    RuleViolation,
+)
+from pytest_asyncexec.conformance.subject.judging import judge
+from pytest_asyncexec.conformance.subject.subject import Subject
 from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
 
-from pytest_asyncexec.targets import Target
-from pytest_asyncexec.verdict import RuleOutcome
+from pytest_asyncexec.contract.catalogue import RULES
+from pytest_asyncexec.contract.verdict import RuleOutcome
+from pytest_asyncexec.targets.target import Target
 
 STATIC, RUN = RULES["CON-02"], RULES["LIF-08"]
 
@@ -97,9 +102,9 @@ def test_preflight_prints_nothing(subject_of, capfd) -> None:
 def test_without_a_backend_static_rules_are_judged_and_the_others_could_not_run(subject_of) -> None:
     subject = subject_of(NoBackend)
 
-    subject.judge(STATIC, lambda subject: None)
+    judge(subject, STATIC, lambda subject: None)
     with pytest.raises(CouldNotRun, match="nobody listens at login"):
-        subject.judge(RUN, lambda subject: None)
+        judge(subject, RUN, lambda subject: None)
 
     assert subject.findings["CON-02"].outcome == "passed"
     assert subject.findings["LIF-08"].outcome == "could_not_run"
@@ -110,7 +115,7 @@ def test_what_cannot_be_built_blocks_every_rule(subject_of) -> None:
 
     for rule in (STATIC, RUN):
         with pytest.raises(CouldNotRun, match="blocked: no executor could be built"):
-            subject.judge(rule, lambda subject: None)
+            judge(subject, rule, lambda subject: None)
     assert "QUEUE is not set" in subject.preflight().summary
 
 
@@ -157,7 +162,7 @@ def test_what_is_honestly_absent_is_not_applicable(subject_of, rule_id, reason) 
     subject = subject_of(ThreadExecutor)
 
     with pytest.raises(NotApplicable, match=reason):
-        subject.judge(RULES[rule_id], lambda subject: None)
+        judge(subject, RULES[rule_id], lambda subject: None)
     assert subject.findings[rule_id].outcome == "not_applicable"
 
 
@@ -179,7 +184,7 @@ def test_a_violation_explains_itself(subject_of) -> None:
         subject.fail(seen="this\nand that", required="something else", reproduce="print(executor)")
 
     with pytest.raises(RuleViolation) as violation:
-        subject.judge(STATIC, check)
+        judge(subject, STATIC, check)
 
     message = str(violation.value)
     assert message.startswith(str(STATIC))
@@ -200,7 +205,7 @@ def test_a_crash_of_the_check_is_no_verdict(subject_of) -> None:
         raise ZeroDivisionError("a mistake of ours")
 
     with pytest.raises(ZeroDivisionError):
-        subject.judge(STATIC, check)
+        judge(subject, STATIC, check)
 
     finding = subject.findings["CON-02"]
     assert finding.outcome == "not_run"
@@ -213,7 +218,7 @@ def test_a_hang_is_a_violation(subject_of) -> None:
 
     subject = subject_of(ThreadExecutor)
     with pytest.raises(RuleViolation, match="blocked at somewhere"):
-        subject.judge(STATIC, check)
+        judge(subject, STATIC, check)
 
 
 def test_a_fault_of_an_inherited_execute_is_marked(subject_of) -> None:
@@ -228,7 +233,7 @@ def test_a_fault_of_an_inherited_execute_is_marked(subject_of) -> None:
             subject.fail(seen="no teardown", required="teardown")
 
     with pytest.raises(RuleViolation, match="inherited: the same check passes"):
-        subject.judge(RUN, check)
+        judge(subject, RUN, check)
     assert subject.findings["LIF-08"].inherited
 
 
@@ -242,7 +247,7 @@ def test_a_fault_of_its_own_is_not_marked(subject_of) -> None:
         subject.fail(seen="wrong under every host", required="right")
 
     with pytest.raises(RuleViolation) as violation:
-        subject.judge(RUN, check)
+        judge(subject, RUN, check)
     assert "inherited" not in str(violation.value)
 
 

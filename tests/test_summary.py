@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from pytest_asyncexec.conformance.rules import RULES
-
+from pytest_asyncexec.contract.catalogue import RULES
+from pytest_asyncexec.contract.verdict import RuleOutcome
 from pytest_asyncexec.report.summary import summary
-from pytest_asyncexec.verdict import RuleOutcome
 from runs import EVIL, broken, run, target_of
 
 

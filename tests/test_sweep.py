@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from pytest_asyncexec.conformance.history import Event, History, Method, Step
-from pytest_asyncexec.conformance.sweep import Walk, spread, unbalanced
+from pytest_asyncexec.conformance.instruments.history import Event, History, Method, Step
+from pytest_asyncexec.conformance.instruments.sweep import Walk, spread, unbalanced
 
 ALL: tuple[Method, ...] = ("setup", "run", "teardown")
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_asyncexec.targets import TargetError, load_target, load_targets
+from pytest_asyncexec.targets.loading import load_target, load_targets
+from pytest_asyncexec.targets.target import TargetError
 
 MODULE = """
     import abc, functools
@@ -226,7 +227,7 @@ PLUGIN = """
 
 PROGRAM = """
     import os, pathlib, sys
-    from pytest_asyncexec.targets import load_target
+    from pytest_asyncexec.targets.loading import load_target
 
     load_target(sys.argv[1]).build()
     covalent = sys.modules["covalent"]

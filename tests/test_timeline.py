@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from pytest_asyncexec.conformance.finding import Moment
-
+from pytest_asyncexec.contract.finding import Moment
 from pytest_asyncexec.report.timeline import MOST_EVENTS, timeline
 from runs import EVIL, moments
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from pytest_asyncexec.conformance.rules import RULES, Level, Rule
 
-from pytest_asyncexec.verdict import Outcome, RuleOutcome, Verdict, judge, worst
+from pytest_asyncexec.contract.catalogue import RULES
+from pytest_asyncexec.contract.rule import Level, Rule
+from pytest_asyncexec.contract.verdict import Outcome, RuleOutcome, Verdict, judge, worst
 
 CATALOGUE = {
     rule.id: rule

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pytest_asyncexec.conformance.rules import Level
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer import CryptoSigner
 
-from pytest_asyncexec import certificate
-from pytest_asyncexec.certificate import EXTENSION, digest_of
 from pytest_asyncexec.commands import verify
-from pytest_asyncexec.environment import Environment
-from pytest_asyncexec.verdict import Outcome
-from pytest_asyncexec.wheel import open_wheel
+from pytest_asyncexec.contract.rule import Level
+from pytest_asyncexec.contract.verdict import Outcome
+from pytest_asyncexec.evidence import certificate
+from pytest_asyncexec.evidence.certificate import EXTENSION, digest_of
+from pytest_asyncexec.evidence.environment import Environment
+from pytest_asyncexec.evidence.wheel import open_wheel
 from runs import run, target
 
 Told = dict[str, Any]

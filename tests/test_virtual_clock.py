@@ -10,8 +10,8 @@ import threading
 import time
 
 import pytest
-from pytest_asyncexec.conformance import virtual_clock
-from pytest_asyncexec.conformance.virtual_clock import NotPurelyAsynchronous, drive
+from pytest_asyncexec.conformance.instruments import virtual_clock
+from pytest_asyncexec.conformance.instruments.virtual_clock import NotPurelyAsynchronous, drive
 
 YEAR = 365 * 24 * 3600.0
 

@@ -11,8 +11,9 @@ from contextvars import ContextVar
 
 import pytest
 
-from pytest_asyncexec import AsyncBaseExecutor, TaskRuntimeError, eager
-from pytest_asyncexec.waiting import ended, undisturbed
+from pytest_asyncexec import AsyncBaseExecutor, TaskRuntimeError
+from pytest_asyncexec.base import eager
+from pytest_asyncexec.base.waiting import ended, undisturbed
 
 
 async def test_what_waits_for_nothing_has_ended_when_it_is_started() -> None:

@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 
-from pytest_asyncexec.targets import Target
-from pytest_asyncexec.waivers import Waiver, WaiverError, Waivers, parse_waivers
+from pytest_asyncexec.contract.waivers import Waiver, WaiverError, Waivers, parse_waivers
+from pytest_asyncexec.targets.target import Target
 
 RULES = ("CNC-05", "TIM-09")
 TODAY = date(2026, 8, 1)

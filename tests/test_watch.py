@@ -6,8 +6,8 @@ import threading
 import time
 
 import pytest
-from pytest_asyncexec.conformance.loop import Hang
-from pytest_asyncexec.conformance.watch import Abandoned, Watch
+from pytest_asyncexec.conformance.instruments.loop import Hang
+from pytest_asyncexec.conformance.instruments.watch import Abandoned, Watch
 
 
 def test_a_call_that_returns_ends_in_no_error() -> None:

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from pytest_asyncexec.conformance.rules import RULES
+
+from pytest_asyncexec.contract.catalogue import RULES
 
 
 def _judge(folder: Path, target: str, *options: str) -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,7 @@ import argparse
 import sys
 from typing import Any
 
-from ..conformance.wording import printable
+from ..contract.wording import printable
 
 Commands = argparse._SubParsersAction  # what add_subparsers returns has no public name
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..record import RecordError
+from ..evidence.record import RecordError
 from ..report.comparison import Difference, Kind, compare
 from . import Commands, command, told
 from .reading import read_all

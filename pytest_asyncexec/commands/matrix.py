@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..record import FILE, RecordError
+from ..evidence.record import FILE, RecordError
 from . import Commands, command, told
 from .reading import file_of, read_all
 

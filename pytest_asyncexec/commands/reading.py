@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..record import FILE, RecordError, RunRecord, read_record
+from ..evidence.record import FILE, RecordError, RunRecord, read_record
 
 
 def file_of(path: Path) -> Path:

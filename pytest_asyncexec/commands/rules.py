@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..conformance.rules import UnknownRule
+from ..contract.catalogue import UnknownRule
 from ..report.catalogue import catalogue, on_this_terminal
 from . import Commands, command, told
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..artifact import Artifact, ArtifactError
-from ..certificate import UNSIGNED
-from ..conformance.rules import LEVELS, Level
-from ..conformance.wording import printable
-from ..environment import Environment
-from ..verification import Found, NoCertificate, find, refused, tampering, verdict_at
-from ..wheel import artifact_of
+from ..contract.rule import LEVELS, Level
+from ..contract.wording import printable
+from ..evidence.artifact import Artifact, ArtifactError
+from ..evidence.certificate import UNSIGNED
+from ..evidence.environment import Environment
+from ..evidence.verification import Found, NoCertificate, find, refused, tampering, verdict_at
+from ..evidence.wheel import artifact_of
 from . import Commands, command, told
 
 _EXAMPLES = """\

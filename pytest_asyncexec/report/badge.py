@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..record import TargetRecord
-from ..verdict import of_all
+from ..contract.verdict import of_all
+from ..evidence.record import TargetRecord
 from .templates import render
 
 LABEL = "executor contract"

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..conformance.finding import Moment
-from ..conformance.wording import one_line
+from ..contract.finding import Moment
+from ..contract.wording import one_line
 
 #: In words, how a call ended.
 ENDED = {"returns": "returned", "raises": "raised", "is cancelled": "was cancelled"}

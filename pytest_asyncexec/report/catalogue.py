@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from ..conformance.rules import CHAPTERS, CONTRACT_VERSION, NEEDS, RULES, Rule, look_up
+from ..contract.catalogue import CHAPTERS, CONTRACT_VERSION, RULES, look_up
+from ..contract.rule import NEEDS, Rule
 
 if TYPE_CHECKING:
     from ..broken import Wrong

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..conformance.rules import RULES, Rule
-from ..conformance.wording import printable
-from ..record import RunRecord, TargetRecord
-from ..verdict import RuleOutcome
+from ..contract.catalogue import RULES
+from ..contract.rule import Rule
+from ..contract.verdict import RuleOutcome
+from ..contract.wording import printable
+from ..evidence.record import RunRecord, TargetRecord
 from .signs import OUTCOMES, WARNED, Sign
 
 #: From the worst to the best; a chapter is shown as the worst of its rules.

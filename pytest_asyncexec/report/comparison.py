@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from ..conformance.wording import printable
-from ..record import RunRecord, TargetRecord
-from ..verdict import OUTCOMES, Outcome, RuleOutcome
+from ..contract.verdict import OUTCOMES, Outcome, RuleOutcome
+from ..contract.wording import printable
+from ..evidence.record import RunRecord, TargetRecord
 from .text import first_line
 
 #: In the order in which they are told.

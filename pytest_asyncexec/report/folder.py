@@ -9,10 +9,10 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from .. import strict_json
-from ..certificate import EXTENSION
-from ..record import FILE, RunRecord
-from ..schemas import validate
+from ..evidence import strict_json
+from ..evidence.certificate import EXTENSION
+from ..evidence.record import FILE, RunRecord
+from ..evidence.schemas import validate
 from .badge import badge_of, endpoint, svg
 from .page import page
 from .stems import stems

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from ..conformance.wording import one_line
+from ..contract.wording import one_line
 
 # An underscore within a word is none.
 _MARKUP = re.compile(r"[\\`*<>\[\]~&@#$]|(?<![^\W_])_|_(?![^\W_])")

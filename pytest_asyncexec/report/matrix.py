@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..conformance.rules import CHAPTERS, CONTRACT_VERSION, RULES, Rule
-from ..conformance.wording import printable
+from ..contract.catalogue import CHAPTERS, CONTRACT_VERSION, RULES
+from ..contract.rule import Rule
+from ..contract.wording import printable
 from .columns import ORDER, Column, notes, open_rules
 from .markdown import plain, table
 from .signs import VERDICTS, Sign

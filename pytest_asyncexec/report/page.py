@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from ..conformance.finding import numbered
-from ..conformance.rules import CHAPTERS, CONTRACT_VERSION, LEVELS
-from ..conformance.wording import printable
-from ..record import RunRecord, TargetRecord
-from ..verdict import Outcome, RuleOutcome, Verdict, judge
+from ..contract.catalogue import CHAPTERS, CONTRACT_VERSION
+from ..contract.finding import numbered
+from ..contract.rule import LEVELS
+from ..contract.verdict import Outcome, RuleOutcome, Verdict, judge
+from ..contract.wording import printable
+from ..evidence.record import RunRecord, TargetRecord
 from .signs import OUTCOMES, VERDICTS
 from .stems import stems
 from .templates import marked, render

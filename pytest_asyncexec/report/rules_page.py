@@ -8,10 +8,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..broken import Wrong, all_wrong
-from ..conformance.rules import CHAPTERS, CONTRACT_VERSION, LEVELS, NEEDS, RULES, Rule
+from ..contract.catalogue import CHAPTERS, CONTRACT_VERSION, RULES
+from ..contract.rule import LEVELS, NEEDS, Rule
 from .markdown import plain, table
+
+if TYPE_CHECKING:
+    from ..broken import Wrong
 
 #: How docs/rules.md comes up to date.
 COMMAND = "python -m pytest_asyncexec.report.rules_page docs/rules.md"
@@ -25,6 +29,8 @@ _LEVELS = {
 
 def page() -> str:
     """The whole page."""
+    from ..broken import all_wrong
+
     wrongs = all_wrong()
     blocks = [_introduction()]
     for chapter, rules in groupby(RULES.values(), lambda rule: rule.chapter):

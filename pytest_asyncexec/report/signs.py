@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..verdict import Outcome, VerdictWord
+from ..contract.verdict import Outcome, VerdictWord
 from .text import TITLES
 
 

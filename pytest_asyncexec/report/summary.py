@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..conformance.rules import CONTRACT_VERSION
-from ..record import RunRecord, TargetRecord
-from ..verdict import Outcome, RuleOutcome, VerdictWord
+from ..contract.catalogue import CONTRACT_VERSION
+from ..contract.verdict import Outcome, RuleOutcome, VerdictWord
+from ..evidence.record import RunRecord, TargetRecord
 from .markdown import code, plain, table
 from .signs import VERDICTS
 from .text import TITLES, by_reason, demand_line, first_line, spans

@@ -6,9 +6,9 @@ import textwrap
 from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 
-from ..conformance.rules import RULES, Level, Profile
-from ..selection import Plan
-from ..verdict import Outcome, RuleOutcome, Verdict
+from ..contract.catalogue import RULES
+from ..contract.rule import Level, Profile
+from ..contract.verdict import Outcome, RuleOutcome, Verdict
 
 #: What the outcomes that are no pass are called.
 TITLES: dict[Outcome, str] = {
@@ -45,20 +45,6 @@ def first_line(message: str) -> str:
         if text and not any(text.startswith(f"{rule_id} (") for rule_id in RULES):
             return " ".join(text.removeprefix("seen:").split())
     return ""
-
-
-def peculiarities(plan: Plan) -> list[str]:
-    """What a run judges otherwise than usual, one line or none."""
-    parts = [] if plan.profile == "default" else [f"profile {plan.profile}"]
-    if plan.demanded:
-        parts.append(f"level {plan.demanded} demanded")
-    waived = [w for w in plan.waivers.waivers if any(w.covers(t) for t in plan.targets)]
-    others = [w.target for w in plan.waivers.waivers if w not in waived and w.target]
-    if waived:
-        parts.append(f"waived: {', '.join(dict.fromkeys(w.rule_id for w in waived))}")
-    if others:
-        parts.append(f"waivers for {', '.join(dict.fromkeys(others))}, not judged in this run")
-    return [f"asyncexec: {'; '.join(parts)}"] if parts else []
 
 
 def demand_line(verdict: Verdict) -> str:

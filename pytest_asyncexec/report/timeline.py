@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
-from ..conformance.finding import Moment
+from ..contract.finding import Moment
 from .calls import NEVER, Call, calls_of
 from .templates import render
 from .timeline_words import Row, description, letters, rows_of, title, unended, wrapped

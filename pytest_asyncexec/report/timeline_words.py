@@ -7,8 +7,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..conformance.finding import Moment
-from ..conformance.wording import printable
+from ..contract.finding import Moment
+from ..contract.wording import printable
 from .calls import NEVER, Call
 
 #: So many lines are shown of what an error says.

@@ -34,9 +34,9 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 TARGET = "pytest_asyncexec.reference_executor:LocalExecutor"
 MODULES = (
-    "pytest_asyncexec/executor.py",
-    "pytest_asyncexec/streams.py",
-    "pytest_asyncexec/context.py",
+    "pytest_asyncexec/base/executor.py",
+    "pytest_asyncexec/base/streams.py",
+    "pytest_asyncexec/base/context.py",
     "pytest_asyncexec/reference_executor/local.py",
 )
 
@@ -45,7 +45,7 @@ _SOMEBODY_ELSES = WorkResult(worker_outcome=WorkerOutcome.SKIPPED, output="anoth
 
 _EXAMPLE = """\
   python scripts/mutation/run.py
-  python scripts/mutation/run.py --work=/tmp/mutation pytest_asyncexec/context.py
+  python scripts/mutation/run.py --work=/tmp/mutation pytest_asyncexec/base/context.py
 Interrupted, and begun again with the same --work, it goes on where it was.
 """
 

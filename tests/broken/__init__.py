@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pytest_asyncexec.targets import Target
+from pytest_asyncexec.targets.target import Target
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-from pytest_asyncexec.conformance.rules import CONTRACT_VERSION, UnknownRule, look_up
+from pytest_asyncexec.contract.catalogue import CONTRACT_VERSION, UnknownRule, look_up
 
 from . import Wrong
 from .matrix import Trial, gaps, in_order, try_out

@@ -8,7 +8,7 @@ import contextlib
 from pytest_asyncexec.reference_executor import ThreadExecutor
 
 from pytest_asyncexec import DispatchInfo
-from pytest_asyncexec.context import _active
+from pytest_asyncexec.base.context import _active
 
 from . import breaks
 

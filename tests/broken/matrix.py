@@ -11,12 +11,13 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from unittest import mock
 
-from pytest_asyncexec.conformance import patience
-from pytest_asyncexec.conformance.rules import RULES, Rule
+from pytest_asyncexec.conformance.instruments import patience
 from pytest_asyncexec.conformance.runner import judge_target
 
+from pytest_asyncexec.contract.catalogue import RULES
+from pytest_asyncexec.contract.rule import Rule
+from pytest_asyncexec.contract.verdict import RuleOutcome
 from pytest_asyncexec.report.text import first_line
-from pytest_asyncexec.verdict import RuleOutcome
 
 from . import Wrong, all_wrong
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pytest_asyncexec.targets import Target, load_target
+from pytest_asyncexec.targets.loading import load_target
+from pytest_asyncexec.targets.target import Target
 
 SPECS = (
     "right.makes:BracketPerAttempt",

@@ -25,7 +25,7 @@ from pytest_asyncexec import (
     run_task,
     write_streams_to_file,
 )
-from pytest_asyncexec.context import dispatch_context
+from pytest_asyncexec.base.context import dispatch_context
 
 IN_PROCESS = frozenset({"stop", "streams"})
 

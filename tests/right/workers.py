@@ -23,7 +23,7 @@ from pytest_asyncexec.reference_executor._channel import Answer
 from pytest_asyncexec.reference_executor._payload import understood
 
 from pytest_asyncexec import AsyncBaseExecutor, TaskRuntimeError
-from pytest_asyncexec.waiting import in_thread, undisturbed
+from pytest_asyncexec.base.waiting import in_thread, undisturbed
 
 
 class PollingExecutor(AsyncBaseExecutor):

@@ -1,0 +1,1 @@
+"""What several checks do with a subject and ask of it, and is no check itself."""

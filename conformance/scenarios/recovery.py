@@ -1,0 +1,66 @@
+"""Tasks that go wrong in bad ways, and whether an ordinary one works after them."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import Any
+
+from ..instruments.probes import echo
+from ..instruments.seen import Seen, finish
+from ..subject.subject import Subject
+
+#: Seconds for which a task may go on that fails at once: a guard, far beyond what that takes.
+PATIENCE = 100.0
+
+#: The same for one that decides nothing: what is judged after it waits for no backend that is gone.
+_LESS_PATIENCE = 30.0
+
+
+def outcome_of(
+    subject: Subject,
+    executor: Any,
+    function: Any,
+    *args: Any,
+    patience: float = PATIENCE,
+    **named: Any,
+) -> Seen:
+    """What comes of one task; a `malformed` outcome if `execute` does not end."""
+
+    async def story() -> Seen:
+        executing = asyncio.ensure_future(subject.execute(executor, function, args, **named))
+        seen = await finish(executing, patience)
+        if seen is None:
+            executing.cancel()
+            await asyncio.wait({executing}, timeout=5)
+            return Seen(malformed=f"execute had not ended after {patience:g} s")
+        return seen
+
+    with subject.following(executor):
+        return subject.drive(story)
+
+
+def is_failure(seen: Seen) -> bool:
+    """Whether the host was told that the task failed, in one of the two ways there are."""
+    return not seen.malformed and (seen.error is not None or seen.status == "FAILED")
+
+
+def works(subject: Subject, executor: Any, patience: float = PATIENCE) -> Seen | None:
+    """What comes of an ordinary task, if that is anything but its result."""
+    word = secrets.token_hex(4)
+    seen = outcome_of(subject, executor, echo, word, patience=patience)
+    return None if seen.completed and seen.result == word else seen
+
+
+def must_work(subject: Subject, executor: Any) -> None:
+    """End the check where tasks do not complete anyway.
+
+    What is to come would be blamed for what an earlier task has broken, in another check perhaps: a
+    pool of all instances, or a cluster.
+    """
+    seen = works(subject, executor, _LESS_PATIENCE)
+    if seen is not None:
+        subject.could_not_run(f"blocked: not even an ordinary task completes any more: {seen}")
+
+
+NEXT = "on the same instance the next task, an ordinary one: {}"

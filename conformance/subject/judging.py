@@ -1,0 +1,85 @@
+"""Judges a subject by one rule: runs its check and keeps what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...contract.finding import Finding
+from ...contract.rule import Rule
+from ...contract.verdict import Outcome, RuleOutcome
+from ..instruments.guard import guarded
+from ..instruments.loop import Hang
+from .blame import explain
+from .exceptions import CouldNotRun, NotApplicable, RuleViolation
+from .needs import require
+from .subject import Subject
+from .supervising import supervise
+
+#: Chapters whose checks cut tasks short, by which even one that is passed may break a backend.
+_INTERRUPTING = ("CAN", "CNC")
+
+#: What is said of a rule that only the inherited `execute` breaks.
+INHERITED = (
+    "the same check passes under this package's run_task; the fault is in the `execute` that the "
+    "class inherits."
+)
+
+
+def judge(subject: Subject, rule: Rule, function: Callable[[Subject], None]) -> None:
+    """Run the check `function` of `rule` and keep what it found in the subject's `findings`.
+
+    Raises:
+        RuleViolation, NotApplicable, CouldNotRun: as the check ended; any other error is
+            the check's own crash, and the rule counts as not run.
+    """
+    __tracebackhide__ = True
+    outcome: Outcome = "not_run"
+    message, inherited = "", False
+    finding: Finding | None = None
+    subject.rule = rule
+    try:
+        subject.preflight()
+        require(subject, rule)
+        supervise(subject, function)
+        outcome = "passed"
+    except RuleViolation as violation:
+        finding = violation.finding
+        inherited = _passes_under_template(subject, rule, function)
+        if inherited:
+            violation.args = (f"{violation}\n\n  inherited: {INHERITED}",)
+        outcome, message = "failed", str(violation)
+        raise
+    except NotApplicable as reason:
+        outcome, message = "not_applicable", str(reason)
+        raise
+    except CouldNotRun as reason:
+        outcome, message = "could_not_run", str(reason)
+        raise
+    except BaseException as crash:
+        message = f"the check itself crashed: {explain(crash)}"
+        raise
+    finally:
+        subject.rule = None
+        subject.findings[rule.id] = RuleOutcome(
+            rule.id, outcome, message, inherited, finding=finding
+        )
+        went_well = outcome in ("passed", "not_applicable")
+        if "run" in rule.needs and not (went_well and rule.id[:3] not in _INTERRUPTING):
+            subject.doubts = subject.doubts or rule.id
+
+
+def _passes_under_template(
+    subject: Subject, rule: Rule, function: Callable[[Subject], None]
+) -> bool:
+    """Whether an executor with the `execute` of somebody's base class is right but for that."""
+    tasks = subject.tasks
+    if tasks.under_template or "run" not in rule.needs or not subject.building.execute_is_foreign:
+        return False
+    tasks.under_template = True
+    try:
+        with guarded():
+            return subject.driving.call(lambda: function(subject)) is None
+    except Hang:
+        return False
+    finally:
+        tasks.under_template = False

@@ -1,0 +1,86 @@
+"""Whether a rule can be judged at all: what it needs of the subject, and what is in doubt."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ...contract.rule import Rule
+from ..instruments.probes import echo
+from ..instruments.seen import Seen, finish
+from .exceptions import CouldNotRun, NotApplicable, RuleViolation
+from .subject import Subject
+from .supervising import supervise
+
+#: Seconds for an ordinary task that decides nothing but whether others are tried at all.
+_PATIENCE_WHERE_IN_DOUBT = 30.0
+
+#: So many calls that never end are enough.
+_HANGS = 4
+
+
+def require(subject: Subject, rule: Rule) -> None:
+    """See that the subject has what the rule needs.
+
+    Raises:
+        RuleViolation, NotApplicable, CouldNotRun: the rule is decided by that alone.
+    """
+    facts, driving = subject.preflight(), subject.driving
+    if facts.build_error and rule.id != "CON-01":
+        raise CouldNotRun("blocked: no executor could be built, see CON-01")
+    if rule.id in facts.convicts:
+        subject.fail(
+            seen=f"building one executor and running one trivial task on it: "
+            f"{facts.convicts[rule.id]}",
+            required="the host goes on as before, and the call ends",
+            cause="the line named above",
+        )
+    if "run" in rule.needs and facts.run_error:
+        raise CouldNotRun(f"no task runs: {facts.run_error}")
+    if "run" in rule.needs and driving.hangs >= _HANGS:
+        raise CouldNotRun(f"not tried any more: calls never ended, see {driving.hung_in}")
+    for need in rule.needs:
+        if need in facts.cannot:
+            raise NotApplicable(f"the executor declares that it cannot: {need}")
+    if "cancel" in rule.needs and not facts.cancels:
+        raise NotApplicable("the executor has no cancel of its own")
+    if "shared-files" in rule.needs and not facts.shared_files:
+        raise NotApplicable("its tasks do not see the suite's files")
+    if "run" in rule.needs:
+        _clear_doubts(subject)
+
+
+def _clear_doubts(subject: Subject) -> None:
+    """Make sure that an ordinary task works on a fresh executor, where that is in doubt.
+
+    A backend that all instances share, a pool or a client, may have been broken by what an
+    earlier check did; no other rule is broken by that.
+
+    Raises:
+        CouldNotRun: it does not.
+    """
+    if subject.blocked:
+        raise CouldNotRun(subject.blocked)
+    if not subject.doubts:
+        return
+    blocked = f"blocked: since {subject.doubts} was judged, not even an ordinary task completes"
+
+    async def story() -> Seen | None:
+        executing = asyncio.ensure_future(subject.execute(subject.build(), echo, ("ordinary",)))
+        seen = await finish(executing, _PATIENCE_WHERE_IN_DOUBT)
+        executing.cancel()
+        return seen
+
+    def ordinary(subject: Subject) -> None:
+        seen = subject.drive(story)
+        if seen is None:
+            subject.blocked = f"{blocked}: it had not ended after {_PATIENCE_WHERE_IN_DOUBT:g} s"
+            raise CouldNotRun(subject.blocked)
+        if not seen.completed or seen.result != "ordinary":
+            raise CouldNotRun(f"{blocked}: {seen}")
+
+    try:
+        supervise(subject, ordinary)
+    except RuleViolation:
+        subject.blocked = f"{blocked}: it never ended"
+        raise CouldNotRun(subject.blocked) from None
+    subject.doubts = ""

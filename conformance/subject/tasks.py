@@ -1,0 +1,64 @@
+"""How tasks are handed over: by which host, under which ids, and with which folders."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..instruments.probes import ByValue
+from ..instruments.seen import Seen
+from .host import NativeHost, TemplateHost, host_for
+
+
+class Tasks:
+    """Hands tasks to the executors of one subject."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="asyncexec-"))
+        #: Whether this package's own `run_task` is the host.
+        self.under_template = False
+        self._dispatches = itertools.count(1)
+
+    def new_dispatch(self) -> str:
+        """A dispatch id that was not used before in this run."""
+        return f"dispatch-{next(self._dispatches)}"
+
+    def new_folder(self) -> Path:
+        """An empty folder that is removed at the end."""
+        return Path(tempfile.mkdtemp(dir=self.folder))
+
+    def host_for(self, executor: Any) -> NativeHost:
+        """The host that hands over tasks to this executor at this moment."""
+        native = host_for(executor)
+        return TemplateHost(native) if self.under_template else native
+
+    async def execute(
+        self,
+        executor: Any,
+        function: Callable[..., Any],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        dispatch_id: str | None = None,
+        node_id: int = 0,
+        results_dir: str | Path | None = None,
+        by_value: bool = True,
+    ) -> Seen:
+        """Run one task through the host and see what comes of it."""
+        return await self.host_for(executor).execute(
+            executor,
+            ByValue(function) if by_value else function,
+            args,
+            kwargs,
+            dispatch_id=self.new_dispatch() if dispatch_id is None else dispatch_id,
+            node_id=node_id,
+            results_dir=str(self.folder / "results" if results_dir is None else results_dir),
+        )
+
+    def close(self) -> None:
+        """Remove every file of the run."""
+        shutil.rmtree(self.folder, ignore_errors=True)

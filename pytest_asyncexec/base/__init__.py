@@ -1,0 +1,1 @@
+"""The base class for executors, and the template that runs their tasks."""

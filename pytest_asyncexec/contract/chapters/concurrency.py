@@ -1,0 +1,63 @@
+"""CNC: concurrency."""
+
+from __future__ import annotations
+
+from ..rule import Chapter
+
+CHAPTER = Chapter("CNC", "concurrency", source="hosts share executor instances between tasks")
+
+RULES = (
+    CHAPTER.rule(
+        ("CNC-01", "MUST", "resilient", "run"),
+        "Tasks at once on one instance never mix results, output, metadata or errors.",
+        why="""A host gives one instance to all nodes of a workflow. A published Slurm plugin
+        keeps the names of a task's files on `self`: of two tasks at once, one removes the files
+        of the other.""",
+        how="""Four tasks, two of which fail, are held until all have begun, where the executor
+        does not queue them, and end in the opposite order; result, error, output and metadata
+        of each must be its own.""",
+        source="""decision of the contract: one instance runs many tasks at once; per-task state
+        never lives on `self`""",
+    ),
+    CHAPTER.rule(
+        ("CNC-02", "MUST", "resilient", "run"),
+        "Likewise on several instances of the class.",
+        why="""Two configurations of one class are two users, or two clusters. What is kept on
+        the class or in the module is shared by both.""",
+        how="As for CNC-01, with each of the four tasks on an instance of its own.",
+        source="""decision of the contract: one instance runs many tasks at once; per-task state
+        never lives on `self`""",
+    ),
+    CHAPTER.rule(
+        ("CNC-03", "MUST", "resilient", "run"),
+        "`setup`, `run`, `teardown` never block the host's event loop.",
+        why="""One blocking `connect` in a `setup` stops every task of the host, its heartbeat
+        and its web pages. A published SSH plugin pickles and writes its files on the loop.""",
+        how="""While tasks succeed, fail and are cancelled, the well-known blocking calls
+        (sleeping, waiting for a process, a connection, another thread) depend on a turn of the
+        event loop. On its own thread that is a deadlock, and the verdict.""",
+        source="asyncio's documentation: blocking code should not be called directly",
+    ),
+    CHAPTER.rule(
+        ("CNC-04", "MUST", "resilient", "run"),
+        "A second event loop in the same process works after the first is closed.",
+        why="""Tests, notebooks and command lines call `asyncio.run` again and again. A client
+        kept in the module, as in a published Dask plugin, belongs to the first loop and fails
+        in the second.""",
+        how="""Three tasks at once run on a fresh event loop, which is closed, and three more on a
+        second one, on the same instance. Where the first loop fails already, a fresh process does
+        the same.""",
+    ),
+    CHAPTER.rule(
+        ("CNC-05", "MUST", "hardened", "run"),
+        """For any interleaving of succeeding, failing, timed-out and cancelled tasks on two
+        instances (a stateful hypothesis machine against a model), every outcome is the model's.""",
+        why="""Single checks show single mistakes. What hosts meet are the pairs: a time-out on
+        one instance while another task of it is cancelled.""",
+        how="""A stateful hypothesis machine starts, fails, times out and cancels tasks on two
+        instances, of which one has a time limit, in any order; outcomes and histories are
+        compared with those of a model that shares no code with any executor.""",
+        source="""decision of the contract: one instance runs many tasks at once; per-task state
+        never lives on `self`""",
+    ),
+)

@@ -1,0 +1,142 @@
+"""RES: results, errors, output of tasks."""
+
+from __future__ import annotations
+
+from ..rule import Chapter
+
+CHAPTER = Chapter(
+    "RES",
+    "results, errors, output of tasks",
+    source='documentation of run: "the result of the function execution"',
+)
+
+RULES = (
+    CHAPTER.rule(
+        ("RES-01", "MUST", "core", "run"),
+        "Arguments, keyword arguments and results arrive unchanged, for any picklable values.",
+        why="""A workflow passes the result of one task into the next. A value that changes its
+        type on the way (a tuple to a list, an int key to a string) is a wrong result without an
+        error.""",
+        how="""A task gives its arguments back: values of many special types, and lists of values
+        drawn by hypothesis. Types are compared at every depth, NaN and negative zero too.""",
+        source='documentation of run: "output: The result of the function execution"',
+    ),
+    CHAPTER.rule(
+        ("RES-02", "MUST", "core", "run"),
+        "Lambdas, closures and functions of `__main__` run (cloudpickle).",
+        why="""Users write tasks in scripts and notebooks. Plain pickle carries such a function
+        by its name, which no worker can import.""",
+        how="""A lambda, closures and functions of a `__main__` that no worker has are run as
+        they are, and must return what they return here.""",
+    ),
+    CHAPTER.rule(
+        ("RES-03", "MUST", "core", "run"),
+        "A payload of 8 MiB each way arrives unchanged.",
+        why="""Buffers, argument lists and one single `recv` have limits far below a small data
+        frame. Such an executor works in its tutorial, and fails with the first real array.""",
+        how="""A task gets 8 MiB of random bytes, returns their hash and the bytes in reverse
+        order; both are compared.""",
+    ),
+    CHAPTER.rule(
+        ("RES-04", "MUST", "core", "run"),
+        """A task that raises is never COMPLETED: its error is raised, or the status is FAILED;
+        its message is found in the error, its notes or stderr.""",
+        why="""A failed task reported as COMPLETED is the worst there is: the next one works
+        with a missing result, and a workflow ends green and wrong.""",
+        how="""Tasks raise three kinds of error with a random word in the message; the call must
+        raise or say FAILED, and the word must be found. So must the message of an error that
+        `run` raises after writing the same words to its stderr.""",
+        source="""decision of the contract: TaskRuntimeError becomes the status FAILED, any
+        other error is raised""",
+    ),
+    CHAPTER.rule(
+        ("RES-05", "SHOULD", "core", "run"),
+        "The task's traceback, with the failing line, is found in the error or in stderr.",
+        why="""Far from the task, `KeyError: 3` alone is a riddle. The traceback exists on the
+        worker; not to send it back makes every user add prints and run for hours again.""",
+        how="""A task fails in a known line; its text, or its number beside the name of the
+        function, must be found in what the caller is told.""",
+    ),
+    CHAPTER.rule(
+        ("RES-06", "MUST", "core", "run streams"),
+        """What a task prints is returned as `stdout`/`stderr`, whole and to the right task, and
+        not printed by the host.""",
+        why="""With a task far away its output is all that a user has. Covalent's base class
+        keeps the streams on `self`, so that the output of one task is shown as that of another.""",
+        how="""Two tasks one after the other print thousands of lines to both streams in turn;
+        each stream must come back whole, without the words of the other or of the task before,
+        and the host's own streams must hold none of it.""",
+        source='documented attribute log_stdout: "the file to be used for redirecting stdout"',
+    ),
+    CHAPTER.rule(
+        ("RES-07", "MUST", "core", "run"),
+        "Arguments the host holds are not changed by a task.",
+        why="""In this process a task can sort the caller's own list; far away it sorts a copy.
+        A workflow that was developed with one executor then gives other results with the next.""",
+        how="""A task changes lists, dictionaries, sets and bytearrays, nested ones too, in its
+        arguments; the objects of the host are compared afterwards.""",
+        source="decision of the contract: near and far behave alike",
+    ),
+    CHAPTER.rule(
+        ("RES-08", "MUST", "resilient", "run"),
+        "`SystemExit` in a task is a failed task; the host goes on.",
+        why="""`sys.exit()` is how scripts end, and users paste them into tasks. In an executor
+        of this process it ends the host, and with it the tasks of everybody else.""",
+        how="""Tasks call `sys.exit()` with several codes. Each must be a failure that `except
+        Exception` catches, nothing may leave the host's event loop, and the next task must
+        complete.""",
+        source="decision of the contract: any error of a task is a failed task",
+    ),
+    CHAPTER.rule(
+        ("RES-09", "MUST", "resilient", "run"),
+        """A worker that dies (`os._exit`) is a failed task within bounded time, and the next
+        task works.""",
+        why="""Workers are killed: by the kernel when memory is short, by a cluster that wants
+        the node back. A broken pool that hangs, or fails every task after that, needs a person
+        to restart the host.""",
+        how="""Tasks end their worker by `os._exit` with the codes 3 and 0 and, except in the
+        quick profile, by SIGKILL; each must be told as a failure, and the next task must
+        complete. Where tasks run in the host's own process, the rule is not applicable.""",
+    ),
+    CHAPTER.rule(
+        ("RES-10", "MUST", "resilient", "run"),
+        """A result, function or argument that cannot be serialised is a failed task with a
+        clear message, never a hang, and the next task works.""",
+        why="""Open files, locks and generators are returned every day. Some pools lose such a
+        result without a word and wait for it for ever.""",
+        how="""Arguments, functions and results that cannot be serialised are tried in turn. Each
+        must be a failure that names the type or speaks of serialisation, or complete where
+        nothing is serialised, and the next task must complete.""",
+    ),
+    CHAPTER.rule(
+        ("RES-11", "MUST", "core", "run"),
+        """Keyword arguments named `function`, `args`, `kwargs`, `self`, `timeout` or
+        `task_metadata` reach the task.""",
+        why="""Wrappers between host and task have parameters of their own: `def call(function,
+        args, timeout=None)`. A user's keyword of that name is eaten, or ends in "multiple
+        values for argument".""",
+        how="A task is given keyword arguments of nine such names, and returns them.",
+    ),
+    CHAPTER.rule(
+        ("RES-12", "MUST", "resilient", "run"),
+        """An odd exception (a class that cannot be unpickled, made inside the task, an
+        `ExceptionGroup`, chained, with notes) is a failure that names type and message, and the
+        next task works.""",
+        why="""Exceptions of real libraries demand arguments, hold connections, come in groups.
+        One that cannot be rebuilt in the host breaks the whole pool in some executors, and
+        hides the reason in most.""",
+        how="""Tasks raise exceptions that cannot be unpickled or exist in the task only, groups,
+        chains and notes; the type, and the message where it can be had, must be found in the
+        error, its notes or stderr, and the next task must complete.""",
+    ),
+    CHAPTER.rule(
+        ("RES-13", "SHOULD", "hardened", "run streams"),
+        """Output is captured at file-descriptor level: `os.write`, child processes and C code
+        too; what a killed task had printed is kept.""",
+        why="""Compilers, MPI and everything that a task starts write to the file descriptor and
+        not to `sys.stdout`. Their words are what explains most failures on a cluster.""",
+        how="""A task writes with `os.write`, by a child process and by C's `puts`; each word must
+        come back. What a task had flushed before its worker died or, except in the quick profile,
+        before its limit stopped it, must be in its outcome or its logs.""",
+    ),
+)

@@ -1,0 +1,89 @@
+"""What a rule of the executor contract is, and what may be asked and needed by one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+Obligation = Literal["MUST", "SHOULD"]
+Level = Literal["core", "resilient", "hardened"]
+Profile = Literal["quick", "default", "thorough"]
+
+#: From the least to the most demanding; each level includes the ones before it.
+LEVELS: tuple[Level, ...] = ("core", "resilient", "hardened")
+
+#: What a rule may need of an executor before it can be judged.
+NEEDS: Mapping[str, str] = MappingProxyType(
+    {
+        "static": "an instance; no backend",
+        "run": "tasks really run",
+        "shared-files": "tasks and the suite see the same file system",
+        "streams": "what tasks print is captured",
+        "cancel": "a `cancel` of the executor's own",
+        "stop": "a running task can be stopped",
+        "local-process": "tasks run in a worker process on this machine",
+    }
+)
+
+#: The needs that an executor may declare it does not meet, in its attribute `cannot`.
+DECLARABLE = frozenset({"stop", "streams", "shared-files"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One sentence of the contract, under an id that never changes its meaning."""
+
+    id: str
+    obligation: Obligation
+    level: Level
+    needs: tuple[str, ...]
+    sentence: str
+    #: What goes wrong for the users of a platform when the rule is broken.
+    why: str = ""
+    #: How the check decides it.
+    how: str = ""
+    #: Where the promise was made that this rule holds an executor to.
+    source: str = ""
+    #: The version of the contract that stated it first.
+    since: str = "1.0"
+
+    @property
+    def chapter(self) -> str:
+        """The three letters that begin the id."""
+        return self.id[:3]
+
+    def __str__(self) -> str:
+        return f"{self.id} ({self.obligation}, {self.level}): {self.sentence}"
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """The rules whose ids begin with the same three letters."""
+
+    letters: str
+    title: str
+    source: str
+
+    def rule(
+        self,
+        head: tuple[str, Obligation, Level, str],
+        sentence: str,
+        *,
+        why: str,
+        how: str,
+        source: str = "",
+        since: str = "1.0",
+    ) -> Rule:
+        """One entry: id, obligation, level and needs, then prose in which line ends mean nothing.
+
+        Args:
+            source: where the promise was made, if not where the others of the chapter were.
+        """
+        rule_id, obligation, level, needs = head
+        prose = (sentence, why, how, source or self.source)
+        sentence, why, how, source = (" ".join(text.split()) for text in prose)
+        return Rule(
+            rule_id, obligation, level, tuple(needs.split()), sentence, why, how, source, since
+        )

@@ -1,0 +1,144 @@
+"""Command line arguments that select within the suite instead of naming a path."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ..contract.spelling import near
+from ..contract.waivers import Waivers
+from ..targets.target import Target
+
+if TYPE_CHECKING:
+    from ..contract.rule import Level, Profile
+
+SUITE = "asyncexec"
+
+
+class SelectionError(Exception):
+    """An argument under `asyncexec/` that selects nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """One argument: the whole suite, a module of it, a check, or a check on one target."""
+
+    module: str | None = None
+    check: str | None = None
+    target: str | None = None
+
+    def covers(self, module: str, check: str, target: str | None) -> bool:
+        """Whether the check `check` of `module`, for `target`, is selected by this argument."""
+        return (
+            self.module in (None, module)
+            and self.check in (None, check)
+            and self.target in (None, target)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run was asked to judge."""
+
+    targets: Sequence[Target]
+    selections: Sequence[Selection]
+    collected: bool = True
+    profile: Profile = "default"
+    demanded: Level | None = None
+    waivers: Waivers = field(default_factory=Waivers)
+
+    def narrowed(self, config: pytest.Config) -> bool:
+        """Whether the user asked for less than the whole suite.
+
+        What a hook or a conftest takes away was not asked for by anybody.
+        """
+        if Selection() not in self.selections:
+            return True
+        return any(getattr(config.option, name, None) for name in _NARROWING)
+
+    def covers(self, module: str, check: str, target: str | None) -> bool:
+        """Whether one of the arguments selects this check on this target."""
+        return any(selection.covers(module, check, target) for selection in self.selections)
+
+
+PLAN = pytest.StashKey[Plan]()
+
+_NARROWING = (
+    "keyword",
+    "markexpr",
+    "deselect",
+    "lf",
+    "stepwise",
+    "stepwise_skip",
+    "collectonly",
+)
+
+
+def split_arguments(
+    arguments: Iterable[str], invocation_dir: Path, rootdir: Path
+) -> tuple[list[str], list[str]]:
+    """Part the arguments in those that name paths and those that select within the suite.
+
+    The latter are returned in their normal form, `asyncexec/...`. A path on disk stays a path,
+    also one in a folder of the user's that happens to be called `asyncexec`.
+    """
+    paths, selections = [], []
+    for argument in arguments:
+        path, separator, names = argument.partition("::")
+        full = Path(os.path.normpath(invocation_dir / path))
+        # pytest shows ids relative to where it was started; pasted back they begin with "..".
+        inside = next(
+            (full.relative_to(base) for base in (invocation_dir, rootdir) if _under(full, base)),
+            None,
+        )
+        if inside is None or full.exists():
+            paths.append(argument)
+        else:
+            selections.append(inside.as_posix() + separator + names)
+    return paths, selections
+
+
+def _under(path: Path, base: Path) -> bool:
+    suite = base / SUITE
+    return path == suite or suite in path.parents
+
+
+def parse_selection(
+    argument: str, modules: Sequence[str], package: str, targets: Sequence[str]
+) -> Selection:
+    """Read an argument in normal form, and see that it selects something.
+
+    Raises:
+        SelectionError: the suite has no such module, check or target.
+    """
+    path, _, names = argument.partition("::")
+    module = path.removeprefix(SUITE).strip("/").removesuffix(".py") or None
+    if module is not None and module not in modules:
+        hint = near(module, modules) or f"Modules of the suite: {', '.join(modules)}."
+        raise SelectionError(f"{argument}: the suite has no module {module}.py.\n  {hint}")
+    if not names:
+        return Selection(module)
+    if module is None:
+        raise SelectionError(f"{argument}: name a module, {SUITE}/test_....py::{names}")
+    name, bracket, parameter = names.partition("[")
+    loaded = importlib.import_module(f"{package}.{module}")
+    known = [known for known in vars(loaded) if known.startswith("test_")]
+    if name not in known:
+        hint = near(name, known) or f"Checks there: {', '.join(known)}."
+        raise SelectionError(f"{argument}: {module}.py has no check {name}.\n  {hint}")
+    if not bracket:
+        return Selection(module, name)
+    target = parameter.removesuffix("]")
+    # pytest escapes what is not ASCII in the ids that it prints.
+    names_by_id = {known.encode("unicode_escape").decode("ascii"): known for known in targets}
+    target = names_by_id.get(target, target)
+    if target not in targets:
+        hint = f"Targets of this run: {', '.join(targets)}."
+        raise SelectionError(f"{argument}: there is no target {target}.\n  {hint}")
+    return Selection(module, name, target)
