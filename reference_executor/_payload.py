@@ -9,6 +9,7 @@ from typing import Any
 import cloudpickle
 
 from ..base.outcome import TaskRuntimeError
+from ..base.pickling import dumps
 from . import _worker_messages as messages
 from ._channel import Answer
 
@@ -53,13 +54,12 @@ def dumped(task: Task) -> bytes:
     Raises TaskRuntimeError, which names the culprit, if that cannot be done.
     """
     try:
-        data: bytes = cloudpickle.dumps(task)
+        return dumps(task)
     except Exception as error:
         raise TaskRuntimeError(
             f"{_culprit(*task)} cannot be sent to a worker process: "
             f"{type(error).__qualname__}: {error}"
         ) from error
-    return data
 
 
 def _culprit(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> str:
@@ -68,7 +68,7 @@ def _culprit(function: Callable[..., Any], args: list[Any], kwargs: dict[str, An
     parts |= {f"Keyword argument {name!r}": value for name, value in kwargs.items()}
     for name, value in parts.items():
         try:
-            cloudpickle.dumps(value)
+            dumps(value)
         except Exception:
             return f"{name}, of type {type(value).__qualname__},"
     return "The task"

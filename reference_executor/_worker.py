@@ -1,8 +1,9 @@
 """Run tasks in this interpreter: `python -P -u _worker.py once|warm [LIFELINE CONTROL [QUEUE]]`.
 
-This file is run by its path and imports nothing of its own package. The others are descriptors:
-what they are for, and what stands for them on Windows, say `_process.py` and `_channel.py`. A
-message, either way, is the number of the task, two lengths, a head and a body:
+This file is run by its path and imports nothing of its own package but what pickles results by
+value. The others are descriptors: what they are for, and what stands for them on Windows, say
+`_process.py` and `_channel.py`. A message, either way, is the number of the task, two lengths, a
+head and a body:
 
 - a task: the head is empty or pickled `(sys_path or None, directory or None)`, for what is to be
   changed first; the body is pickled `(function, args, kwargs)`;
@@ -149,10 +150,18 @@ def dumped(value: Any) -> bytes:
     try:
         return pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
     except Exception:
+        return by_value(value)
+
+
+def by_value(value: Any) -> bytes:
+    try:
+        from pytest_asyncexec.base.pickling import dumps
+    except ImportError:  # the task has changed the import path
         import cloudpickle
 
         data: bytes = cloudpickle.dumps(value)
         return data
+    return dumps(value)
 
 
 def flushed() -> str:

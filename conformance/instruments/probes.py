@@ -16,6 +16,8 @@ from typing import Any
 
 import cloudpickle
 
+from ...base.pickling import dumps
+
 
 class ByValue:
     """A callable that every pickler carries by value, and that is a plain function on arrival.
@@ -42,15 +44,18 @@ class ByValue:
 
 
 def dumps_by_value(function: Callable[..., Any]) -> bytes:
-    """Pickle a function of this suite so that the worker need not have the suite."""
+    """Pickle a function of this suite so that the worker need not have the suite.
+
+    With the name of its file, whatever an executor's own pickler makes of that.
+    """
     module = sys.modules.get(getattr(function, "__module__", None) or "")
     if module is None or module.__name__.partition(".")[0] != __name__.partition(".")[0]:
-        return bytes(cloudpickle.dumps(function))
+        return dumps(function)
     with contextlib.ExitStack() as stack:
         if module.__name__ not in cloudpickle.list_registry_pickle_by_value():
             cloudpickle.register_pickle_by_value(module)
             stack.callback(cloudpickle.unregister_pickle_by_value, module)
-        return bytes(cloudpickle.dumps(function))
+        return dumps(function)
 
 
 def call(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
