@@ -54,8 +54,8 @@ RULES = (
         "The task's traceback, with the failing line, is found in the error or in stderr.",
         why="""Far from the task, `KeyError: 3` alone is a riddle. The traceback exists on the
         worker; not to send it back makes every user add prints and run for hours again.""",
-        how="""A task fails in a known line; its text, or its number beside the name of the
-        function, must be found in what the caller is told.""",
+        how="""A task fails in a known line; its text, or its number beside the names of the file
+        and of the function, must be found in what the caller is told.""",
     ),
     CHAPTER.rule(
         ("RES-06", "MUST", "core", "run streams"),
