@@ -75,7 +75,7 @@ def _samples() -> dict[str, Any]:
 
     def nested(value: int) -> int:
         def inner() -> list[int]:
-            return [(lambda: number * 2)() for number in (value,)]
+            return [(lambda given=number: given * 2)() for number in (value,)]
 
         return inner()[0]
 

@@ -11,9 +11,8 @@ from decimal import Decimal
 from typing import Any, TypeVar
 from unittest import mock
 
-from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis import HealthCheck, Phase, Verbosity, configuration, given, settings
 from hypothesis import strategies as st
-from hypothesis.configuration import set_hypothesis_home_dir, storage_directory
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 T = TypeVar("T")
@@ -67,13 +66,16 @@ def _profile(examples: int, shrink: bool, steps: int = 50) -> settings:
 @contextlib.contextmanager
 def _storage_elsewhere() -> Iterator[None]:
     """Keep hypothesis from leaving its tables of characters in the user's folder."""
-    users = storage_directory(intent_to_write=False).home_directory
+    # There is no public way to ask where that is: what the setting has changed is put back.
+    setting = vars(configuration)
+    before = dict(setting)
     with tempfile.TemporaryDirectory(prefix="asyncexec-") as folder:
-        set_hypothesis_home_dir(folder)
+        configuration.set_hypothesis_home_dir(folder)
+        users = {name: value for name, value in before.items() if setting[name] is not value}
         try:
             yield
         finally:
-            set_hypothesis_home_dir(users)
+            setting.update(users)
 
 
 @contextlib.contextmanager
