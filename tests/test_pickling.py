@@ -13,12 +13,12 @@ from typing import Any
 
 import cloudpickle
 import pytest
-from pytest_asyncexec.conformance import probes
+from pytest_asyncexec.conformance.instruments import probes
 from pytest_asyncexec.reference_executor import DaskExecutor, LocalExecutor
 
 from dask_cluster import Cluster
 from local_workers import execute, leaving_nothing
-from pytest_asyncexec.pickling import dumps
+from pytest_asyncexec.base.pickling import dumps
 
 
 def _installer() -> Callable[[Callable[[types.CodeType], str]], Callable[[], None]]:

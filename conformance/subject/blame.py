@@ -5,12 +5,13 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
+from ...contract.wording import said_by
 from ..instruments.effects import SUITE, of_library
 
 
 def explain(error: BaseException) -> str:
     """Type and whole message of an error."""
-    message = str(error)
+    message = said_by(error)
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 

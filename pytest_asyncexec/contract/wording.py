@@ -44,6 +44,14 @@ def short_text(text: str, limit: int = 120) -> str:
     return repr(text) if len(text) <= limit else f"...{text[-limit:]!r} ({len(text):,} characters)"
 
 
+def said_by(error: BaseException) -> str:
+    """The message of an error, which its class may make in any way."""
+    try:
+        return str(error)
+    except BaseException as inner:  # not even one that would end the process
+        return f"(its message raises {type(inner).__name__})"
+
+
 def short_error(error: BaseException) -> str:
     """Type and message of an error; of a message that is a whole traceback, its last line."""
     try:

@@ -56,6 +56,7 @@ def prepare(config: pytest.Config, specs: Sequence[str], options: Sequence[str])
     from . import fixtures
     from .absence import Absence
     from .collection import SuiteCollection
+    from .plain_reports import PlainReports
     from .progress import Progress
     from .recording import Recorder
     from .terminal import TerminalReport
@@ -76,6 +77,7 @@ def prepare(config: pytest.Config, specs: Sequence[str], options: Sequence[str])
     register(SuiteCollection(), "asyncexec-collection")
     register(absence, "asyncexec-absence")
     register(recorder, "asyncexec-recorder")
+    register(PlainReports(), "asyncexec-plain-reports")
     reporting = _reporting(config, plan, recorder)
     if reporting is not None:
         register(reporting, "asyncexec-reporting")
