@@ -47,6 +47,7 @@ from .scenarios.description import (
     rehydrate,
 )
 from .scenarios.fresh_process import in_fresh_process
+from .scenarios.writing import file_name
 from .subject.subject import Subject
 
 # ---- to_dict -------------------------------------------------------------------------------------
@@ -381,7 +382,8 @@ def _like(subject: Subject, name: str, value: Any) -> st.SearchStrategy[Any]:
     if isinstance(value, str):
         if speaks_of_files(name):
             folder = subject.folder.resolve()
-            return st.sampled_from(["", str(folder / "some file"), str(folder / "ünïcode")])
+            names = ("some file", file_name("ünïcode"))
+            return st.sampled_from(["", *(str(folder / name) for name in names)])
         return texts
     if isinstance(value, list):
         return st.lists(json_values, max_size=3)

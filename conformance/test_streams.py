@@ -27,6 +27,7 @@ from .scenarios.logs import UNWRITABLE, hides_outcome, judge_logs, print_both
 from .scenarios.other_locale import write_in_the_c_locale
 from .scenarios.writing import (
     expect_files,
+    file_name,
     files_in,
     inventory,
     reproduction,
@@ -44,7 +45,13 @@ from .subject.subject import Subject
 @check("STR-01")
 def test_STR_01_must_write_a_relative_path_below_the_dispatch(subject: Subject) -> None:
     executor = writer_of(subject)
-    for name in ("out.txt", "two words.log", "logs/out", "50%.{0}.log", "größe-数据.log"):
+    for name in (
+        "out.txt",
+        "two words.log",
+        "logs/out",
+        "50%.{0}.log",
+        file_name("größe-数据.log"),
+    ):
         folder = subject.new_folder()
         target = folder / "results" / "dispatch" / name
         # Its folder is there already: making it is a rule of its own.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,15 @@ def write(
     dispatch_id: str = "dispatch",
 ) -> BaseException | None:
     return subject.drive(lambda: written(executor, streams, paths, dispatch_id, str(results_dir)))
+
+
+def file_name(name: str) -> str:
+    """The name; where no file can be called that, as in the C locale, the like of it in ASCII."""
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        return re.sub(r"[^\x00-\x7f]+", "_", name)
+    return name
 
 
 def files_in(folder: Path) -> dict[str, bytes]:
