@@ -30,7 +30,7 @@ ALLOWED = {
     "report": {"contract", "evidence", "broken"},
     "commands": {"contract", "evidence", "report"},
     "reference_executor": {"base"},
-    "conformance.instruments": {"contract"},
+    "conformance.instruments": {"contract", "base"},
     "conformance.plan": {"contract", "conformance.instruments"},
     "conformance.subject": {"contract", "base", "targets", "conformance.instruments"},
     "conformance.scenarios": {
