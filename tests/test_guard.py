@@ -29,6 +29,21 @@ def test_nobody_ends_the_process() -> None:
     assert "# to be refused" in guard.harm
 
 
+def test_nobody_leaves_the_host_without_room_for_its_calls() -> None:
+    limit = sys.getrecursionlimit()
+
+    with guarded() as guard:
+        sys.setrecursionlimit(60)  # to be refused, too
+        assert sys.getrecursionlimit() == limit
+        sys.setrecursionlimit(limit + 1)
+        assert sys.getrecursionlimit() == limit + 1
+        sys.setrecursionlimit(limit)
+
+    assert guard.harm.startswith("sys.setrecursionlimit(60) was called")
+    assert "# to be refused, too" in guard.harm
+    assert guard.replaced == []
+
+
 def test_a_plugin_that_limits_the_run_may_end_it() -> None:
     # As pytest-timeout does, from a thread of its own.
     code = (

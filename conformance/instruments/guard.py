@@ -38,6 +38,10 @@ _STREAMS = {"stdin", "stdout", "stderr"}
 _FREE = {"_", "last_exc", "last_type", "last_value"}
 
 
+#: The depth of calls that a run of pytest comes near to; no host works with a limit below it.
+_DEEP = 500
+
+
 class HostExit(BaseException):
     """Takes the place of the end of the process, where an executor asked for that."""
 
@@ -48,6 +52,8 @@ class Guard:
     def __init__(self) -> None:
         self._pid = os.getpid()
         self._exit = os._exit
+        self._set_recursion_limit = sys.setrecursionlimit
+        self._recursion_limit = sys.getrecursionlimit()
         self._names = {module: dict(vars(module)) for module in _MODULES}
         self._environment = dict(os.environ)
         self._folder = _working_directory()
@@ -55,11 +61,13 @@ class Guard:
         self.exits: list[str] = []
         #: What was changed in the modules of the standard library, and put right again.
         self.replaced: list[str] = []
+        #: The calls that would have left no room for any other, as sentences.
+        self.narrowed: list[str] = []
 
     @property
     def harm(self) -> str:
         """What was done to the process as a whole, in words; empty if nothing was."""
-        done = list(self.exits)
+        done = [*self.exits, *self.narrowed]
         if self.replaced:
             done.append(f"{', '.join(self.replaced)} was replaced in the host (and is put back)")
         return "; ".join(done)
@@ -70,6 +78,14 @@ class Guard:
             self._exit(status)
         self.exits.append(f"os._exit({status}) was called ({_caller()})")
         raise HostExit(f"os._exit({status}) was called in the host's process")
+
+    def refuse_low_limit(self, limit: int) -> None:
+        """Stand in for `sys.setrecursionlimit`, which is about all threads of a process."""
+        if limit >= min(self._recursion_limit, _DEEP):
+            self._set_recursion_limit(limit)
+        else:
+            call = f"sys.setrecursionlimit({limit})"
+            self.narrowed.append(f"{call} was called ({_caller()})")
 
     def restore(self) -> None:
         """Put everything right, and note what was not."""
@@ -102,10 +118,12 @@ def guarded() -> Iterator[Guard]:
     """
     guard = Guard()
     os._exit = guard.refuse_exit
+    sys.setrecursionlimit = guard.refuse_low_limit
     try:
         yield guard
     finally:
         os._exit = guard._exit
+        sys.setrecursionlimit = guard._set_recursion_limit
         guard.restore()
 
 

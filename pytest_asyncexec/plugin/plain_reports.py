@@ -23,7 +23,6 @@ from ..conformance.subject.exceptions import CouldNotRun, NotApplicable, RuleVio
 from ..contract.wording import printable, said_by
 from .collection import is_check
 
-
 #: So many frames of a traceback are shown, the innermost ones, of each error in it.
 _FRAMES = 60
 
@@ -57,7 +56,7 @@ class PlainReports:
                 raise
             return _report(item, call)
 
-    # Tests of the user's own and reports of interrupts are shown by pytest as ever.
+    # Tests of the user's own, and interrupts, are shown by pytest as ever.
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:

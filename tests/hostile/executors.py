@@ -119,6 +119,26 @@ class ExitsTheHostWhenBuilt(ThreadExecutor):
         os._exit(0)
 
 
+class LowersTheRecursionLimit(ThreadExecutor):
+    async def run(self, function, args, kwargs, task_metadata):
+        sys.setrecursionlimit(60)
+        return await super().run(function, args, kwargs, task_metadata)
+
+
+class Unspeakable(Exception):
+    """Says nothing of itself, and ends a host that asks."""
+
+    def __str__(self):
+        raise KeyboardInterrupt
+
+    __repr__ = __str__
+
+
+class RaisesTheUnspeakable(ThreadExecutor):
+    def to_dict(self):
+        raise Unspeakable
+
+
 class ChangesStdout(ThreadExecutor):
     async def setup(self, task_metadata):
         sys.stdout = sys.stderr = io.StringIO()
