@@ -33,8 +33,9 @@ from .check import check
 from .instruments.beacon import Attempt
 from .instruments.odd import ODD_ERRORS, forget_module_of_the_worker, new_message, raise_odd
 from .instruments.probes import report_home
+from .instruments.sameness import same
 from .instruments.seen import Seen, finish
-from .instruments.strategies import for_all, picklable_values, same
+from .instruments.strategies import for_all, picklable_values
 from .scenarios.recovery import NEXT, PATIENCE, is_failure, must_work, outcome_of, works
 from .subject.host import task_error
 from .subject.subject import Subject

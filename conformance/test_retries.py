@@ -17,9 +17,10 @@ from .check import check
 from .instruments import patience
 from .instruments.beacon import Attempt
 from .instruments.history import History
+from .instruments.liveness import still_alive
 from .instruments.probes import ByValue, report_home
 from .instruments.seen import Seen, finish
-from .scenarios.overruns import LAST_LIMIT, keep_limit, overruns, still_alive, usual_limit
+from .scenarios.overruns import LAST_LIMIT, keep_limit, overruns, usual_limit
 from .subject.host import CovalentHost, host_for
 from .subject.subject import Subject
 

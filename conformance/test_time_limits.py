@@ -15,6 +15,7 @@ from .check import check
 from .instruments import patience, virtual_clock
 from .instruments.beacon import Attempt
 from .instruments.history import History, Replacement, afterwards
+from .instruments.liveness import answered
 from .instruments.probes import report_home
 from .instruments.seen import Seen, finish
 from .instruments.virtual_clock import NotPurelyAsynchronous
@@ -22,7 +23,6 @@ from .scenarios.overruns import (
     LAST_LIMIT,
     Kind,
     Overrun,
-    answered,
     keep_limit,
     overruns,
     usual_limit,

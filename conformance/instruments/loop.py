@@ -60,16 +60,33 @@ class WatchedLoop:
             self._over.set_result(None)
 
     @property
+    def thread(self) -> int | None:
+        """The ident of the thread on which the loop runs."""
+        return self._thread.ident
+
+    @property
     def usable(self) -> bool:
         """Whether the loop can still be given work."""
         return self._thread.is_alive() and self._loop.is_running()
 
-    def drive(self, story: Callable[[], Coroutine[Any, Any, T]], limit: float = WATCHDOG) -> T:
+    def drive(
+        self,
+        story: Callable[[], Coroutine[Any, Any, T]],
+        limit: float = WATCHDOG,
+        progress: Callable[[], object] = lambda: None,
+    ) -> T:
         """Run `story()` on the loop and return its result.
 
+        Args:
+            story: called on the loop's thread.
+            limit: seconds.
+            progress: a value that changes while the story goes on; one of many tasks may take
+                longer than `limit`.
+
         Raises:
-            Hang: the story was not over after `limit` seconds; the message names the line. Or
-                the executor has stopped the loop, which cannot be used any more then.
+            Hang: the story was not over after `limit` seconds, or so long after the last progress;
+                the message names the line. Or the executor has stopped the loop, which cannot be
+                used any more then.
         """
         finished: concurrent.futures.Future[T] = concurrent.futures.Future()
         tasks: list[asyncio.Task[T]] = []
@@ -87,11 +104,12 @@ class WatchedLoop:
         asyncio.run_coroutine_threadsafe(tell(), self._loop)
         # Not result(timeout): a TimeoutError may be what the story itself ended in.
         ends: list[concurrent.futures.Future[Any]] = [finished, self._over]
-        concurrent.futures.wait(
-            ends,
-            timeout=limit,
-            return_when=concurrent.futures.FIRST_COMPLETED,
-        )
+        known, now = object(), progress()
+        while known != now:
+            concurrent.futures.wait(
+                ends, timeout=limit, return_when=concurrent.futures.FIRST_COMPLETED
+            )
+            known, now = now, now if self._over.done() or finished.done() else progress()
         if finished.done():
             return finished.result()
         if self._over.done():

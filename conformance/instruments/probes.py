@@ -18,6 +18,9 @@ import cloudpickle
 
 from ...base.pickling import dumps
 
+#: The package of the suite, whose functions may use each other.
+_SUITE = __name__.rpartition(".")[0].rpartition(".")[0]
+
 
 class ByValue:
     """A callable that every pickler carries by value, and that is a plain function on arrival.
@@ -48,13 +51,11 @@ def dumps_by_value(function: Callable[..., Any]) -> bytes:
 
     With the name of its file, whatever an executor's own pickler makes of that.
     """
-    module = sys.modules.get(getattr(function, "__module__", None) or "")
-    if module is None or module.__name__.partition(".")[0] != __name__.partition(".")[0]:
-        return dumps(function)
+    suite = sys.modules[_SUITE]
     with contextlib.ExitStack() as stack:
-        if module.__name__ not in cloudpickle.list_registry_pickle_by_value():
-            cloudpickle.register_pickle_by_value(module)
-            stack.callback(cloudpickle.unregister_pickle_by_value, module)
+        if _SUITE not in cloudpickle.list_registry_pickle_by_value():
+            cloudpickle.register_pickle_by_value(suite)
+            stack.callback(cloudpickle.unregister_pickle_by_value, suite)
         return dumps(function)
 
 
@@ -82,6 +83,7 @@ def look_around(
     import os
     import socket
     import sys
+    import threading
 
     print(f"{marker} out", flush=True)
     print(f"{marker} err", file=sys.stderr, flush=True)
@@ -96,7 +98,8 @@ def look_around(
     reaches_beacon = True
     try:
         with socket.create_connection((address[0], address[1]), timeout=10) as connection:
-            connection.sendall(json.dumps({"token": address[2]}).encode() + b"\n")
+            hello = {"token": address[2], "pid": os.getpid(), "thread": threading.get_ident()}
+            connection.sendall(json.dumps(hello).encode() + b"\n")
             connection.settimeout(60)
             connection.recv(1)
     except OSError:
@@ -142,9 +145,10 @@ def report_home(address: tuple[str, int, str] | str, label: str = "", *values: A
     import socket
     import subprocess
     import sys
+    import threading
     import time
 
-    hello = {"pid": os.getpid(), "label": label}
+    hello = {"pid": os.getpid(), "thread": threading.get_ident(), "label": label}
 
     # Of a wire: how to say something, how to wait for a command, and whether one has come.
     def connected(host: str, port: int, token: str) -> Any:

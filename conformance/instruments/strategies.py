@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from decimal import Decimal
 from typing import Any, TypeVar
 from unittest import mock
 
@@ -145,45 +143,3 @@ picklable_values = st.recursive(
     ),
     max_leaves=10,
 )
-
-
-def same(left: Any, right: Any) -> bool:
-    """Whether two values are equal and of the same types all the way down.
-
-    Unlike `==` it tells 1 from True and 1.0 and 0.0 from -0.0, and takes NaN for itself.
-    """
-    if type(left) is not type(right):
-        return False
-    if isinstance(left, float):
-        return (math.isnan(left) and math.isnan(right)) or (
-            left == right and math.copysign(1, left) == math.copysign(1, right)
-        )
-    if isinstance(left, complex):
-        return same(left.real, right.real) and same(left.imag, right.imag)
-    if isinstance(left, Decimal):
-        # A signalling NaN cannot be compared; and 1.0 is not 1.00.
-        return bool(left.as_tuple() == right.as_tuple())
-    if isinstance(left, BaseException):
-        return same(left.args, right.args) and same(vars(left), vars(right))
-    if isinstance(left, dict):
-        return len(left) == len(right) and all(
-            same(k1, k2) and same(v1, v2)
-            for (k1, v1), (k2, v2) in zip(left.items(), right.items(), strict=True)
-        )
-    if isinstance(left, list | tuple):
-        return len(left) == len(right) and all(map(same, left, right))
-    if isinstance(left, set | frozenset):
-        # NaN is equal to nothing, so that membership cannot tell.
-        return sorted(map(_key, left)) == sorted(map(_key, right))
-    return bool(left == right) or _repr(left) == _repr(right)
-
-
-def _repr(value: Any) -> object:
-    try:
-        return repr(value)
-    except Exception:
-        return object()
-
-
-def _key(value: Any) -> tuple[str, str]:
-    return type(value).__name__, repr(value)

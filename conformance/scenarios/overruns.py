@@ -11,6 +11,7 @@ from typing import Any, Literal
 from ..instruments import patience
 from ..instruments.beacon import Attempt, Beacon
 from ..instruments.history import History
+from ..instruments.liveness import answered, still_alive
 from ..instruments.probes import echo, grandchild, report_home
 from ..instruments.seen import Seen, finish
 from ..subject.subject import Subject
@@ -146,31 +147,3 @@ async def _bring_to(kind: Kind, beacon: Beacon, executing: asyncio.Future[Seen])
             and await did(beacon.attempts[1], do="ignore_sigterm")
         )
     return True
-
-
-async def answered(attempt: Attempt, executing: asyncio.Future[Any], **command: Any) -> bool:
-    """Have a command acknowledged; False if the attempt or `executing` was over before."""
-    answer = asyncio.wrap_future(attempt.ask(**command))
-    await asyncio.wait({answer, executing}, return_when=asyncio.FIRST_COMPLETED)
-    if answer.done():
-        return answer.result() is not None
-    answer.cancel()
-    return False
-
-
-async def still_alive(attempts: Sequence[Attempt]) -> tuple[str, ...]:
-    """Whoever of these does what it is told: a dead one cannot, and its end of file says so.
-
-    The guard is for what is neither: a process that is stopped, but not ended.
-    """
-    if not attempts:
-        return ()
-    asked = {attempt: asyncio.wrap_future(attempt.ask(do="answer")) for attempt in attempts}
-    await asyncio.wait(asked.values(), timeout=patience.PAST_LIMIT)
-    alive = []
-    for attempt, answer in asked.items():
-        if not answer.done():
-            answer.cancel()
-        elif answer.result() is not None:
-            alive.append(f"the {attempt.hello['label']} (process {attempt.hello['pid']})")
-    return tuple(alive)

@@ -41,7 +41,13 @@ class Driving:
         """
         return self._watch.call(function, self.patience)
 
-    def drive(self, story: Callable[[], Coroutine[Any, Any, T]], *, longer: float = 0.0) -> T:
+    def drive(
+        self,
+        story: Callable[[], Coroutine[Any, Any, T]],
+        *,
+        longer: float = 0.0,
+        progress: Callable[[], object] = lambda: None,
+    ) -> T:
         """Run a coroutine function on the one loop that lives as long as the subject.
 
         Raises:
@@ -51,7 +57,7 @@ class Driving:
             if self._loop is None or not self._loop.usable:
                 self._loop = WatchedLoop()
             try:
-                return self._loop.drive(story, longer + self.patience)
+                return self._loop.drive(story, longer + self.patience, progress)
             except Hang:
                 self._loop = None
                 self.note_hang()
@@ -110,6 +116,11 @@ class Driving:
     def where(self) -> str:
         """Where the event loop stands at this moment, in words."""
         return self._loop.where() if self._loop is not None else "no event loop is running"
+
+    @property
+    def thread(self) -> int | None:
+        """The ident of the thread on which the event loop runs."""
+        return None if self._loop is None else self._loop.thread
 
     def close_loop(self) -> None:
         """End the event loop; whatever is driven after that is driven on a new one."""

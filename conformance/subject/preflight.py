@@ -10,6 +10,7 @@ import os
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -46,6 +47,8 @@ class Preflight:
     captures_streams: bool = False
     cancels: bool = False
     cannot: frozenset[str] = frozenset()
+    #: How long the trivial task took. It decides nothing: waits and limits are chosen by it.
+    seconds: float = 0.0
     #: Where the executor kept the event loop from running for as long as its task ran.
     blocks_loop_at: str = ""
     #: Rules that are broken so badly that nothing else can be found out: what was seen, by id.
@@ -155,7 +158,8 @@ def _look(building: Building, driving: Driving, tasks: Tasks) -> Preflight:
         with contextlib.suppress(OSError):
             lines.append(stack.enter_context(Mailbox(tasks.new_folder(), rescues[1])))
         # An executor that runs tasks in this process lets the probe's marker through.
-        stack.enter_context(_unseen())
+        stack.enter_context(unseen())
+        begun = time.monotonic()
         try:
             seen = driving.drive(story)
         except Hang as hang:
@@ -178,6 +182,7 @@ def _look(building: Building, driving: Driving, tasks: Tasks) -> Preflight:
             convicts={"RES-08": f"{seen}, which ends the host"} if ends_hosts else {},
         )
     found = seen.result
+    blocked_at = rescues[0].blocked_at or rescues[1].blocked_at
     return Preflight(
         place=_place(found["host"], found["pid"]),
         shared_files=found["shares_files"] and (folder / "from-task").is_file(),
@@ -186,7 +191,8 @@ def _look(building: Building, driving: Driving, tasks: Tasks) -> Preflight:
         captures_streams=f"{marker} out" in seen.stdout and f"{marker} err" in seen.stderr,
         cancels=cancels,
         cannot=cannot,
-        blocks_loop_at=rescues[0].blocked_at or rescues[1].blocked_at,
+        seconds=0.0 if blocked_at else time.monotonic() - begun,
+        blocks_loop_at=blocked_at,
     )
 
 
@@ -213,7 +219,10 @@ class _Rescue:
         attempt.tell(do="return", value=None)
 
     def __call__(self, attempt: Attempt, number: int) -> None:
-        if not self._told.wait(patience.RESCUE):
+        # Nobody else can use the thread of the loop while the task itself does.
+        hello = attempt.hello
+        is_on_the_loop = (hello["pid"], hello["thread"]) == (os.getpid(), self._driving.thread)
+        if is_on_the_loop or not self._told.wait(patience.RESCUE):
             self.blocked_at = self._driving.where()
             attempt.tell(do="return", value=None)
 
@@ -225,7 +234,8 @@ def _place(host: str, pid: int) -> str:
 
 
 @contextlib.contextmanager
-def _unseen() -> Iterator[None]:
+def unseen() -> Iterator[None]:
+    """Within this block what this process prints is thrown away."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         yield
 

@@ -99,17 +99,24 @@ class Subject:
 
     # ---- driving -------------------------------------------------------------------------
 
-    def drive(self, story: Callable[[], Coroutine[Any, Any, T]], *, longer: float = 0.0) -> T:
+    def drive(
+        self,
+        story: Callable[[], Coroutine[Any, Any, T]],
+        *,
+        longer: float = 0.0,
+        progress: Callable[[], object] = lambda: None,
+    ) -> T:
         """Run a coroutine function on the subject's watched event loop.
 
         Args:
             story: called on the loop's thread.
             longer: seconds that it takes by design, on top of the subject's patience.
+            progress: a value that changes while the story goes on.
 
         Raises:
             Hang: it did not end.
         """
-        return self.driving.drive(story, longer=longer)
+        return self.driving.drive(story, longer=longer, progress=progress)
 
     def drive_apart(self, story: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run a coroutine function on a fresh event loop that is closed afterwards.

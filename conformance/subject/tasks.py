@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
+import contextlib
+import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,11 +23,10 @@ class Tasks:
         self.folder = Path(tempfile.mkdtemp(prefix="asyncexec-"))
         #: Whether this package's own `run_task` is the host.
         self.under_template = False
-        self._dispatches = itertools.count(1)
 
     def new_dispatch(self) -> str:
-        """A dispatch id that was not used before in this run."""
-        return f"dispatch-{next(self._dispatches)}"
+        """A dispatch id that nobody has used before, in any run: backends remember."""
+        return f"dispatch-{uuid.uuid4().hex}"
 
     def new_folder(self) -> Path:
         """An empty folder that is removed at the end."""
@@ -49,16 +50,30 @@ class Tasks:
         by_value: bool = True,
     ) -> Seen:
         """Run one task through the host and see what comes of it."""
+        dispatch_id = self.new_dispatch() if dispatch_id is None else dispatch_id
+        results_dir = str(self.folder / "results" if results_dir is None else results_dir)
+        make_folder(results_dir, dispatch_id)
         return await self.host_for(executor).execute(
             executor,
             ByValue(function) if by_value else function,
             args,
             kwargs,
-            dispatch_id=self.new_dispatch() if dispatch_id is None else dispatch_id,
+            dispatch_id=dispatch_id,
             node_id=node_id,
-            results_dir=str(self.folder / "results" if results_dir is None else results_dir),
+            results_dir=results_dir,
         )
 
     def close(self) -> None:
         """Remove every file of the run."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def make_folder(results_dir: str, dispatch_id: str) -> None:
+    """Make the folder of a dispatch before it is dispatched, as hosts do.
+
+    Not for an id that leads out of `results_dir`, by which an executor is tried.
+    """
+    folder = os.path.normpath(os.path.join(results_dir, dispatch_id))
+    if os.path.dirname(folder) == os.path.normpath(results_dir):
+        with contextlib.suppress(OSError, ValueError):
+            os.makedirs(folder, exist_ok=True)

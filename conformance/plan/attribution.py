@@ -1,0 +1,99 @@
+"""Which rule is broken by a task that was not what the model predicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from .conditions import BREAKING, CANCELLED, CANCELLED_TWICE, RAISES, RAISES_SINGLE, TOO_LATE
+from .observation import Aspect
+
+_CANCELLED: Final = (CANCELLED, CANCELLED_TWICE)
+_LARGE: Final = ("a text of 1 MiB", "of 1 MiB", "bytes of 17 MiB", "of 17 MiB")
+_AT_DESCRIPTORS: Final = ("to the descriptor", "by a child process")
+
+#: What a task in time that did not complete was made to fail by, the likeliest first.
+_FAILED_BY: Final = (
+    ("limit", "TIM-04"),
+    ("names", "RES-11"),
+    ("prints", "RES-06"),
+    ("logs", "STR-12"),
+    ("result", "RES-01"),
+    ("arguments", "RES-01"),
+    ("fails", "RET-02"),
+    ("retries", "RET-02"),
+    ("node", "LIF-06"),
+    ("dispatch", "LIF-06"),
+    ("turn", "LIF-08"),
+    ("instance", "CNC-02"),
+)
+
+
+def broken_rule(aspect: Aspect, conditions: Mapping[str, str], *, among_others: bool) -> str:
+    """The id of the rule that a deviation breaks.
+
+    Args:
+        aspect: what differs.
+        conditions: the fewest unusual ones under which it does, by name.
+        among_others: whether it shows only while other tasks run.
+    """
+    end = conditions.get("end", "returns")
+    if aspect == "foreign" or (among_others and end not in BREAKING):
+        return "CNC-02" if conditions.get("instance") == "its own" else "CNC-01"
+    if aspect in ("stdout", "stderr") and conditions.get("prints") in _AT_DESCRIPTORS:
+        return "RES-13"
+    by_aspect = _BY_ASPECT.get(aspect)
+    if by_aspect is not None:
+        return by_aspect
+    if end == TOO_LATE:
+        return {"attempts": "RET-06", "alive": "TIM-03"}.get(
+            aspect, "TIM-05" if "calls" in aspect else "TIM-02"
+        )
+    if end in _CANCELLED:
+        return {"attempts": "RET-05", "alive": "CAN-02"}.get(aspect, "CAN-01")
+    if end in BREAKING and aspect != "attempts":
+        return "RES-08" if end == "calls sys.exit(3)" else "RES-09"
+    return _of_a_living_task(aspect, conditions, end)
+
+
+_BY_ASPECT: Final[Mapping[Aspect, str]] = {"log": "STR-11", "metadata": "LIF-06"}
+
+
+def _of_a_living_task(aspect: Aspect, conditions: Mapping[str, str], end: str) -> str:
+    retried = "fails" in conditions or "retries" in conditions
+    fails = end != "returns"
+    if aspect == "attempts":
+        if "retries" not in conditions:
+            return "RET-01"
+        return "RET-03" if fails else "RET-02"
+    if aspect == "arguments":
+        return "RET-04" if retried else "RES-07"
+    if aspect == "message":
+        if end in (RAISES[-1], *RAISES_SINGLE[1:3]):
+            return "RES-12"
+        return "RET-03" if retried else "RES-04"
+    if aspect in ("stdout", "stderr"):
+        return "RET-07" if retried else "RES-06"
+    if aspect == "order of calls":
+        return "LIF-03" if fails else "LIF-01"
+    if aspect == "number of calls":
+        return "LIF-03" if fails else "LIF-02"
+    if aspect == "completed":
+        return "RES-12" if end in (RAISES[-1], *RAISES_SINGLE[1:3]) else "RES-04"
+    if aspect == "result":
+        return "RES-03" if _LARGE_IN & set(conditions.values()) else "RES-01"
+    if aspect == "failed":
+        if set(conditions.values()) & set(_LARGE):
+            return "RES-03"
+        for name, rule_id in _FAILED_BY:
+            if name in conditions:
+                return rule_id
+        return "LIF-09"
+    # It did not end, or ended in a cancellation that nobody had asked for.
+    for name, rule_id in _FAILED_BY:
+        if name in conditions:
+            return rule_id
+    return "RES-12" if fails else "LIF-09"
+
+
+_LARGE_IN: Final = frozenset(_LARGE)

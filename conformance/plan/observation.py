@@ -1,0 +1,280 @@
+"""What was seen of one task of the plan, and how it differs from what the model predicts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from ..instruments.brackets import miscounted, misplaced_attempt
+from ..instruments.history import History, Method
+from ..instruments.seen import Seen
+from . import values
+from .conditions import BREAKING, LIMITS, SHARED_DISPATCH, TOO_LATE, Row
+from .prediction import Prediction
+
+#: In what an observation can differ from its prediction, in the order in which it is told: what
+#: comes first explains what comes later.
+Aspect = Literal[
+    "no end",
+    "foreign",
+    "completed",
+    "failed",
+    "cancellation",
+    "result",
+    "attempts",
+    "message",
+    "stdout",
+    "stderr",
+    "log",
+    "arguments",
+    "alive",
+    "order of calls",
+    "number of calls",
+    "metadata",
+]
+
+ASPECTS: Final[tuple[Aspect, ...]] = Aspect.__args__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """All that was seen of one task."""
+
+    row: Row
+    #: The text that no other task has.
+    own: str
+    dispatch_id: str
+    #: What the host saw; None where `execute` did not end, or ended in CancelledError.
+    seen: Seen | None
+    #: Whether `execute` ended in CancelledError.
+    cancelled: bool = False
+    #: How often the task reported to the suite; None where it could not.
+    attempts: int | None = None
+    #: What was awaited under the executor.
+    history: History = field(default_factory=History)
+    #: The methods that the executor has and that are recorded.
+    has: Collection[Method] = ()
+    #: What the logs hold that were asked for, by "stdout" and "stderr".
+    logs: Mapping[str, str] = field(default_factory=dict)
+    #: How the host's own arguments differ from what they were.
+    arguments: str = ""
+    #: Which processes of the task still did what they were told when the outcome was known.
+    alive: tuple[str, ...] = ()
+    #: Where it stood when it was given up.
+    stood: str = ""
+    #: Whether what tasks print is captured.
+    captures: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """One difference between an observation and what the contract asks for."""
+
+    aspect: Aspect
+    seen: str
+    required: str
+    observation: Observation
+
+
+def deviations(
+    observation: Observation, predicted: Prediction, others: Collection[str] = ()
+) -> Iterator[Deviation]:
+    """Every way in which a task was not what the model predicts.
+
+    Args:
+        observation: of one task.
+        predicted: for the same conditions.
+        others: the texts of the tasks that ran at the same time, of which it may show nothing.
+    """
+
+    def differs(aspect: Aspect, seen: object, required: str) -> Deviation:
+        return Deviation(aspect, str(seen), required, observation)
+
+    seen = observation.seen
+    if seen is None and not observation.cancelled:
+        yield differs("no end", f"it never ended: {observation.stood}", "every task ends")
+        return
+    found = _foreign(observation, others)
+    if found:
+        yield differs("foreign", found, "each task gets its own result, error and output")
+        return
+    ended = _judged_end(observation, predicted)
+    if ended is not None:
+        yield differs(*ended)
+    else:
+        yield from (differs(*each) for each in _judged_values(observation, predicted))
+    yield from (differs(*each) for each in _judged_calls(observation, predicted))
+
+
+_Difference = tuple[Aspect, object, str]
+
+
+def _judged_end(observation: Observation, predicted: Prediction) -> _Difference | None:
+    seen = observation.seen
+    if predicted.end == "cancelled by its host":
+        if seen is None:
+            return None
+        return "cancellation", seen, "CancelledError out of execute, whose host has cancelled it"
+    if seen is None:
+        return (
+            "cancellation",
+            "execute ended in CancelledError, and nobody had cancelled it",
+            "the outcome of the task, or its error",
+        )
+    if predicted.end == "completed":
+        if not seen.completed:
+            return "failed", seen, "the status COMPLETED, with the result of the task"
+    elif predicted.end == "timed out":
+        if not seen.timed_out:
+            return "completed", seen, "a TimeoutError, or the status FAILED"
+    elif seen.malformed or (seen.error is None and seen.status != "FAILED"):
+        return "completed", seen, "the error is raised, or the status is FAILED"
+    return None
+
+
+def _judged_values(observation: Observation, predicted: Prediction) -> Iterator[_Difference]:
+    seen, row, own = observation.seen, observation.row, observation.own
+    if seen is not None and predicted.end == "completed":
+        wrong = values.difference(values.make(row["result"], own), seen.result)
+        if wrong:
+            yield "result", f"the result {wrong}", "the result arrives as the task returned it"
+    if seen is not None and predicted.end == "failed" and predicted.message:
+        lost = [line for line in predicted.message.split("\n") if line.strip() not in _told(seen)]
+        if lost:
+            yield (
+                "message",
+                f"{seen}; of the message of its error {values.in_words(lost[0])} is nowhere found",
+                "the message of the task's last error, in the error, its notes or stderr",
+            )
+    if not observation.captures:
+        return
+    for stream, text in (("stdout", predicted.stdout), ("stderr", predicted.stderr)):
+        # With an error that is raised no output is returned.
+        if seen is not None and seen.error is None:
+            got = getattr(seen, stream)
+            # An executor may add words of its own to stderr, a traceback for one.
+            right = got == text if stream == "stdout" and row["end"] == "returns" else text in got
+            if stream == "stderr" and not right:
+                right = _in_order(predicted, observation.own, row, got)
+            if not right:
+                yield _aspect(stream), _difference(stream, text, got), _WHOLE
+        if stream in observation.logs:
+            log = observation.logs[stream]
+            if not _log_holds(observation, predicted, stream, text, log):
+                yield (
+                    "log",
+                    _difference(f"the log of {stream}", text, log),
+                    "the log holds what the task printed, whole",
+                )
+
+
+_WHOLE = "what every attempt printed, whole and in order"
+
+
+def _aspect(stream: str) -> Aspect:
+    return "stdout" if stream == "stdout" else "stderr"
+
+
+def _in_order(predicted: Prediction, own: str, row: Row, got: str) -> bool:
+    """Whether what each attempt wrote to stderr is there in order, with other words between."""
+    text = values.to_stderr(values.printed(row["prints"], own))
+    return not text or got.count(text) >= predicted.attempts
+
+
+def _log_holds(
+    observation: Observation, predicted: Prediction, stream: str, text: str, log: str
+) -> bool:
+    row = observation.row
+    one = values.printed(row["prints"], observation.own)
+    if stream == "stderr":
+        one = values.to_stderr(one)
+    if row["end"] == TOO_LATE or predicted.end == "cancelled by its host":
+        # How many of its attempts came to print before they were stopped is nobody's fault.
+        return True
+    if row["end"] in BREAKING:
+        return not one or one in log
+    return text in log or log.count(one) >= predicted.attempts
+
+
+def _difference(stream: str, text: str, got: str) -> str:
+    if len(text) < 200 and len(got) < 200:
+        return f"{stream} is {got!r}; printed was {text!r}"
+    at = next((i for i, (a, b) in enumerate(zip(text, got, strict=False)) if a != b), None)
+    place = f"; from character {at:,} on it reads {got[at : at + 40]!r}" if at is not None else ""
+    return f"{stream} has {len(got):,} characters; printed were {len(text):,}{place}"
+
+
+def _told(seen: Seen) -> str:
+    return f"{seen.everything_said}\n{seen.stderr}"
+
+
+def _foreign(observation: Observation, others: Collection[str]) -> str:
+    """What of another task is found in the outcome of this one."""
+    seen = observation.seen
+    if seen is None:
+        return ""
+    said = seen.everything_said
+    if isinstance(seen.result, str):
+        said += seen.result[:10_000]
+    for other in others:
+        if other in said:
+            return f"it got what belongs to another task ({other}): {seen}"
+    if observation.row["logs"] != "both" or observation.row["dispatch"] == SHARED_DISPATCH:
+        return ""
+    for stream, log in observation.logs.items():
+        if any(other in log for other in others):
+            return f"its log of {stream} holds what another task printed"
+    return ""
+
+
+def _judged_calls(observation: Observation, predicted: Prediction) -> Iterator[_Difference]:
+    attempts = observation.attempts
+    if attempts is not None:
+        fewer = attempts < predicted.attempts and predicted.exactly
+        if fewer or attempts > predicted.attempts:
+            yield (
+                "attempts",
+                f"it was attempted {attempts} times",
+                f"{predicted.attempts} attempt{'s' * (predicted.attempts > 1)}",
+            )
+    if observation.arguments:
+        yield (
+            "arguments",
+            f"after the task the host's own {observation.arguments}",
+            "the host's objects stay as they are",
+        )
+    if observation.alive:
+        yield (
+            "alive",
+            f"the outcome was known, and {' and '.join(observation.alive)} still ran",
+            "the outcome is known only once the work is dead",
+        )
+    if not observation.history.events:
+        return
+    misplaced = misplaced_attempt(observation.history, observation.has)
+    if misplaced:
+        yield "order of calls", misplaced, "every attempt between a setup and its teardown"
+    counted = miscounted(observation.history, observation.has)
+    if counted and not misplaced:
+        yield "number of calls", counted, "in a bracket setup and teardown are awaited exactly once"
+    wanted = {"dispatch_id": observation.dispatch_id, "node_id": int(observation.row["node"])}
+    for event in observation.history.events:
+        given = event.metadata if isinstance(event.metadata, dict) else {}
+        if any(given.get(key) != value for key, value in wanted.items()):
+            yield (
+                "metadata",
+                f"{event.method} was given the metadata {event.metadata!r}",
+                f"the ids of the task: {wanted}",
+            )
+            return
+
+
+def limit_of(row: Row, short: float) -> float:
+    """The seconds that a row's `limit` stands for."""
+    return LIMITS.get(row["limit"], short)
+
+
+def told(observation: Observation) -> Any:
+    """The history of a task in words, for a finding."""
+    return observation.history.told()

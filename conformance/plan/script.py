@@ -1,0 +1,180 @@
+"""A few lines of Python that run one task with some conditions, without pytest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from .conditions import CANCELLED, CANCELLED_TWICE, LIMITS, SHORT, row
+
+_RESULTS: Final = {
+    "a text": '"the result"',
+    "an empty text": '""',
+    "an empty list": "[]",
+    "an empty dict": "{}",
+    "an empty tuple": "()",
+    "an empty set": "set()",
+    "empty bytes": 'b""',
+    "a text with white space around it": '"\\n \\tthe result  \\r\\n"',
+    "one list twice": "[one, one]",
+    "an instance of a class of __main__": "Scale(7)",
+    "a text of 1 MiB": '"x" * (1 << 20)',
+    "bytes of every value": "bytes(range(256))",
+    "a dict whose keys are not sorted": '{"b": 1, "a": [2]}',
+    "a dict with keys of several types": '{1: "int", "1": "text"}',
+    "a tuple of four": '("result", "stdout", "stderr", "FAILED")',
+    "a tuple in a tuple": "(1, (2, (3,)))",
+    "an exception": 'ValueError("returned, not raised")',
+    "an object without a truth value": "WithoutTruth()",
+    "a lone surrogate": '"\\ud800 alone"',
+    "line ends of every kind": '"one\\r\\ntwo\\rthree\\n"',
+    "NaN": 'float("nan")',
+    "an int of 5,000 digits": "10**5000",
+    "a function": "abs",
+    "a set in a list": "[{1, 2}, frozenset({3})]",
+    "a class": "int",
+    "bytes of 17 MiB": "bytes(17 << 20)",
+}
+_ARGUMENTS: Final = {
+    "plain": "[]",
+    "none": "[]",
+    "falsy": '[0, "", [], None, False, {}]',
+    "one list twice": "[one, one]",
+    "with white space around them": '[" text\\n", "\\t"]',
+    "of 1 MiB": '["y" * (1 << 20)]',
+    "of many types": "[(1, (2,)), {3}, b'\\xff', 10**5000, int]",
+    "of 17 MiB": "[bytes(17 << 20)]",
+}
+_NAMES: Final = {
+    "none": "{}",
+    "named as the host's own": '{"function": 1, "args": 2, "kwargs": 3, "self": 4}',
+    "not sorted": '{"zeta": 1, "alpha": 2}',
+    "not ASCII": '{"größe": 1}',
+}
+_PRINTS: Final = {
+    "a line": 'print("a line")',
+    "a line without its end": 'print("no end", end="")',
+    "line ends of every kind": 'sys.stdout.write("one\\r\\ntwo\\rthree\\n")',
+    "a line of 200 KB": 'print("z" * 200_000)',
+    "1 MB of three-byte characters": 'print("a" + "語" * 350_000)',
+    "to the descriptor": 'os.write(1, b"to the descriptor\\n")',
+    "by a child process": 'subprocess.run(["echo", "by a child"])',
+    "white space around it": 'print("  text \\n \\n")',
+}
+_ENDS: Final = {
+    "raises an error": 'raise ValueError("why")',
+    "raises an error of many lines": 'raise ValueError("first line\\nsecond line")',
+    "raises an error of 100,000 characters": 'raise ValueError("m" * 100_000)',
+    "raises an error of a class that cannot be unpickled": 'raise TakesTwo("why", 2)',
+    "raises an error without a message": "raise ValueError",
+    "raises an error with a cause and a note": 'raise ValueError("why") from KeyError("cause")',
+    "raises a group of errors": 'raise ExceptionGroup("why", [ValueError("one")])',
+    "raises a TimeoutError": 'raise TimeoutError("why")',
+    "raises an error whose message is not ASCII": 'raise ValueError("grün 漢字 % {0} %s")',
+    "goes on past its limit": "time.sleep(60)",
+    CANCELLED: "time.sleep(60)",
+    CANCELLED_TWICE: "time.sleep(60)",
+    "calls sys.exit(3)": "sys.exit(3)",
+    "ends its process": "os._exit(3)",
+}
+_CLASSES: Final = {
+    "Scale": ["class Scale:", "    def __init__(self, factor):", "        self.factor = factor"],
+    "WithoutTruth": [
+        "class WithoutTruth:",
+        "    def __bool__(self):",
+        '        raise ValueError("neither true nor false")',
+    ],
+    "TakesTwo": [
+        "class TakesTwo(Exception):",
+        "    def __init__(self, message, code):",
+        "        super().__init__(message)",
+    ],
+}
+
+
+def script(conditions: Mapping[str, str]) -> str:
+    """Lines that run a task with these conditions on `executor` and print what comes of it."""
+    whole = row(**conditions)
+    ends = _ENDS.get(whole["end"], f"return {_RESULTS.get(whole['result'], whole['result'])}")
+    body = []
+    if whole["prints"] != "nothing":
+        body.append(_PRINTS[whole["prints"]])
+    body += [
+        'with open(log, "a") as file:',
+        '    print("attempt", file=file)',
+    ]
+    if whole["fails"] != "0":
+        body += [
+            f"if len(open(log).readlines()) <= {whole['fails']}:",
+            '    raise ValueError("the first attempts fail")',
+        ]
+    body.append(ends)
+    settings = [f"executor.retries = {whole['retries']}"] if whole["retries"] != "0" else []
+    if whole["limit"] != "-1":
+        limit = 2 if whole["limit"] == SHORT else LIMITS[whole["limit"]]
+        settings.append(f"executor.time_limit = {limit}")
+    settings += _logs(whole["logs"])
+    classes = [
+        line for name, code in _CLASSES.items() if f"{name}(" in ends for line in (*code, "")
+    ]
+    task = ["def task(log, *args, **kwargs):"]
+    task += ["    import os, subprocess, sys, time", "    one = [1]"]
+    task += [f"    {line}" for line in body]
+    return "\n".join(
+        [
+            "import asyncio, os, tempfile",
+            "from asyncio import CancelledError",
+            "from pytest_asyncexec.conformance.subject.host import host_for",
+            "",
+            *classes,
+            *task,
+            "",
+            "async def main():",
+            "    folder = tempfile.mkdtemp()",
+            "    log = os.path.join(folder, 'attempts')",
+            "    open(log, 'w').close()",
+            *[f"    {line}" for line in settings],
+            *_call(whole),
+            "    print(open(log).read())",
+            "",
+            "asyncio.run(main())",
+        ]
+    )
+
+
+def _logs(logs: str) -> list[str]:
+    if logs == "both":
+        return ['executor.log_stdout, executor.log_stderr = "out.log", "err.log"']
+    if logs == "one file for both":
+        return ['executor.log_stdout = executor.log_stderr = "both.log"']
+    if logs == "unwritable":
+        return ["executor.log_stdout = folder  # a folder, where a file is to be"]
+    return ['executor.log_stdout = os.path.join(folder, "out.log")'] if logs != "none" else []
+
+
+def _call(whole: Mapping[str, str]) -> list[str]:
+    arguments = _ARGUMENTS[whole["arguments"]]
+    dispatch = {
+        "named with dots and capitals": "Dispatch.2.0",
+        "named with digits alone": "0012345",
+    }.get(whole["dispatch"], "a-dispatch")
+    lines = ["    one = [1]"] if "one" in arguments else []
+    call = [
+        f"    os.makedirs(os.path.join(folder, {dispatch!r}), exist_ok=True)",
+        "    running = asyncio.ensure_future(host_for(executor).execute(",
+        f"        executor, task, [log, *{arguments}],",
+        f"        {_NAMES[whole['names']]},",
+        f"        dispatch_id={dispatch!r}, node_id={whole['node']}, results_dir=folder,",
+        "    ))",
+    ]
+    if whole["end"] in (CANCELLED, CANCELLED_TWICE):
+        call += ["    await asyncio.sleep(2)", "    running.cancel()"]
+    if whole["end"] == CANCELLED_TWICE:
+        call += ["    await asyncio.sleep(0)", "    running.cancel()"]
+    call += [
+        "    await asyncio.wait([running])",
+        "    error = CancelledError if running.cancelled() else running.exception()",
+        "    print(repr(error) if error else running.result())",
+    ]
+    twice = 2 if whole["turn"] == "second" else 1
+    return lines + call * twice

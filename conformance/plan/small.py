@@ -1,0 +1,114 @@
+"""Makes deviations small: from many tasks that deviate to the fewest conditions that make one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Final
+
+from .conditions import SHORT, TOO_LATE, Row, is_possible, row, unusual
+from .observation import Deviation, Observation
+from .prediction import predict
+
+#: So many conditions together are looked for.
+_DEEPEST: Final = 3
+
+#: So many causes of one kind are told.
+_CAUSES: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Tasks that deviate in the same way, and the fewest conditions that they share."""
+
+    deviation: Deviation
+    #: By name; what is left out is usual.
+    conditions: Mapping[str, str]
+    #: How many tasks deviate so under these conditions.
+    tasks: int
+    #: Whether one with just these conditions does so by itself; None where that was not tried.
+    alone: bool | None = None
+
+    @property
+    def row(self) -> Row:
+        """A task with these conditions and no other."""
+        return row(**self.conditions)
+
+
+def causes(found: Sequence[Deviation], observations: Sequence[Observation]) -> Iterator[Cause]:
+    """The fewest conditions that explain the deviations of one aspect, by what others show.
+
+    A set of conditions is no cause where a task that has all of them, and more, is as it should be.
+
+    Args:
+        found: deviations of one aspect.
+        observations: of all tasks of the batch.
+    """
+    deviating = {id(deviation.observation) for deviation in found}
+    fine = [seen for seen in observations if id(seen) not in deviating]
+    left = list(found)
+    for _ in range(_CAUSES):
+        if not left:
+            return
+        best: tuple[int, int, Mapping[str, str], list[Deviation]] | None = None
+        for deviation in left:
+            for chosen in _candidates(deviation, fine):
+                covered = [d for d in left if _has(d.observation.row, chosen)]
+                rank = (len(chosen), -len(covered))
+                if best is None or rank < best[:2]:
+                    best = (*rank, chosen, covered)
+        if best is None:
+            # Not even all of its conditions explain it: a task with the same ones is right.
+            explanation: Mapping[str, str] = unusual(left[0].observation.row)
+            covered = left[:1]
+        else:
+            explanation, covered = best[2], best[3]
+        yield Cause(covered[0], explanation, len(covered))
+        left = [deviation for deviation in left if deviation not in covered]
+
+
+def _candidates(deviation: Deviation, fine: Iterable[Observation]) -> Iterator[dict[str, str]]:
+    """The smallest sets of unusual conditions of a task that no task without the fault has."""
+    of_task = unusual(deviation.observation.row)
+    own = deviation.observation.own
+    wanted = predict(deviation.observation.row, own).end
+    comparable = [seen.row for seen in fine if predict(seen.row, own).end == wanted]
+    for size in range(_DEEPEST + 1):
+        hits = False
+        for names in combinations(of_task, size):
+            chosen = _completed({name: of_task[name] for name in names})
+            whole = row(**chosen)
+            if not is_possible(whole) or predict(whole, own).end != wanted:
+                continue
+            if not any(_has(other, chosen) for other in comparable):
+                hits = True
+                yield chosen
+        if hits:
+            return
+
+
+def _completed(chosen: dict[str, str]) -> dict[str, str]:
+    """With the limit that a task needs to go on past it."""
+    if chosen.get("end") == TOO_LATE:
+        return {**chosen, "limit": SHORT}
+    return chosen
+
+
+def _has(whole: Row, chosen: Mapping[str, str]) -> bool:
+    return all(whole[name] == value for name, value in chosen.items())
+
+
+def shrunk(conditions: Mapping[str, str], deviates: Callable[[Row], bool]) -> Mapping[str, str]:
+    """The conditions without those that can be left out, each tried once.
+
+    Args:
+        conditions: under which a task deviates.
+        deviates: whether a task with these conditions does; it runs one.
+    """
+    kept = dict(conditions)
+    for name in conditions:
+        fewer = {other: value for other, value in kept.items() if other != name}
+        if is_possible(row(**fewer)) and deviates(row(**fewer)):
+            kept = fewer
+    return kept

@@ -1,0 +1,87 @@
+"""The one function that all tasks of the plan are; it does what its orders say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..instruments.probes import report_home
+from .values import arguments, difference, make, message, named, printed, to_stderr
+
+
+def act(address: Any, orders: dict[str, Any], /, *given: Any, **names: Any) -> Any:
+    """Print, report to the suite, and end as the conditions say.
+
+    Args:
+        address: of a beacon, which answers `{"do": "return", "value": number}` with the number of
+            the attempt, or holds it; None where tasks cannot reach one.
+        orders: the conditions of the task, and `own`, a text that no other task has.
+        given: the positional arguments that the conditions name.
+        names: the keyword arguments, likewise.
+    """
+    import os
+    import subprocess
+    import sys
+
+    own = orders["own"]
+    text = printed(orders["prints"], own)
+    if orders["prints"] == "to the descriptor":
+        os.write(1, text.encode())
+        os.write(2, to_stderr(text).encode())
+    elif orders["prints"] == "by a child process":
+        say = "import sys; sys.stdout.write(sys.argv[1]); sys.stderr.write(sys.argv[2])"
+        subprocess.run([sys.executable, "-c", say, text, to_stderr(text)], check=True)
+    elif text:
+        sys.stdout.write(text)
+        sys.stderr.write(to_stderr(text))
+        sys.stdout.flush()
+        sys.stderr.flush()
+    number = 1 if address is None else report_home(address, own)
+    wrong = (
+        difference(arguments(orders["arguments"], own), list(given))
+        or difference(named(orders["names"], own), names)
+        or ("" if list(named(orders["names"], own)) == list(names) else "came in another order")
+    )
+    if wrong:
+        raise AssertionError(f"what the task was given {wrong}")
+    # Whoever sees them after this task, another attempt or the host, sees it at once.
+    for value in (*given, *names.values()):
+        if isinstance(value, list):
+            value.append("changed by the task")
+        elif isinstance(value, dict):
+            value["changed by the task"] = True
+    if number <= orders["fails"]:
+        raise ValueError(f"{own} fails in attempt {number}")
+    end_as(orders["end"], message(orders["end"], own))
+    return make(orders["result"], own)
+
+
+def end_as(end: str, message: str) -> None:
+    """Raise, exit or die, where the end is none that returns."""
+    import os
+    import sys
+
+    class TakesTwo(Exception):
+        """Passes one of its two arguments on, so that it cannot be unpickled."""
+
+        def __init__(self, message: str, code: int) -> None:
+            super().__init__(message)
+            self.code = code
+
+    if end == "calls sys.exit(3)":
+        sys.exit(3)
+    if end == "ends its process":
+        os._exit(3)
+    if end == "raises an error of a class that cannot be unpickled":
+        raise TakesTwo(message, 2)
+    if end == "raises an error with a cause and a note":
+        error = ValueError(message)
+        error.add_note("a note")
+        raise error from KeyError("the cause")
+    if end == "raises a group of errors":
+        raise ExceptionGroup(message, [ValueError("one"), KeyError("another")])
+    if end == "raises an error without a message":
+        raise ValueError
+    if end == "raises a TimeoutError":
+        raise TimeoutError(message)
+    if end.startswith("raises"):
+        raise ValueError(message)

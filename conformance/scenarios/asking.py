@@ -1,0 +1,61 @@
+"""How a check asks the plan: whatever breaks its rule there ends it, with a finding."""
+
+from __future__ import annotations
+
+from ..plan.conditions import in_words
+from ..plan.script import script
+from ..subject.subject import Subject
+from .observations import Broken, Part, plan_of
+
+
+def ask_plan(subject: Subject, *parts: Part, cause: str = "", also: tuple[str, ...] = ()) -> None:
+    """End the check if tasks of these parts of the plan break its rule.
+
+    Args:
+        subject: who is judged; its rule is the one that is asked for.
+        parts: of the plan.
+        cause: the likely mistake in the executor, as a hint to its author.
+        also: ids of rules, of an older contract perhaps, whose findings are told as this one's.
+
+    Raises:
+        RuleViolation: they do; the fewest conditions under which they do are told.
+        CouldNotRun: nothing breaks it, and not all tasks could be tried.
+    """
+    assert subject.rule is not None
+    plan = plan_of(subject)
+    found = [each for rule_id in (subject.rule.id, *also) for each in plan.broken(rule_id, parts)]
+    if found:
+        first = found[0]
+        subject.fail(
+            seen=told(first) + likewise(found[1:]),
+            required=first.cause.deviation.required,
+            cause=cause,
+            history=first.cause.deviation.observation.history,
+            reproduce=script(first.cause.conditions),
+        )
+    for part in parts:
+        untried = plan.part(part).untried
+        if untried:
+            subject.could_not_run(f"not all tasks could be tried: {untried}")
+
+
+def told(broken: Broken) -> str:
+    """A cause in words: the conditions, and what was seen under them."""
+    conditions = broken.cause.conditions
+    words = in_words(conditions)
+    seen = f"{words}: {broken.cause.deviation.seen}"
+    if broken.among_others:
+        return f"{seen}; by itself it is right, so it is for what runs at the same time"
+    if broken.cause.alone and len(conditions) > 1:
+        return f"{seen}; with less than all of these it is right"
+    return seen
+
+
+def likewise(others: list[Broken]) -> str:
+    """The other causes of the same finding, in one line each."""
+    if not others:
+        return ""
+    lines = [f"\nlikewise {in_words(each.cause.conditions)}" for each in others[:6]]
+    if others[6:]:
+        lines.append(f"\nand {len(others) - 6} more of the kind")
+    return "".join(lines)

@@ -1,0 +1,421 @@
+"""Runs tasks of the plan, as many at once as are wanted, and keeps what is seen of each."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import secrets
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from ..instruments import patience
+from ..instruments.beacon import Attempt
+from ..instruments.history import METHODS, History
+from ..instruments.liveness import still_alive
+from ..instruments.seen import Seen
+from ..plan import values
+from ..plan.conditions import (
+    CANCELLED,
+    CANCELLED_TWICE,
+    SHARED_DISPATCH,
+    STOPPED,
+    TOO_LATE,
+    Row,
+    row,
+)
+from ..plan.observation import Observation, limit_of
+from ..plan.task import act
+from ..subject.exceptions import CouldNotRun
+from ..subject.preflight import unseen
+from ..subject.subject import Subject
+
+#: So many tasks are under way at once.
+AT_ONCE: Final = 64
+
+_LOG_OF: Final = {"stdout": "out.log", "stderr": "err.log"}
+
+
+@dataclass(slots=True)
+class Instance:
+    """One executor that tasks of the plan share, and what it was like before and after them."""
+
+    executor: Any
+    #: What the rows that it serves ask of it.
+    asked: Row
+    before: dict[str, Any]
+    logs: dict[str, Path | str]
+    after: dict[str, Any] = field(default_factory=dict)
+    first: asyncio.Task[Any] | None = None
+
+
+@dataclass(slots=True)
+class Sight:
+    """What one batch of tasks has shown."""
+
+    observations: list[Observation] = field(default_factory=list)
+    #: Why a task was not tried, by what stood in its way.
+    untried: dict[str, list[Row]] = field(default_factory=dict)
+    instances: list[Instance] = field(default_factory=list)
+    #: Lines at which asyncio tasks waited that nobody had waited for.
+    leftovers: list[str] = field(default_factory=list)
+
+
+def observe(subject: Subject, rows: Iterable[Row], *, at_once: int = AT_ONCE) -> Sight:
+    """Run one task for each row and say what was seen.
+
+    Args:
+        subject: whose executors run them.
+        rows: their conditions; see `possible` for what a subject can be asked.
+        at_once: how many are under way at the same time, at the most.
+
+    Raises:
+        Hang: the event loop of the host was blocked for good.
+    """
+    batch = _Batch(subject, list(rows))
+    with contextlib.ExitStack() as stack:
+        if subject.preflight().place == "this process":
+            # Where nothing is captured, what tasks print is for nobody to read.
+            stack.enter_context(unseen())
+        batch.prepare()
+        if not batch.trials:
+            return batch.sight
+        first = batch.trials[0].instance.executor
+        batch.history = stack.enter_context(subject.recording(first))
+        if subject.preflight().reachable:
+            beacon = stack.enter_context(subject.beacon(batch.answer))
+            batch.address = beacon.address
+        subject.drive(lambda: batch.story(at_once), progress=lambda: batch.steps)
+    return batch.sight
+
+
+@dataclass(slots=True, eq=False)
+class _Trial:
+    """One task: what is asked of it, where it runs, and who reports for it."""
+
+    row: Row
+    own: str
+    dispatch_id: str
+    node_id: int
+    instance: Instance
+    reports: list[Attempt] = field(default_factory=list)
+    reported: asyncio.Event = field(default_factory=asyncio.Event)
+    executing: asyncio.Task[Seen] | None = None
+    #: Whether its attempts go on as soon as they report.
+    held: bool = False
+
+
+class _Batch:
+    """Some tasks and what becomes of them."""
+
+    def __init__(self, subject: Subject, rows: Sequence[Row]) -> None:
+        self.subject = subject
+        self.rows = rows
+        self.sight = Sight()
+        self.trials: list[_Trial] = []
+        self.history = History()
+        self.address: Any = None
+        #: Grows with everything that happens: who asks twice sees whether anything still does.
+        self.steps = 0
+        self._results = subject.new_folder()
+        self._lock = threading.Lock()
+        self._by_own: dict[str, _Trial] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._short = short_limit(subject)
+        self._captures = subject.preflight().captures_streams
+
+    # ---- before: executors and ids ---------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Build the executors, and give each task what tells it from all others."""
+        shared: dict[tuple[str, ...], Instance] = {}
+        dispatches = _Dispatches(self.subject)
+        for number, each in enumerate(self.rows):
+            key = tuple(each[name] for name in ("retries", "limit", "logs"))
+            instance = shared.get(key) if each["instance"] != "its own" else None
+            if instance is None:
+                try:
+                    instance = self._build(each)
+                except Exception as error:
+                    self.sight.untried.setdefault(_why(error), []).append(each)
+                    continue
+                if each["instance"] != "its own":
+                    shared[key] = instance
+                self.sight.instances.append(instance)
+            own = f"task{number}x{secrets.token_hex(3)}"
+            dispatch = dispatches.of(each)
+            trial = _Trial(each, own, dispatch, int(each["node"]), instance)
+            trial.held = each["end"] in STOPPED
+            self.trials.append(trial)
+            self._by_own[own] = trial
+
+    def _build(self, each: Row) -> Instance:
+        attributes: dict[str, Any] = {"retries": int(each["retries"])}
+        limit = limit_of(each, self._short)
+        if limit != -1 or "stop" not in self.subject.preflight().cannot:
+            attributes["time_limit"] = limit
+        logs: dict[str, Path | str] = {}
+        if each["logs"] == "both":
+            logs = dict(_LOG_OF)
+        elif each["logs"] == "one file for both":
+            logs = {"stdout": "both.log", "stderr": "both.log"}
+        elif each["logs"] == "stdout alone, under an absolute path":
+            logs = {"stdout": self.subject.new_folder() / "out.log"}
+        elif each["logs"] == "unwritable":
+            # A folder where the file is to be.
+            attributes["log_stdout"] = str(self.subject.new_folder())
+        attributes |= {f"log_{stream}": str(path) for stream, path in logs.items()}
+        executor = self.subject.build(**attributes)
+        return Instance(executor, each, settings(executor), logs)
+
+    # ---- on a thread of the beacon's -------------------------------------------------------
+
+    def answer(self, attempt: Attempt, _number: int) -> None:
+        """Tell an attempt its number, or hold it."""
+        with self._lock:
+            self.steps += 1
+            trial = self._by_own.get(str(attempt.hello["label"]))
+            if trial is None:
+                attempt.tell(do="return", value=1)
+                return
+            trial.reports.append(attempt)
+            number, held = len(trial.reports), trial.held
+        if not held:
+            attempt.tell(do="return", value=number)
+        assert self._loop is not None
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(trial.reported.set)
+
+    # ---- on the event loop -----------------------------------------------------------------
+
+    async def story(self, at_once: int) -> None:
+        """Run all of them, and look at what they leave behind."""
+        self._loop = asyncio.get_running_loop()
+        before = asyncio.all_tasks()
+        free = asyncio.Semaphore(at_once)
+        trying = {asyncio.ensure_future(self._try(trial, free)): trial for trial in self.trials}
+        ends: dict[_Trial, Observation] = {}
+        pending = set(trying)
+        known, let_go = -1, False
+        while pending:
+            done, pending = await asyncio.wait(
+                pending, timeout=self._guard(), return_when=asyncio.FIRST_COMPLETED
+            )
+            for each in done:
+                ends[trying[each]] = each.result()
+                self.steps += 1
+            if done or self.steps != known:
+                known = self.steps
+                continue
+            if not let_go:
+                # Nothing happens any more: whatever is still held was to be stopped, and is not.
+                let_go = True
+                self._let_go()
+                continue
+            break
+        for each in pending:
+            trial = trying[each]
+            ends[trial] = self._observation(trial, None, stood=self.subject.where())
+            each.cancel()
+        if pending:
+            await asyncio.wait(pending, timeout=5)
+        self.sight.observations += [ends[trial] for trial in self.trials if trial in ends]
+        await asyncio.sleep(0)
+        self._look_back(before | set(trying))
+
+    def _guard(self) -> float:
+        longest = self._short if any(t.row["end"] == TOO_LATE for t in self.trials) else 0.0
+        return longest + patience.PAST_LIMIT + 3 * self.subject.preflight().seconds
+
+    def _let_go(self) -> None:
+        for trial in self.trials:
+            with self._lock:
+                trial.held = False
+                reports = list(trial.reports)
+            for number, attempt in enumerate(reports, 1):
+                attempt.tell(do="return", value=number)
+
+    async def _try(self, trial: _Trial, free: asyncio.Semaphore) -> Observation:
+        async with free:
+            if trial.row["turn"] == "second":
+                await self._first(trial.instance)
+            return await self._run(trial)
+
+    async def _first(self, instance: Instance) -> None:
+        """Wait for the end of an ordinary task on this instance, which all later ones share."""
+        if instance.first is None:
+            asked = {"retries": instance.asked["retries"], "limit": instance.asked["limit"]}
+            usual = row(**asked, logs=instance.asked["logs"], turn="first")
+            own = f"first{secrets.token_hex(4)}"
+            trial = _Trial(usual, own, self.subject.new_dispatch(), 0, instance)
+            with self._lock:
+                self._by_own[own] = trial
+            instance.first = asyncio.ensure_future(self._run(trial))
+        await asyncio.shield(instance.first)
+
+    async def _run(self, trial: _Trial) -> Observation:
+        given = values.arguments(trial.row["arguments"], trial.own)
+        names = values.named(trial.row["names"], trial.own)
+        orders = {
+            **{name: trial.row[name] for name in ("end", "result", "arguments", "names", "prints")},
+            "fails": int(trial.row["fails"]),
+            "own": trial.own,
+        }
+        trial.executing = executing = asyncio.ensure_future(
+            self.subject.execute(
+                trial.instance.executor,
+                act,
+                (self.address, orders, *given),
+                names,
+                dispatch_id=trial.dispatch_id,
+                node_id=trial.node_id,
+                results_dir=self._results,
+            )
+        )
+        if trial.row["end"] in (CANCELLED, CANCELLED_TWICE):
+            await self._cancel(trial, executing)
+        await asyncio.wait({executing})
+        if executing.cancelled():
+            return await self._seen_of(trial, None, given, names)
+        return await self._seen_of(trial, executing.result(), given, names)
+
+    async def _cancel(self, trial: _Trial, executing: asyncio.Task[Seen]) -> None:
+        reported = asyncio.ensure_future(trial.reported.wait())
+        await asyncio.wait({reported, executing}, return_when=asyncio.FIRST_COMPLETED)
+        reported.cancel()
+        executing.cancel()
+        if trial.row["end"] == CANCELLED_TWICE:
+            await asyncio.sleep(0)
+            executing.cancel()
+
+    async def _seen_of(
+        self, trial: _Trial, seen: Seen | None, given: list[Any], names: dict[str, Any]
+    ) -> Observation:
+        alive: tuple[str, ...] = ()
+        if trial.held:
+            alive = await still_alive(trial.reports)
+            for attempt in trial.reports:
+                attempt.close()
+        changed = values.difference(
+            values.arguments(trial.row["arguments"], trial.own), given
+        ) or values.difference(values.named(trial.row["names"], trial.own), names)
+        return self._observation(
+            trial,
+            seen,
+            cancelled=seen is None,
+            arguments=f"arguments: {changed}" if changed else "",
+            alive=alive,
+        )
+
+    def _observation(self, trial: _Trial, seen: Seen | None, **more: Any) -> Observation:
+        return Observation(
+            row=trial.row,
+            own=trial.own,
+            dispatch_id=trial.dispatch_id,
+            seen=seen,
+            attempts=None if self.address is None else len(trial.reports),
+            history=self._history_of(trial),
+            has=_methods_of(type(trial.instance.executor)),
+            logs=self._logs_of(trial),
+            captures=self._captures,
+            **more,
+        )
+
+    def _history_of(self, trial: _Trial) -> History:
+        events = self.history.of(trial.dispatch_id).events
+        if trial.row["dispatch"] != SHARED_DISPATCH:
+            return History(list(events))
+        return History([e for e in events if e.metadata.get("node_id") == trial.node_id])
+
+    def _logs_of(self, trial: _Trial) -> dict[str, str]:
+        found: dict[str, str] = {}
+        if not self.subject.preflight().captures_streams:
+            return found
+        for stream, path in trial.instance.logs.items():
+            # An absolute path stays as it is.
+            file = self._results / trial.dispatch_id / path
+            try:
+                found[stream] = file.read_bytes().decode("utf-8", "backslashreplace")
+            except OSError:
+                found[stream] = ""
+        return found
+
+    # ---- afterwards ------------------------------------------------------------------------
+
+    def _look_back(self, ours: set[asyncio.Task[Any]]) -> None:
+        for instance in self.sight.instances:
+            instance.after = settings(instance.executor)
+
+
+class _Dispatches:
+    """Dispatch ids, none of which stands for two tasks with the same node id."""
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self._shared: list[tuple[str, set[str]]] = []
+        self._numbers = itertools.count(1)
+
+    def of(self, each: Row) -> str:
+        """The id for a task with these conditions."""
+        new = self._subject.new_dispatch()
+        if each["dispatch"] == "named with dots and capitals":
+            return f"Dispatch_{new}.2.0"
+        if each["dispatch"] == "named with digits alone":
+            return f"{secrets.randbelow(10**30):030d}"
+        if each["dispatch"] != SHARED_DISPATCH:
+            return new
+        for name, nodes in self._shared:
+            if each["node"] not in nodes:
+                nodes.add(each["node"])
+                return name
+        self._shared.append((new, {each["node"]}))
+        return new
+
+
+def short_limit(subject: Subject) -> float:
+    """Seconds of a limit under which attempts begin, by how long the first task of all took."""
+    return max(0.5, 0.3 + 2 * subject.preflight().seconds)
+
+
+def settings(executor: Any) -> dict[str, Any]:
+    """What is to be as before after any task: the documented attributes."""
+    names = ("log_stdout", "log_stderr", "cache_dir", "time_limit", "retries")
+    return {name: getattr(executor, name, None) for name in names}
+
+
+def _methods_of(cls: type) -> tuple[Any, ...]:
+    return tuple(method for method in METHODS if getattr(cls, method, None) is not None)
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, CouldNotRun):
+        return str(error)
+    return f"no executor could be built: {type(error).__name__}: {error}"
+
+
+def possible(subject: Subject, rows: Iterable[Row]) -> Iterator[Row]:
+    """The rows that this subject can be asked: without what it declares or is seen to lack."""
+    facts = subject.preflight()
+    seen: set[tuple[str, ...]] = set()
+    for each in rows:
+        adapted = dict(each)
+        stops = "stop" not in facts.cannot
+        if each["end"] in STOPPED and not (stops and facts.reachable and not facts.blocks_loop_at):
+            continue
+        if facts.place == "this process":
+            if each["end"] == "ends its process":
+                continue
+            if each["prints"] in ("to the descriptor", "by a child process"):
+                adapted["prints"] = "a line"
+        if not stops:
+            adapted["limit"] = "-1"
+        if not facts.reachable:
+            # Nobody tells an attempt its number.
+            adapted["fails"] = "0"
+        key = tuple(adapted.values())
+        if key not in seen:
+            seen.add(key)
+            yield adapted

@@ -1,0 +1,200 @@
+"""The tasks of the plan, run once for a subject, and what every rule can say of them."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal
+
+from ..plan.array import STRENGTH, rows
+from ..plan.attribution import broken_rule
+from ..plan.conditions import BREAKING, STOPPED, Row, row
+from ..plan.observation import ASPECTS, Aspect, Deviation, deviations
+from ..plan.prediction import predict
+from ..plan.small import Cause, causes, shrunk
+from ..subject.exceptions import CouldNotRun
+from ..subject.subject import Subject
+from .batch import Sight, observe, possible
+
+#: Tasks that end by themselves; that are stopped; and that take their worker along.
+Part = Literal["ordinary", "stopped", "breaking"]
+
+#: So many causes are looked at by running a task alone.
+_TRIED_ALONE: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """One cause, and the rule that it breaks."""
+
+    rule_id: str
+    cause: Cause
+    #: Whether it shows only while other tasks run.
+    among_others: bool = False
+
+
+@dataclass(slots=True)
+class Findings:
+    """What one part of the plan has shown."""
+
+    sight: Sight
+    broken: list[Broken] = field(default_factory=list)
+    #: Why some tasks say nothing; empty where all were tried.
+    untried: str = ""
+
+
+class Plan:
+    """The observations of one subject, made when they are first asked for.
+
+    Get it from `plan_of`.
+    """
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self._rows = rows(STRENGTH[subject.profile])
+        self._found: dict[Part, Findings | BaseException] = {}
+
+    def part(self, part: Part) -> Findings:
+        """What the tasks of one part have shown; they run when it is first asked for.
+
+        Raises:
+            Hang: they could not be run to an end; the second time CouldNotRun.
+        """
+        known = self._found.get(part)
+        if isinstance(known, BaseException):
+            raise CouldNotRun(f"the tasks of the plan did not come to an end: {known}")
+        if known is None:
+            try:
+                known = self._found[part] = self._look(part)
+            except BaseException as error:
+                self._found[part] = error
+                raise
+        return known
+
+    def broken(self, rule_id: str, parts: Iterable[Part]) -> list[Broken]:
+        """What breaks a rule, the causes of the most tasks first."""
+        found = [each for part in parts for each in self.part(part).broken]
+        mine = [each for each in found if each.rule_id == rule_id]
+        return sorted(mine, key=lambda each: (len(each.cause.conditions), -each.cause.tasks))
+
+    # ---- how it is found -------------------------------------------------------------------
+
+    def _look(self, part: Part) -> Findings:
+        wanted = [each for each in self._rows if part_of(each) == part]
+        asked = list(possible(self._subject, wanted))
+        sight = observe(self._subject, asked)
+        findings = Findings(sight)
+        crowd = list(self._explain(findings, part, all_deviations(sight)))
+        if crowd:
+            self._look_one_by_one(findings, part, crowd)
+        reasons = list(sight.untried)
+        findings.untried = reasons[0] if reasons else ""
+        return findings
+
+    def _explain(
+        self, findings: Findings, part: Part, found: Sequence[Deviation], *, alone: bool = False
+    ) -> Iterator[Deviation]:
+        """Add what breaks a rule; yield the deviations that show only while other tasks run."""
+        tried = 0
+        for same in by_kind(found):
+            for cause in causes(same, findings.sight.observations):
+                if tried >= _TRIED_ALONE or alone:
+                    confirmed: Cause | None = replace(cause, alone=None)
+                else:
+                    tried += 1
+                    confirmed = self._confirmed(cause)
+                if confirmed is None:
+                    yield from (d for d in same if d.observation is cause.deviation.observation)
+                    rule = broken_rule(cause.deviation.aspect, cause.conditions, among_others=True)
+                    findings.broken.append(Broken(rule, cause, among_others=True))
+                    continue
+                rule = broken_rule(
+                    confirmed.deviation.aspect, confirmed.conditions, among_others=False
+                )
+                findings.broken.append(Broken(rule, confirmed))
+
+    def _confirmed(self, cause: Cause) -> Cause | None:
+        """The cause as one task alone shows it, with the fewest conditions; None if none does."""
+        aspect = cause.deviation.aspect
+        if aspect == "foreign":
+            return None
+        alone = self._alone(cause.row, aspect)
+        if alone is not None:
+            return replace(cause, deviation=alone, alone=True)
+        whole = cause.deviation.observation.row
+        if whole == cause.row or self._alone(whole, aspect) is None:
+            return None
+        last: list[Deviation] = []
+
+        def deviates(fewer: Row) -> bool:
+            seen = self._alone(fewer, aspect)
+            last.extend([] if seen is None else [seen])
+            return seen is not None
+
+        conditions = shrunk(unusual_of(whole), deviates)
+        deviation = last[-1] if last else cause.deviation
+        return Cause(deviation, conditions, cause.tasks, alone=True)
+
+    def _alone(self, conditions: Row, aspect: Aspect) -> Deviation | None:
+        """How one task with these conditions, and no other beside it, deviates in this aspect."""
+        sight = observe(self._subject, [{**conditions, "instance": "its own"}], at_once=1)
+        return next((d for d in all_deviations(sight) if d.aspect == aspect), None)
+
+    def _look_one_by_one(self, findings: Findings, part: Part, crowd: Sequence[Deviation]) -> None:
+        """Run the tasks again that deviated among others, so that other rules are judged fairly."""
+        wrong = {id(d.observation): d.observation for d in all_deviations(findings.sight)}
+        most = self._subject.pick(quick=24, default=60, thorough=600)
+        again = [seen.row for seen in wrong.values()]
+        sight = observe(self._subject, again[:most], at_once=1)
+        right = [seen for seen in findings.sight.observations if id(seen) not in wrong]
+        findings.sight.observations = right + sight.observations
+        if again[most:]:
+            reason = (
+                "tasks at once are mixed up or refused, and one after the other not all were tried"
+            )
+            findings.sight.untried[reason] = list(again[most:])
+        findings.broken = [each for each in findings.broken if each.among_others][:1]
+        list(self._explain(findings, part, all_deviations(sight), alone=True))
+
+
+_plans: weakref.WeakKeyDictionary[Subject, dict[bool, Plan]] = weakref.WeakKeyDictionary()
+
+
+def plan_of(subject: Subject) -> Plan:
+    """The plan of a subject, under the host that judges it now."""
+    plans = _plans.setdefault(subject, {})
+    return plans.setdefault(subject.template_host, Plan(subject))
+
+
+def part_of(conditions: Row) -> Part:
+    """The part of the plan that a task belongs to."""
+    if conditions["end"] in BREAKING:
+        return "breaking"
+    return "stopped" if conditions["end"] in STOPPED else "ordinary"
+
+
+def all_deviations(sight: Sight) -> list[Deviation]:
+    """Every way in which the tasks of a batch were not what the model predicts."""
+    owns = [seen.own for seen in sight.observations]
+    found: list[Deviation] = []
+    for seen in sight.observations:
+        others = [own for own in owns if own != seen.own]
+        found += deviations(seen, predict(seen.row, seen.own), others)
+    return found
+
+
+def by_kind(found: Sequence[Deviation]) -> list[list[Deviation]]:
+    """The deviations by what differs and how the task ends, what explains the others first."""
+    kinds: dict[tuple[Aspect, str], list[Deviation]] = {}
+    for each in found:
+        conditions = each.observation.row
+        end = "" if part_of(conditions) == "ordinary" else conditions["end"]
+        kinds.setdefault((each.aspect, end), []).append(each)
+    return [kinds[key] for key in sorted(kinds, key=lambda key: ASPECTS.index(key[0]))]
+
+
+def unusual_of(conditions: Row) -> Mapping[str, str]:
+    """The unusual conditions but for the instance, which is fresh where a task runs alone."""
+    usual = row()
+    return {n: v for n, v in conditions.items() if v != usual[n] and n != "instance"}
