@@ -15,7 +15,10 @@ from .subject.subject import Subject
 
 
 def judge_target(
-    target: Target, only: Collection[str] | None = None, profile: Profile = "default"
+    target: Target,
+    only: Collection[str] | None = None,
+    profile: Profile = "default",
+    strength: int | None = None,
 ) -> dict[str, RuleOutcome]:
     """Run the suite's checks on `target` and return what was found, by rule id.
 
@@ -23,8 +26,9 @@ def judge_target(
         target: what `load_target` returns.
         only: the ids of the rules to judge; all of them by default.
         profile: how much each check tries.
+        strength: how many values meet in the tasks of the plan; None for what the profile says.
     """
-    subject = Subject(target, profile)
+    subject = Subject(target, profile, strength)
     try:
         for name in CHECK_MODULES:
             module = importlib.import_module(f".{name}", __package__)

@@ -15,13 +15,13 @@ from pytest_asyncexec.conformance.plan.conditions import CONDITIONS, CONSTRAINTS
 
 
 def main() -> None:
-    """Write pairs.txt and triples.txt."""
+    """Write the rows in which every value, every pair and every triple occurs."""
     values = {name: list(condition.crossed) for name, condition in CONDITIONS.items()}
     constraints = [
         {"operator": "fn", "requires": list(names), "evaluate": holds}
         for holds, names in zip(CONSTRAINTS, LOOKED_AT, strict=True)
     ]
-    for name, strength in {"pairs.txt": 2, "triples.txt": 3}.items():
+    for name, strength in {"ones.txt": 1, "pairs.txt": 2, "triples.txt": 3}.items():
         rows = covertable.make(values, strength=strength, constraints=constraints)
         file = Path(plan.__path__[0], name)
         file.write_text(f"# made by scripts/covering_array.py\n{written(rows)}", encoding="ascii")

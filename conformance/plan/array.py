@@ -18,7 +18,7 @@ from .conditions import CONDITIONS, CONSTRAINTS, LOOKED_AT, Row, single_rows, un
 #: How many values meet in the rows of each profile.
 STRENGTH: Final[Mapping[Profile, int]] = {"quick": 2, "default": 2, "thorough": 3}
 
-_FILES: Final = {2: "pairs.txt", 3: "triples.txt"}
+_FILES: Final = {1: "ones.txt", 2: "pairs.txt", 3: "triples.txt"}
 
 
 @cache

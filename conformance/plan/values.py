@@ -86,14 +86,14 @@ def make(name: str, own: str = "") -> Any:
 def arguments(name: str, own: str = "") -> list[Any]:
     """The positional arguments that these words stand for, a value of the condition `arguments`."""
     one = [own]
-    given: dict[str, list[Any]] = {
-        "plain": [own, 1],
-        "falsy": [0, "", [], None, False, {}, b"", 0.0, ()],
-        "one list twice": [one, one],
-        "with white space around them": [f" {own}\n", "\t", "\r\n"],
-        "of 1 MiB": [own, "y" * (1 << 20)],
-        "none": [],
-        "of many types": [
+    makers: dict[str, Any] = {
+        "plain": lambda: [own, 1],
+        "falsy": lambda: [0, "", [], None, False, {}, b"", 0.0, ()],
+        "one list twice": lambda: [one, one],
+        "with white space around them": lambda: [f" {own}\n", "\t", "\r\n"],
+        "of 1 MiB": lambda: [own, "y" * (1 << 20)],
+        "none": list,
+        "of many types": lambda: [
             own,
             (1, (2,)),
             {3, 4},
@@ -106,9 +106,10 @@ def arguments(name: str, own: str = "") -> list[Any]:
             len,
             "grün, 漢字",
         ],
-        "of 17 MiB": [bytes(range(256)) * (17 << 12)],
+        "of 17 MiB": lambda: [bytes(range(256)) * (17 << 12)],
     }
-    return given[name]
+    given: list[Any] = makers[name]()
+    return given
 
 
 def named(name: str, own: str = "") -> dict[str, Any]:

@@ -52,7 +52,7 @@ class Plan:
 
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
-        self._rows = rows(STRENGTH[subject.profile])
+        self._rows = rows(subject.strength or STRENGTH[subject.profile])
         self._found: dict[Part, Findings | BaseException] = {}
 
     def part(self, part: Part) -> Findings:

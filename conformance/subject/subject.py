@@ -34,9 +34,13 @@ class Subject:
     `could_not_run`.
     """
 
-    def __init__(self, target: Target, profile: Profile = "default") -> None:
+    def __init__(
+        self, target: Target, profile: Profile = "default", strength: int | None = None
+    ) -> None:
         self.target = target
         self.profile = profile
+        #: How many values meet in the tasks of the plan; None for what the profile says.
+        self.strength = strength
         self.findings: dict[str, RuleOutcome] = {}
         #: The rule that is judged at this moment.
         self.rule: Rule | None = None
