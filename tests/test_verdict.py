@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pytest_asyncexec.contract.catalogue import RULES
+from pytest_asyncexec.contract.finding import Finding
 from pytest_asyncexec.contract.rule import Level, Rule
 from pytest_asyncexec.contract.verdict import Outcome, RuleOutcome, Verdict, judge, worst
 
@@ -123,3 +126,62 @@ def test_a_rule_that_passes_now_and_then_has_not_passed(other: Outcome) -> None:
 
     assert worst(twice).outcome == other
     assert judge(twice, rules=CATALOGUE).counts["passed"] == 0
+
+
+# ---- one cause, one finding ----------------------------------------------------------------------
+
+
+def _failed(rule_id: str, seen: str = "", because: str = "") -> RuleOutcome:
+    finding = Finding(seen or f"seen of {rule_id}", "required", because=because)
+    return RuleOutcome(rule_id, "failed", f"{RULES[rule_id]}\n{finding}", finding=finding)
+
+
+def _tellers(*outcomes: RuleOutcome) -> dict[str, str]:
+    return {o.rule_id: o.told_by for o in judge(outcomes).of("failed", "waived")}
+
+
+def test_what_presupposes_a_broken_rule_says_where_it_is_told() -> None:
+    verdict = judge([_failed("RES-04"), _failed("RES-12")])
+    told = {o.rule_id: o for o in verdict.of("failed")}
+
+    assert verdict.counts["failed"] == 2
+    assert told["RES-04"].told_by == ""
+    assert told["RES-12"].told_by == "RES-04"
+    assert told["RES-12"].message.splitlines()[1:] == ["  broken by RES-04, see there"]
+    assert told["RES-12"].finding is None
+
+
+def test_what_presupposes_a_kept_rule_speaks_for_itself() -> None:
+    assert _tellers(RuleOutcome("RES-04", "passed"), _failed("RES-12")) == {"RES-12": ""}
+    assert _tellers(_failed("RES-12")) == {"RES-12": ""}
+
+
+def test_a_check_may_say_that_it_saw_no_more_than_another_rule() -> None:
+    blocked = _failed("TIM-02", because="CNC-03")
+
+    assert _tellers(blocked, _failed("CNC-03")) == {"TIM-02": "CNC-03", "CNC-03": ""}
+    assert _tellers(blocked, RuleOutcome("CNC-03", "passed")) == {"TIM-02": ""}
+
+
+def test_equal_findings_are_told_once_by_what_fails_the_run() -> None:
+    same = "to_dict() raised TypeError"
+    should, must, later = (_failed(i, same) for i in ("SER-08", "SER-01", "SER-03"))
+    waived = replace(_failed("SER-02", same), outcome="waived", waiver="issue 1")
+
+    assert _tellers(should, must, later, waived) == {
+        "SER-01": "",
+        "SER-02": "SER-01",
+        "SER-03": "SER-01",
+        "SER-08": "SER-01",
+    }
+
+
+def test_the_rule_that_tells_is_the_one_behind_all_others() -> None:
+    first = _failed("RES-04")
+    second = _failed("RES-12", "what RET-03 shows as well")
+    third = _failed("RET-03", because="RES-12")
+
+    assert _tellers(first, second, third) == {"RES-04": "", "RES-12": "RES-04", "RET-03": "RES-04"}
+
+    circle = _tellers(_failed("RES-04", because="RES-06"), _failed("RES-06", because="RES-04"))
+    assert circle == {"RES-04": "RES-06", "RES-06": ""}

@@ -32,6 +32,8 @@ def ask_plan(subject: Subject, *parts: Part, cause: str = "", also: tuple[str, .
             cause=cause,
             history=first.cause.deviation.observation.history,
             reproduce=script(first.cause.conditions),
+            # Whose message is lost where a task fails loses it whatever else is unusual.
+            because="RES-04" if first.cause.deviation.aspect == "message" else "",
         )
     for part in parts:
         untried = plan.part(part).untried

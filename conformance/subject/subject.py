@@ -227,6 +227,7 @@ class Subject:
         cause: str = "",
         history: History | Sequence[Moment] | None = None,
         reproduce: str = "",
+        because: str = "",
     ) -> NoReturn:
         """End the check: the rule is broken.
 
@@ -237,6 +238,7 @@ class Subject:
             history: the events under the executor, if they were recorded; else those of the last
                 task that was followed.
             reproduce: lines of Python, run without pytest; `executor` is at hand.
+            because: the id of another rule that is broken, where this would not be seen otherwise.
         """
         __tracebackhide__ = True
         history = self.followed if history is None else history
@@ -244,7 +246,8 @@ class Subject:
             history = history.told()
         told = None if history is None else tuple(history)
         lines = f"{self.building.script}\n{inspect.cleandoc(reproduce)}" if reproduce else ""
-        raise RuleViolation(self.rule, Finding(str(seen), required, cause, told, lines))
+        because = "" if self.rule is not None and because == self.rule.id else because
+        raise RuleViolation(self.rule, Finding(str(seen), required, cause, told, lines, because))
 
     def beacon(self, answer: Callable[[Attempt, int], None] | None = None) -> Beacon:
         """What tasks of the subject can report to, see `Beacon`."""
@@ -284,6 +287,7 @@ class Subject:
                 required="the event loop goes on while a task runs",
                 cause="`run` calls the task itself, or waits for it without `await`",
                 reproduce=reproduce,
+                because="CNC-03",
             )
 
     def not_applicable(self, reason: str) -> NoReturn:

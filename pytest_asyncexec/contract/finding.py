@@ -35,6 +35,8 @@ class Finding:
     history: tuple[Moment, ...] | None = None
     #: Lines of Python that show it without pytest.
     reproduction: str = ""
+    #: The id of the rule of which this is seen only because it is broken, too; or "".
+    because: str = ""
 
     def __str__(self) -> str:
         parts = [f"  seen:      {_indented(self.seen)}"]

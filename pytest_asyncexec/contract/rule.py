@@ -48,6 +48,8 @@ class Rule:
     source: str = ""
     #: The version of the contract that stated it first.
     since: str = "1.0"
+    #: Rules without which this one cannot be judged fairly: what breaks them breaks it, too.
+    presupposes: tuple[str, ...] = ()
 
     @property
     def chapter(self) -> str:
@@ -75,15 +77,26 @@ class Chapter:
         how: str,
         source: str = "",
         since: str = "1.0",
+        presupposes: str = "",
     ) -> Rule:
         """One entry: id, obligation, level and needs, then prose in which line ends mean nothing.
 
         Args:
             source: where the promise was made, if not where the others of the chapter were.
+            presupposes: ids of rules, with spaces between.
         """
         rule_id, obligation, level, needs = head
         prose = (sentence, why, how, source or self.source)
         sentence, why, how, source = (" ".join(text.split()) for text in prose)
         return Rule(
-            rule_id, obligation, level, tuple(needs.split()), sentence, why, how, source, since
+            rule_id,
+            obligation,
+            level,
+            tuple(needs.split()),
+            sentence,
+            why,
+            how,
+            source,
+            since,
+            tuple(presupposes.split()),
         )

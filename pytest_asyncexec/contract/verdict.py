@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from .catalogue import RULES
@@ -42,6 +42,8 @@ class RuleOutcome:
     waiver: str = ""
     #: The message in its parts, where a check found the rule broken.
     finding: Finding | None = None
+    #: The rule whose finding is this one's, too, and is told there alone; or "".
+    told_by: str = ""
 
     @property
     def rule(self) -> Rule:
@@ -117,7 +119,7 @@ def judge(
     seen: dict[str, list[RuleOutcome]] = {}
     for outcome in outcomes:
         seen.setdefault(outcome.rule_id, []).append(outcome)
-    complete = tuple(
+    complete = told_once(
         worst(seen[rule_id])
         if rule_id in seen
         else RuleOutcome(rule_id, "not_run", _NEVER_REPORTED)
@@ -132,6 +134,45 @@ def judge(
         verdict = "incomplete"
     level = _level({outcome.rule_id: outcome for outcome in complete}, rules)
     return Verdict(verdict, level, {o: counts[o] for o in OUTCOMES}, complete, demanded)
+
+
+def told_once(outcomes: Iterable[RuleOutcome]) -> tuple[RuleOutcome, ...]:
+    """The outcomes, with each cause told by one rule alone; the others say where.
+
+    A rule says no more than that where it presupposes another that is broken, where its finding is
+    seen only because of that one, and where the very same was found for a rule before it.
+    """
+    complete = tuple(outcomes)
+    found = [o for o in complete if o.outcome in ("failed", "waived")]
+    # What fails the run tells it, where the same is waived or breaks a SHOULD.
+    found.sort(key=lambda outcome: (outcome.outcome == "waived", outcome.rule.obligation))
+    broken = {outcome.rule_id: outcome for outcome in found}
+    tellers: dict[str, str] = {}
+    first: dict[str, str] = {}
+    for rule_id, outcome in broken.items():
+        finding = outcome.finding
+        wanted = (outcome.told_by, *outcome.rule.presupposes, finding.because if finding else "")
+        able = (other for other in wanted if other in broken and _root(other, tellers) != rule_id)
+        teller = next(able, "")
+        if not teller and finding is not None:
+            teller = first.setdefault(finding.seen, rule_id)
+        tellers[rule_id] = teller
+    return tuple(_referring(o, _root(o.rule_id, tellers)) for o in complete)
+
+
+def _root(rule_id: str, tellers: Mapping[str, str]) -> str:
+    """The rule that tells the finding of another one, however many refer to each other."""
+    root = rule_id
+    while tellers.get(root):
+        root = tellers[root]
+    return root
+
+
+def _referring(outcome: RuleOutcome, root: str) -> RuleOutcome:
+    if root == outcome.rule_id:
+        return outcome
+    message = f"{outcome.rule}\n  broken by {root}, see there"
+    return replace(outcome, message=message, finding=None, inherited=False, told_by=root)
 
 
 def _level(outcomes: Mapping[str, RuleOutcome], rules: Mapping[str, Rule]) -> Level | None:

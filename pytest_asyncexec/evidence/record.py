@@ -178,6 +178,8 @@ def _rule_to_json(outcome: RuleOutcome) -> dict[str, Any]:
         told["inherited"] = True
     if outcome.waiver:
         told["waiver"] = outcome.waiver
+    if outcome.told_by:
+        told["told_by"] = outcome.told_by
     if outcome.finding is not None:
         told["finding"] = outcome.finding.to_json()
     return told
@@ -193,4 +195,5 @@ def _rule_from_json(found: Mapping[str, Any]) -> RuleOutcome:
         found["seconds"],
         found.get("waiver", ""),
         None if finding is None else Finding.from_json(finding),
+        found.get("told_by", ""),
     )

@@ -50,6 +50,8 @@ class Recorder:
         self._selected: set[tuple[str, str]] = set()
         self._cut_short = ""
         self._ended_by = ""
+        #: The reports of broken rules, of which some are told by others in the end.
+        self._reports: list[tuple[str, str, pytest.TestReport]] = []
         #: How a worker of xdist's ended that was not to end.
         self.died = ""
 
@@ -190,6 +192,10 @@ class Recorder:
         assert isinstance(rule_id, str)
         self._was_selected(said)
         outcome = _read(report, said, rule_id)
+        if outcome is not None and outcome.outcome in ("failed", "waived"):
+            # What its probes print and log is the suite's own affair.
+            report.sections = []
+            self._reports.append((target, rule_id, report))
         if outcome is not None:
             known = self.outcomes[target].get(rule_id)
             self.outcomes[target][rule_id] = worst([outcome, known]) if known else outcome
@@ -203,6 +209,20 @@ class Recorder:
             reason = "it was interrupted"
         if reason:
             self._cut_short = f"the run ended before its check: {reason}"
+        self._tell_once()
+
+    def _tell_once(self) -> None:
+        """Let the reports of rules whose finding another rule tells say no more than that."""
+        verdicts = {target: self.verdict(target) for target, _, _ in self._reports}
+        told = {
+            (target, outcome.rule_id): outcome
+            for target, verdict in verdicts.items()
+            for outcome in verdict.outcomes
+            if outcome.told_by
+        }
+        for target, rule_id, report in self._reports:
+            if (target, rule_id) in told:
+                report.longrepr = f"broken by {told[target, rule_id].told_by}, see there"
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Remember what went wrong outside of all tests."""

@@ -128,7 +128,7 @@ class TerminalReport:
         sections: dict[str, list[tuple[str, RuleOutcome]]] = {}
         for target in self.plan.targets:
             for outcome in self.recorder.verdict(target.name).of("failed", "waived"):
-                if not self.recorder.fails_run(outcome):
+                if not self.recorder.fails_run(outcome) and not outcome.told_by:
                     title = warning_title(outcome, self.plan.demanded)
                     sections.setdefault(title, []).append((target.name, outcome))
         for title, broken in sections.items():

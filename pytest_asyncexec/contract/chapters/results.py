@@ -128,6 +128,7 @@ RULES = (
         how="""Tasks raise exceptions that cannot be unpickled or exist in the task only, groups,
         chains and notes; the type, and the message where it can be had, must be found in the
         error, its notes or stderr, and the next task must complete.""",
+        presupposes="RES-04",
     ),
     CHAPTER.rule(
         ("RES-13", "SHOULD", "hardened", "run streams"),

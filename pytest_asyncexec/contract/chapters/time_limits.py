@@ -88,6 +88,7 @@ RULES = (
         how="""Tasks without a limit, and with one of an hour, raise `TimeoutError` with a
         message; the caller must see that message, and no `TaskTimeoutError`.""",
         source="decision of the contract: a TimeoutError of the task's own is passed on as it is",
+        presupposes="RES-04",
     ),
     CHAPTER.rule(
         ("TIM-09", "SHOULD", "hardened", "run stop local-process"),
