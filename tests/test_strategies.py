@@ -116,3 +116,51 @@ def _drawn(folder: Path, *arguments: str, **environment: str) -> str:
     )
     assert done.returncode == 0, done.stdout
     return (folder / "drawn").read_text(encoding="utf-8")
+
+
+#: The example of a test that fails is kept in the folder of whoever has written the test.
+USER = """
+import sys
+from pathlib import Path
+
+from hypothesis import configuration, given, settings, strategies as st
+from pytest_asyncexec.conformance.strategies import for_all, texts
+
+if sys.argv[1:]:
+    configuration.set_hypothesis_home_dir(sys.argv[1])
+for_all(texts, lambda text: None, examples=2)
+assert not list(Path().iterdir())
+
+@settings.get_profile("default")  # that of a continuous integration keeps none
+@given(st.integers())
+def fails(number):
+    raise ValueError
+
+try:
+    fails()
+except ValueError:
+    print(*Path().iterdir())
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "folder"),
+    [
+        ([], {}, ".hypothesis"),
+        ([], {"HYPOTHESIS_STORAGE_DIRECTORY": "from-the-environment"}, "from-the-environment"),
+        (["told"], {"HYPOTHESIS_STORAGE_DIRECTORY": "from-the-environment"}, "told"),
+    ],
+)
+def test_the_users_own_folder_is_theirs_again(
+    tmp_path: Path, arguments: list[str], environment: dict[str, str], folder: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", USER, *arguments],
+        cwd=tmp_path,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout.split() == [folder], done.stderr
