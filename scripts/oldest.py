@@ -20,8 +20,14 @@ def constraints() -> Iterator[str]:
     """Yield `name==version` for each lower bound, that of extras too, and each once."""
     project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]
     extras = itertools.chain.from_iterable(project["optional-dependencies"].values())
-    bounds = filter(None, map(BOUND.fullmatch, [*project["dependencies"], *extras]))
-    yield from sorted({f"{bound['name']}=={bound['version']}" for bound in bounds})
+    found = set()
+    for wanted in (*project["dependencies"], *extras):
+        bound = BOUND.fullmatch(wanted)
+        if bound is not None:
+            found.add(f"{bound['name']}=={bound['version']}")
+        elif "==" not in wanted:
+            raise SystemExit(f"{wanted!r} in {PYPROJECT.name} has no lower bound that can be tried")
+    yield from sorted(found)
 
 
 if __name__ == "__main__":
