@@ -94,6 +94,14 @@ def test_quiet_runs_still_say_the_verdict(suite: pytest.Pytester) -> None:
     result.stdout.no_fnmatch_line("*To see one rule again*")
 
 
+def test_quiet_runs_say_why_a_rule_could_not_be_run(suite: pytest.Pytester) -> None:
+    odd = executor(suite, RET_01="could not run")
+
+    result = run(suite, odd, "-q")
+
+    result.stdout.fnmatch_lines(["  RET-01 could not run: there is no backend"])
+
+
 def test_what_is_said_of_a_rule_travels_with_its_report(suite: pytest.Pytester) -> None:
     odd = executor(suite, LIF_03="fail", RET_01="could not run", CON_06="fail")
 

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import threading
 
 import pytest
 
@@ -353,3 +354,28 @@ def test_who_debugs_has_the_terminal_to_himself(suite: pytest.Pytester) -> None:
         debugged = terminal.raw[terminal.raw.index("(Pdb)") :]
         assert "stayed" in debugged
         assert SHOWN not in debugged
+
+
+# ---- a log ---------------------------------------------------------------------------------------
+
+
+def test_a_log_has_a_line_once_in_a_while(
+    suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite.makepyfile(
+        often="import hurried, pytest_asyncexec.plugin.status_line as line\nline.EVERY = 0.0"
+    )
+    option = executor(suite, CON_01="pause")
+    threading.Timer(1.0, go, [suite]).start()
+
+    result = suite.runpytest_subprocess("-p", "often", option, "asyncexec")
+
+    assert result.ret == 0
+    result.stdout.re_match_lines([r"  CON-01 \d+ s, \d left"])
+    assert SHOWN not in result.stdout.str()
+
+
+def test_a_log_has_no_line_where_nothing_takes_long(suite: pytest.Pytester) -> None:
+    result = run(suite, executor(suite))
+
+    result.stdout.no_re_match_line(r".* s, \d+ left")

@@ -15,7 +15,7 @@ from ..contract.catalogue import RULES
 from .collection import judged_by
 from .recording import Recorder
 from .selection import Plan
-from .status_line import StatusLine
+from .status_line import LogLine, StatusLine
 
 #: From how many seconds on something is slow enough to be named, and how often its time is told.
 SLOW = 2.0
@@ -35,24 +35,35 @@ class Progress:
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Begin to show progress where somebody can see it and nobody is disturbed by it."""
         config = session.config
-        if not _is_watched(config) or _is_shared(config):
+        if not _is_reported(config) or _is_shared(config):
             return
         try:
-            terminal = sys.stdout.fileno()
+            output = sys.stdout.fileno()
         except (AttributeError, OSError, ValueError):
             return
-        if os.isatty(terminal):
-            ticker = Ticker(self.plan, self.recorder, StatusLine(config, terminal))
+        line: StatusLine | LogLine | None = None
+        if not os.isatty(output):
+            line = LogLine(output)
+        elif _is_watched(config):
+            line = StatusLine(config, output)
+        if line is not None:
+            ticker = Ticker(self.plan, self.recorder, line)
             config.pluginmanager.register(ticker, "asyncexec-ticker")
 
 
-def _is_watched(config: pytest.Config) -> bool:
-    """Whether pytest's own reporter writes to a terminal in front of somebody."""
+def _is_reported(config: pytest.Config) -> bool:
+    """Whether pytest's own reporter writes, and is wanted to say what goes on."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     # A reporter of another make has ideas of its own of what is on the line.
-    if type(reporter) is not pytest.TerminalReporter or not reporter.isatty:
+    if type(reporter) is not pytest.TerminalReporter:
         return False
-    if config.get_verbosity() < 0 or config.getoption("collectonly"):
+    return config.get_verbosity() >= 0 and not config.getoption("collectonly")
+
+
+def _is_watched(config: pytest.Config) -> bool:
+    """Whether there is a terminal in front of somebody, which obeys."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or not reporter.isatty:
         return False
     # A job's log keeps all that is erased. Consoles of Windows may need to be told to obey.
     environ = os.environ
@@ -74,7 +85,7 @@ def _is_shared(config: pytest.Config) -> bool:
 class Ticker:
     """Keeps the status line of a session up to date."""
 
-    def __init__(self, plan: Plan, recorder: Recorder, line: StatusLine) -> None:
+    def __init__(self, plan: Plan, recorder: Recorder, line: StatusLine | LogLine) -> None:
         self.plan = plan
         self.recorder = recorder
         self._line = line

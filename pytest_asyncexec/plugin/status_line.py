@@ -6,8 +6,14 @@ import contextlib
 import os
 import unicodedata
 from collections.abc import Sequence
+from time import monotonic
 
 import pytest
+
+#: Seconds between two lines in a log that is no terminal.
+EVERY = 60.0
+#: Columns of such a line.
+_WIDE = 100
 
 _SAVE, _RESTORE = "\x1b7", "\x1b8"
 #: To the end of the screen: where a terminal was made narrower, a text can go on below its line.
@@ -48,6 +54,32 @@ def room(written: int, columns: int) -> int:
     if written < 0 or columns <= 0 or (written and written % columns == 0):
         return 0
     return columns - written % columns - 1
+
+
+class LogLine:
+    """A line of its own, once in a while, in a log that keeps all that is written."""
+
+    def __init__(self, log: int) -> None:
+        """Use `log`, a descriptor, as long as pytest does."""
+        self._log = os.dup(log)
+        self._last = monotonic()
+
+    def show(self, running: Sequence[tuple[str, float]], left: int) -> None:
+        """Write the status, if that was not done of late."""
+        if monotonic() - self._last < EVERY:
+            return
+        self._last = monotonic()
+        with contextlib.suppress(OSError):
+            os.write(self._log, f"\n{status(running, left, _WIDE)}\n".encode(errors="replace"))
+
+    def erase(self) -> None:
+        """Leave what was written: it is a log."""
+
+    def close(self) -> None:
+        """Leave the log to pytest for good."""
+        if self._log >= 0:
+            os.close(self._log)
+            self._log = -1
 
 
 class StatusLine:

@@ -11,7 +11,15 @@ import pytest
 
 from ..contract.catalogue import CONTRACT_VERSION, RULES
 from ..contract.verdict import RuleOutcome, Verdict
-from ..report.text import demand_line, table, verdict_line, warning_title, what_next, wrapped
+from ..report.text import (
+    demand_line,
+    open_reasons,
+    table,
+    verdict_line,
+    warning_title,
+    what_next,
+    wrapped,
+)
 from .facts import facts_of
 from .fixtures import subject_of
 from .recording import Recorder
@@ -106,6 +114,8 @@ class TerminalReport:
                 for part in wrapped(line, self._width, "  "):
                     terminal.write_line(part, red=True)
             if self.config.get_verbosity() < 0:
+                for part in open_reasons(verdict, self._width):
+                    terminal.write_line(part)
                 continue
             if target.name in self.recorder.facts:
                 for part in wrapped(self.recorder.facts[target.name].summary, self._width, "  "):

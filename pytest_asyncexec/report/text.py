@@ -108,6 +108,15 @@ def table(verdict: Verdict, selected: Collection[str], width: int, *, narrowed: 
     return lines
 
 
+def open_reasons(verdict: Verdict, width: int) -> list[str]:
+    """Why rules could not be run, where no table is shown: a sentence for each reason."""
+    lines: list[str] = []
+    for reason, same in by_reason(verdict.of("could_not_run")):
+        ids = ", ".join(spans(row.rule_id for row in same))
+        lines += wrapped(f"{ids} could not run: {reason or 'no reason given'}", width, "  ")
+    return lines
+
+
 def by_reason(rows: Sequence[RuleOutcome]) -> Iterable[tuple[str, list[RuleOutcome]]]:
     """The rows by the line that says why, in the order in which the reasons come up."""
     order: dict[str, list[RuleOutcome]] = {}
