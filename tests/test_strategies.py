@@ -16,7 +16,7 @@ import pathlib
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
-from pytest_asyncexec.conformance.strategies import for_all, json_values, play
+from pytest_asyncexec.conformance.instruments.strategies import for_all, json_values, play
 
 def test_draws():
     drawn = []
