@@ -25,6 +25,7 @@ MEASURES = (
     "scale",
     "tax",
     "chapters",
+    "latency",
 )
 
 

@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks import page
 from benchmarks.__main__ import MEASURES, parse
 from benchmarks.driver import run
+from benchmarks.latency import waited
 from benchmarks.measure import Contender, Measure
 from benchmarks.peers import MissingPeer, peer
 from benchmarks.ratios import AT_LEAST, AT_MOST, LESS_THAN, MORE_THAN, Bound, Ratio, Results, Spread
@@ -164,3 +165,8 @@ def test_a_mistake_on_the_command_line_is_told(
         parse(words)
 
     assert message in capsys.readouterr().err
+
+
+def test_waits_that_overlap_count_once() -> None:
+    assert waited("0 1\n0.5 1.5\n3 4\n") == 2.5
+    assert waited("") == 0.0
