@@ -7,22 +7,15 @@ from collections.abc import Callable
 from ...contract.finding import Finding
 from ...contract.rule import Rule
 from ...contract.verdict import Outcome, RuleOutcome
-from ..instruments.guard import guarded
-from ..instruments.loop import Hang
 from .blame import explain
 from .exceptions import CouldNotRun, NotApplicable, RuleViolation
+from .inheritance import second_look
 from .needs import require
 from .subject import Subject
 from .supervising import supervise
 
 #: Chapters whose checks cut tasks short, by which even one that is passed may break a backend.
 _INTERRUPTING = ("CAN", "CNC")
-
-#: What is said of a rule that only the inherited `execute` breaks.
-INHERITED = (
-    "the same check passes under this package's run_task; the fault is in the `execute` that the "
-    "class inherits."
-)
 
 
 def judge(subject: Subject, rule: Rule, function: Callable[[Subject], None]) -> None:
@@ -44,10 +37,15 @@ def judge(subject: Subject, rule: Rule, function: Callable[[Subject], None]) -> 
         outcome = "passed"
     except RuleViolation as violation:
         finding = violation.finding
-        inherited = _passes_under_template(subject, rule, function)
-        if inherited:
-            violation.args = (f"{violation}\n\n  inherited: {INHERITED}",)
         outcome, message = "failed", str(violation)
+        again = second_look(subject, rule, function)
+        if again is not None and again.own is None:
+            inherited = True
+            message = f"{violation}\n\n  inherited: {again}"
+            violation.args = (message,)
+        elif again is not None and again.own is not None:
+            finding, message = again.own.finding, str(again.own)
+            raise again.own from None
         raise
     except NotApplicable as reason:
         outcome, message = "not_applicable", str(reason)
@@ -66,20 +64,3 @@ def judge(subject: Subject, rule: Rule, function: Callable[[Subject], None]) -> 
         went_well = outcome in ("passed", "not_applicable")
         if "run" in rule.needs and not (went_well and rule.id[:3] not in _INTERRUPTING):
             subject.doubts = subject.doubts or rule.id
-
-
-def _passes_under_template(
-    subject: Subject, rule: Rule, function: Callable[[Subject], None]
-) -> bool:
-    """Whether an executor with the `execute` of somebody's base class is right but for that."""
-    tasks = subject.tasks
-    if tasks.under_template or "run" not in rule.needs or not subject.building.execute_is_foreign:
-        return False
-    tasks.under_template = True
-    try:
-        with guarded():
-            return subject.driving.call(lambda: function(subject)) is None
-    except Hang:
-        return False
-    finally:
-        tasks.under_template = False
