@@ -13,11 +13,18 @@ from .subject.judging import judge
 from .subject.subject import Subject
 
 
-def check(rule_id: str) -> Callable[[Callable[[Subject], None]], Callable[..., None]]:
+def check(
+    rule_id: str, *, working: bool = True
+) -> Callable[[Callable[[Subject], None]], Callable[..., None]]:
     """Make a function the check of the rule `rule_id`.
 
     The function takes the subject and returns when the rule is kept; otherwise it ends in
     `subject.fail(...)`, `subject.not_applicable(...)` or `subject.could_not_run(...)`.
+
+    Args:
+        rule_id: of the catalogue.
+        working: whether it can only be judged while ordinary tasks work, see `unbroken.settle`
+            for checks that know better.
     """
     rule = RULES[rule_id]
 
@@ -25,7 +32,7 @@ def check(rule_id: str) -> Callable[[Callable[[Subject], None]], Callable[..., N
         # Not functools.wraps: pytest would follow __wrapped__ and look for a fixture "subject".
         def judged(asyncexec_subject: Subject) -> None:
             __tracebackhide__ = True
-            judge(asyncexec_subject, rule, function)
+            judge(asyncexec_subject, rule, function, working=working)
 
         functools.update_wrapper(judged, function, updated=())
         del judged.__wrapped__  # type: ignore[attr-defined]

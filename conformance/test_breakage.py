@@ -1,6 +1,6 @@
 """The last checks of the suite, of several chapters: what they do may break a backend for good.
 
-A pool or a client that all executors share is of no more use then, and nothing else can be judged.
+Each is judged where no other has broken anything: in a fresh process, if it must be and can be.
 """
 
 from __future__ import annotations
@@ -8,204 +8,28 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
-import signal
 import warnings
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from .check import check
 from .instruments.beacon import Attempt, Beacon
 from .instruments.history import Method, Replacement
-from .instruments.odd import SCRIPT_CLASSES, uncarriable
-from .instruments.probes import ByValue, echo, report_home
+from .instruments.odd import SCRIPT_CLASSES, OddError, Uncarriable
+from .instruments.probes import echo, report_home
 from .instruments.seen import Seen
 from .instruments.sweep import PATIENCE, Walk, coroutine_methods, methods_of, spread, unbalanced
-from .scenarios.recovery import NEXT, is_failure, must_work, outcome_of, works
+from .scenarios.accidents import KILLED, Accident, Aftermath, accidents_of, all_at_once, one_alone
+from .scenarios.asking import ask_plan
+from .scenarios.recovery import NEXT, has_no_end, is_failure
 from .scenarios.recovery import PATIENCE as _PATIENCE
 from .scenarios.stopping import cancellable, ending_of, let_go, still_there, with_a_retry
+from .scenarios.unbroken import settle
+from .subject.exceptions import CouldNotRun, RuleViolation
 from .subject.subject import Subject
 
-
-@check("RES-10")
-def test_RES_10_must_report_what_cannot_be_serialised(subject: Subject) -> None:
-    executor = subject.build()
-    must_work(subject, executor)
-    tasks = list(uncarriable())
-
-    few = [tasks[place] for place in (0, 3, 5, 8, -1)]
-    for task in subject.pick(quick=few, default=tasks, thorough=tasks):
-        seen = outcome_of(subject, executor, task.function, *task.args, by_value=task.by_value)
-
-        wrong = f"a task with {task.what}: {seen}"
-        if seen.completed:
-            # An executor in this process has no need to serialise, and may complete.
-            arrived = seen.result if isinstance(seen.result, str) else type(seen.result).__name__
-            wrong = "" if arrived == task.type_name else wrong
-            cause = "what cannot be serialised is left out, or replaced by something that can"
-        elif not is_failure(seen):
-            cause = (
-                "the worker, or the thread that reads from it, ends by the error of pickle and "
-                "tells nobody"
-            )
-        elif not _blames_serialisation(seen, task.type_name):
-            wrong += "; neither the type nor that it cannot be serialised is told"
-            cause = (
-                "the worker dies while it pickles or unpickles, outside of the `try` around the "
-                "task, and the host reports what it misses"
-            )
-        else:
-            wrong = ""
-        if not wrong:
-            after = works(subject, executor)
-            if after is None:
-                continue
-            wrong = f"a task with {task.what}: {seen}; {NEXT.format(after)}"
-            cause = "the error of pickle breaks the pool, the queue or the connection for good"
-        subject.fail(
-            seen=wrong,
-            required="a failed task, whose error names the type or says that it cannot be pickled; "
-            "the next task works. (Who need not serialise may complete it.)",
-            cause=cause,
-            reproduce=(
-                "import asyncio, threading\n"
-                "from pytest_asyncexec.conformance.subject.host import host_for\n\n"
-                f"{SCRIPT_CLASSES}\n"
-                "def name_of(value):\n"
-                "    return type(value).__name__\n\n"
-                "def task_of(function, *args):\n"
-                "    return function, list(args)\n\n"
-                "async def main():\n"
-                f"    for task in (task_of({task.script}), task_of(abs, -1)):\n"
-                "        print(await host_for(executor).execute(executor, *task))\n\n"
-                "asyncio.run(main())"
-            ),
-        )
-
-
-def _blames_serialisation(seen: Seen, type_name: str) -> bool:
-    """Whether a failure says that something of this type could not be carried."""
-    return bool(
-        re.search(
-            rf"pickl|seriali[sz]|marshal|\b{type_name}\b", seen.everything_said, re.IGNORECASE
-        )
-    )
-
-
-@check("RES-09")
-def test_RES_09_must_survive_the_death_of_a_worker(subject: Subject) -> None:
-    if subject.preflight().place == "this process":
-        subject.not_applicable(
-            "tasks run in the host's own process: there is no worker that could die alone"
-        )
-    executor = subject.build()
-    must_work(subject, executor)
-
-    codes = (3, 0, _KILLED) if hasattr(signal, "SIGKILL") else (3, 0)
-    for code in subject.pick(quick=codes[:2], default=codes, thorough=codes):
-        died, seen = _of_a_dying_worker(subject, executor, code)
-
-        how = f"os._exit({code})" if code != _KILLED else "SIGKILL, as where memory runs out"
-        wrong = f"a task whose worker ended by {how}"
-        if seen is None and not died and not subject.preflight().reachable:
-            subject.could_not_run(
-                f"{_PATIENCE:g} s after it was handed over, a task that ends its worker had not "
-                "failed; as tasks cannot connect to the suite, it may not have begun"
-            )
-        if seen is None:
-            wrong += (
-                f": {died} deaths were seen, and execute still went on {_PATIENCE:g} s "
-                "after the last of them"
-            )
-            cause = "it waits for a result, and does not look at the worker that was to send it"
-        elif not is_failure(seen):
-            wrong += f": {seen}"
-            cause = (
-                "an exit code of 0 is taken for success, whether or not there is a result"
-                if code == 0
-                else "a result that is missing is taken for None"
-                if code != _KILLED
-                else "whoever is killed by a signal has an exit code below 0, which is taken for "
-                "success"
-            )
-        else:
-            after = works(subject, executor)
-            if after is None:
-                continue
-            wrong += f": {seen}; {NEXT.format(after)}"
-            cause = "the worker, or the pool that broke with it, is not replaced"
-        subject.fail(
-            seen=wrong,
-            required="the error is raised, or the status is FAILED, soon after the worker has "
-            "died; the next task works",
-            cause=cause,
-            reproduce="""
-                import asyncio, os
-                from pytest_asyncexec.conformance.subject.host import host_for
-
-                async def main():
-                    print(await host_for(executor).execute(executor, lambda: CALL))
-                    print(await host_for(executor).execute(executor, abs, [-1]))
-
-                asyncio.run(main())
-            """.replace(
-                "CALL", f"os._exit({code})" if code != _KILLED else "os.kill(os.getpid(), 9)"
-            ),
-        )
-
-
-#: Instead of an exit code: the end that nobody can prepare for.
-_KILLED = -9
-
-
-def _end_worker(code: int, *report: Any) -> None:
-    import contextlib
-    import os
-
-    if report:
-        function, *args = report
-        function(*args)
-    if code < 0:
-        with contextlib.suppress(OSError):
-            os.kill(os.getpid(), -code)
-    # The first process of a container is deaf to its own signals.
-    os._exit(abs(code))
-
-
-def _of_a_dying_worker(subject: Subject, executor: Any, code: int) -> tuple[int, Seen | None]:
-    """How many workers died, and what came of the task; None if nothing did."""
-
-    def die(attempt: Attempt, number: int) -> None:
-        # Whose backend runs the task again loses that worker, too.
-        if code == _KILLED:
-            attempt.tell(do="return", value=None)
-        else:
-            attempt.tell(do="exit", code=code)
-
-    async def story() -> tuple[int, Seen | None]:
-        with subject.beacon(die) as beacon:
-            task: tuple[Any, tuple[Any, ...]] = (
-                (_end_worker, (code, ByValue(report_home), beacon.address))
-                if subject.preflight().reachable
-                else (_end_worker, (code,))
-            )
-            executing = asyncio.ensure_future(subject.execute(executor, *task))
-            died = -1
-            while not executing.done() and died < min(len(beacon.attempts), _MANY):
-                # Its patience begins anew with every death.
-                died = len(beacon.attempts)
-                await asyncio.wait({executing}, timeout=_PATIENCE)
-            if not executing.done():
-                executing.cancel()
-                await asyncio.wait({executing}, timeout=5)
-                return died, None
-            return len(beacon.attempts), executing.result()
-
-    with subject.following(executor):
-        return subject.drive(story, longer=_PATIENCE * (_MANY + 2))
-
-
-#: Workers that a task which ends them may cost before it is given up: a backend may try it again.
-_MANY = 10
+#: What is wrong with what became of a task, and the likely mistake; None where it is right.
+Wrong = tuple[str, str] | None
 
 
 _SWEEP_REPRODUCE = """
@@ -416,47 +240,168 @@ def _judge_walk(
         )
 
 
-# After so many exits in a row a cluster may have no worker left, and wait for one for ever.
-def _exit(*code: Any) -> None:
-    import sys
+def _suspects(
+    subject: Subject, rule_id: str, judged: Callable[[Accident, Aftermath], Wrong]
+) -> list[Accident]:
+    """The accidents of a rule that were not right among others, each to be tried by itself."""
+    if subject.apart:
+        return accidents_of(subject, rule_id)
+    return [
+        accident
+        for accident, aftermath in all_at_once(subject, rule_id)
+        if aftermath is None or judged(accident, aftermath)
+    ]
 
-    sys.exit(*code)
 
-
-@check("RES-08")
-def test_RES_08_must_take_system_exit_for_a_failure(subject: Subject) -> None:
+def _wrong_ones(
+    subject: Subject, rule_id: str, judged: Callable[[Accident, Aftermath], Wrong]
+) -> Iterator[tuple[Accident, Aftermath, str, str]]:
+    """Those that are wrong by themselves, one after the other on one instance."""
     executor = subject.build()
-    must_work(subject, executor)
-    codes: tuple[tuple[Any, ...], ...] = ((), (0,), ("words",), (3,))
-    before = len(subject.escaped)
+    for accident in _suspects(subject, rule_id, judged):
+        aftermath = one_alone(subject, executor, accident)
+        wrong = judged(accident, aftermath)
+        if wrong:
+            yield accident, aftermath, *wrong
 
-    for code in subject.pick(quick=codes[1:3], default=codes, thorough=codes):
-        called = f"sys.exit({', '.join(map(repr, code))})"
-        seen = outcome_of(subject, executor, _exit, *code)
 
-        wrong = f"a task that calls {called}: {seen}"
-        cause = (
-            "an exit is taken for the end of a task that went well: the exit code 0 of a worker, "
-            "or an `except SystemExit` that returns"
+@check("RES-09", working=False)
+def test_RES_09_must_survive_the_death_of_a_worker(subject: Subject) -> None:
+    if subject.preflight().place == "this process":
+        subject.not_applicable(
+            "tasks run in the host's own process: there is no worker that could die alone"
         )
-        if seen.error is not None and not isinstance(seen.error, Exception):
-            wrong += ", which ends every host that does not expect it"
-            cause = (
-                "`except Exception` does not catch a SystemExit: where the task runs in this "
-                "process it has to be caught, and told as TaskRuntimeError"
+    if _suspects(subject, "RES-09", _of_a_death):
+        settle(subject, _tell_of_deaths)
+    _ask_plan_of(subject, _deaths_of_the_plan)
+
+
+def _deaths_of_the_plan(subject: Subject) -> None:
+    declared = "at-most-once" in subject.preflight().cannot
+    ask_plan(
+        subject,
+        "breaking",
+        cause="the death of a worker is a failed attempt like any other, with logs, output and "
+        "retries; it ends on a path of its own here",
+        # That it is attempted again without retries is told by a rule of its own, later on.
+        also=() if declared else ("RET-10",),
+    )
+
+
+def _ask_plan_of(subject: Subject, function: Callable[[Subject], None]) -> None:
+    try:
+        function(subject)
+    except (RuleViolation, CouldNotRun) as found:
+        settle(subject, function, found)
+
+
+def _of_a_death(accident: Accident, aftermath: Aftermath) -> Wrong:
+    code, seen = accident.about, aftermath.seen
+    how = f"os._exit({code})" if code != KILLED else "SIGKILL, as where memory runs out"
+    wrong = f"a task whose worker ended by {how}"
+    if has_no_end(seen):
+        return (
+            f"{wrong}: {aftermath.deaths} deaths were seen, and execute still went on "
+            f"{_PATIENCE:g} s after the last of them",
+            "it waits for a result, and does not look at the worker that was to send it",
+        )
+    if not is_failure(seen):
+        return (
+            f"{wrong}: {seen}",
+            "an exit code of 0 is taken for success, whether or not there is a result"
+            if code == 0
+            else "a result that is missing is taken for None"
+            if code != KILLED
+            else "whoever is killed by a signal has an exit code below 0, which is taken for "
+            "success",
+        )
+    if aftermath.after is not None:
+        return (
+            f"{wrong}: {seen}; {NEXT.format(aftermath.after)}",
+            "the worker, or the pool that broke with it, is not replaced",
+        )
+    return None
+
+
+def _tell_of_deaths(subject: Subject) -> None:
+    for accident, aftermath, wrong, cause in _wrong_ones(subject, "RES-09", _of_a_death):
+        if has_no_end(aftermath.seen) and not subject.preflight().reachable:
+            subject.could_not_run(
+                f"{_PATIENCE:g} s after it was handed over, a task that ends its worker had not "
+                "failed; as tasks cannot connect to the suite, it may not have begun"
             )
-        elif subject.escaped[before:]:
-            wrong += "; and the SystemExit left the host's event loop, which asyncio.run() ends by"
-            cause = (
-                "asyncio lets a SystemExit that a task of its own ends in out of the event loop: "
-                "catch it within the coroutine that calls the function"
-            )
-        elif is_failure(seen):
-            after = works(subject, executor)
-            if after is None:
-                continue
-            wrong += f"; {NEXT.format(after)}"
-            cause = "the exit ends a worker that is needed again"
+        code = accident.about
+        subject.fail(
+            seen=wrong,
+            required="the error is raised, or the status is FAILED, soon after the worker has "
+            "died; the next task works",
+            cause=cause,
+            reproduce="""
+                import asyncio, os
+                from pytest_asyncexec.conformance.subject.host import host_for
+
+                async def main():
+                    print(await host_for(executor).execute(executor, lambda: CALL))
+                    print(await host_for(executor).execute(executor, abs, [-1]))
+
+                asyncio.run(main())
+            """.replace(
+                "CALL", f"os._exit({code})" if code != KILLED else "os.kill(os.getpid(), 9)"
+            ),
+        )
+
+
+@check("RES-08", working=False)
+def test_RES_08_must_take_system_exit_for_a_failure(subject: Subject) -> None:
+    if _suspects(subject, "RES-08", _of_an_exit):
+        settle(subject, _tell_of_exits)
+    _ask_plan_of(subject, _exits_of_the_plan)
+
+
+def _exits_of_the_plan(subject: Subject) -> None:
+    ask_plan(
+        subject,
+        "breaking",
+        cause="an exit is an error of the task like any other, with logs, output and retries; "
+        "`except Exception` does not catch a SystemExit",
+    )
+
+
+def _called(code: tuple[Any, ...]) -> str:
+    return f"sys.exit({', '.join(map(repr, code))})"
+
+
+def _of_an_exit(accident: Accident, aftermath: Aftermath) -> Wrong:
+    seen = aftermath.seen
+    wrong = f"a task that calls {_called(accident.about)}: {seen}"
+    if seen.error is not None and not isinstance(seen.error, Exception):
+        return (
+            f"{wrong}, which ends every host that does not expect it",
+            "`except Exception` does not catch a SystemExit: where the task runs in this "
+            "process it has to be caught, and told as TaskRuntimeError",
+        )
+    if aftermath.escaped:
+        return (
+            f"{wrong}; and the SystemExit left the host's event loop, which asyncio.run() ends by",
+            "asyncio lets a SystemExit that a task of its own ends in out of the event loop: "
+            "catch it within the coroutine that calls the function",
+        )
+    if not is_failure(seen):
+        return (
+            wrong,
+            "an exit is taken for the end of a task that went well: the exit code 0 of a worker, "
+            "or an `except SystemExit` that returns",
+        )
+    if aftermath.after is not None:
+        return (
+            f"{wrong}; {NEXT.format(aftermath.after)}",
+            "the exit ends a worker that is needed again",
+        )
+    return None
+
+
+def _tell_of_exits(subject: Subject) -> None:
+    for accident, _, wrong, cause in _wrong_ones(subject, "RES-08", _of_an_exit):
         subject.fail(
             seen=wrong,
             required="the status FAILED, or an error that a host catches with `except Exception`; "
@@ -471,5 +416,133 @@ def test_RES_08_must_take_system_exit_for_a_failure(subject: Subject) -> None:
                         print(repr(await host_for(executor).execute(executor, task)))
 
                 asyncio.run(main())
-            """.replace("CALLED", called),
+            """.replace("CALLED", _called(accident.about)),
+        )
+
+
+@check("RES-10", working=False)
+def test_RES_10_must_report_what_cannot_be_serialised(subject: Subject) -> None:
+    if _suspects(subject, "RES-10", _of_what_cannot_be_sent):
+        settle(subject, _tell_of_what_cannot_be_sent)
+
+
+def _of_what_cannot_be_sent(accident: Accident, aftermath: Aftermath) -> Wrong:
+    task: Uncarriable = accident.about
+    seen = aftermath.seen
+    wrong = f"a task with {task.what}: {seen}"
+    if seen.completed:
+        # An executor in this process has no need to serialise, and may complete.
+        arrived = seen.result if isinstance(seen.result, str) else type(seen.result).__name__
+        if arrived != task.type_name:
+            return wrong, "what cannot be serialised is left out, or replaced by something that can"
+    elif not is_failure(seen):
+        return (
+            wrong,
+            "the worker, or the thread that reads from it, ends by the error of pickle and "
+            "tells nobody",
+        )
+    elif not _blames_serialisation(seen, task.type_name):
+        return (
+            f"{wrong}; neither the type nor that it cannot be serialised is told",
+            "the worker dies while it pickles or unpickles, outside of the `try` around the "
+            "task, and the host reports what it misses",
+        )
+    if aftermath.after is not None:
+        return (
+            f"{wrong}; {NEXT.format(aftermath.after)}",
+            "the error of pickle breaks the pool, the queue or the connection for good",
+        )
+    return None
+
+
+def _tell_of_what_cannot_be_sent(subject: Subject) -> None:
+    for accident, _, wrong, cause in _wrong_ones(subject, "RES-10", _of_what_cannot_be_sent):
+        subject.fail(
+            seen=wrong,
+            required="a failed task, whose error names the type or says that it cannot be pickled; "
+            "the next task works. (Who need not serialise may complete it.)",
+            cause=cause,
+            reproduce=(
+                "import asyncio, threading\n"
+                "from pytest_asyncexec.conformance.subject.host import host_for\n\n"
+                f"{SCRIPT_CLASSES}\n"
+                "def name_of(value):\n"
+                "    return type(value).__name__\n\n"
+                "def task_of(function, *args):\n"
+                "    return function, list(args)\n\n"
+                "async def main():\n"
+                f"    for task in (task_of({accident.about.script}), task_of(abs, -1)):\n"
+                "        print(await host_for(executor).execute(executor, *task))\n\n"
+                "asyncio.run(main())"
+            ),
+        )
+
+
+def _blames_serialisation(seen: Seen, type_name: str) -> bool:
+    """Whether a failure says that something of this type could not be carried."""
+    return bool(
+        re.search(
+            rf"pickl|seriali[sz]|marshal|\b{type_name}\b", seen.everything_said, re.IGNORECASE
+        )
+    )
+
+
+@check("RES-12", working=False)
+def test_RES_12_must_report_odd_exceptions(subject: Subject) -> None:
+    if _suspects(subject, "RES-12", _of_an_odd_exception):
+        settle(subject, _tell_of_odd_exceptions)
+
+
+def _of_an_odd_exception(accident: Accident, aftermath: Aftermath) -> Wrong:
+    odd: OddError = accident.about
+    seen = aftermath.seen
+    wrong = f"a task that raised an exception {odd.what}, {odd.type_name}: {seen}"
+    wrong = wrong.replace(accident.message, "the reason")
+    if not is_failure(seen):
+        return (
+            wrong,
+            "the exception is lost on its way: nobody hears of an error that pickle raises in "
+            "the thread that reads results, or it is taken for a result",
+        )
+    missing = [
+        part
+        for part, words in (("type", odd.type_name), ("message", accident.message))
+        if words not in seen.everything_said and (part == "type" or odd.has_message)
+    ]
+    if missing:
+        return (
+            f"{wrong}; its {' and its '.join(missing)} is nowhere to be found",
+            "what cannot be pickled is replaced by an error that does not say what was raised: "
+            "send type, message and traceback as text beside the exception",
+        )
+    if aftermath.after is not None:
+        return (
+            f"{wrong}; {NEXT.format(aftermath.after)}",
+            "an exception that cannot be unpickled breaks the pool or the connection",
+        )
+    return None
+
+
+def _tell_of_odd_exceptions(subject: Subject) -> None:
+    for accident, _, wrong, cause in _wrong_ones(subject, "RES-12", _of_an_odd_exception):
+        subject.fail(
+            seen=wrong,
+            required="the error is raised, or the status is FAILED; its type and its message are "
+            "found in the error, its notes or stderr; the next task works",
+            cause=cause,
+            reproduce=f"""
+                import asyncio
+                from pytest_asyncexec.conformance.subject.host import host_for
+                from pytest_asyncexec.conformance.instruments.odd import raise_odd
+                from pytest_asyncexec.conformance.instruments.probes import ByValue
+
+                async def main():
+                    for task, args in (
+                        (ByValue(raise_odd), [{accident.about.type_name!r}, "the reason"]),
+                        (abs, [-1]),
+                    ):
+                        print(await host_for(executor).execute(executor, task, args))
+
+                asyncio.run(main())
+            """,
         )

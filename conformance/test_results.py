@@ -31,12 +31,11 @@ from hypothesis import strategies as st
 from ..contract.wording import short, short_text
 from .check import check
 from .instruments.beacon import Attempt
-from .instruments.odd import ODD_ERRORS, forget_module_of_the_worker, new_message, raise_odd
 from .instruments.probes import report_home
 from .instruments.sameness import same
 from .instruments.seen import Seen, finish
 from .instruments.strategies import for_all, picklable_values
-from .scenarios.recovery import NEXT, PATIENCE, is_failure, must_work, outcome_of, works
+from .scenarios.recovery import PATIENCE, must_work, outcome_of
 from .subject.host import task_error
 from .subject.subject import Subject
 
@@ -913,63 +912,3 @@ def _printed_before_time_out(subject: Subject, limit: float) -> tuple[dict[str, 
     with subject.following(executor):
         printed, seen = subject.drive(story)
     return (words, _kept(seen, logs)) if printed else ({}, "")
-
-
-# The last one of its chapter: by what cannot be unpickled a pool may break.
-@check("RES-12")
-def test_RES_12_must_report_odd_exceptions(subject: Subject) -> None:
-    executor = subject.build()
-    must_work(subject, executor)
-
-    few = [ODD_ERRORS[place] for place in (1, 4, 6, 7)]
-    for odd in subject.pick(quick=few, default=ODD_ERRORS, thorough=ODD_ERRORS):
-        # Not in the source of the task: a traceback alone does not show it.
-        message = new_message()
-        try:
-            seen = outcome_of(subject, executor, raise_odd, odd.type_name, message)
-        finally:
-            forget_module_of_the_worker()
-
-        wrong = f"a task that raised an exception {odd.what}, {odd.type_name}: {seen}"
-        missing = [
-            part
-            for part, words in (("type", odd.type_name), ("message", message))
-            if words not in seen.everything_said and (part == "type" or odd.has_message)
-        ]
-        if not is_failure(seen):
-            cause = (
-                "the exception is lost on its way: nobody hears of an error that pickle raises in "
-                "the thread that reads results, or it is taken for a result"
-            )
-        elif missing:
-            wrong += f"; its {' and its '.join(missing)} is nowhere to be found"
-            cause = (
-                "what cannot be pickled is replaced by an error that does not say what was raised: "
-                "send type, message and traceback as text beside the exception"
-            )
-        else:
-            after = works(subject, executor)
-            if after is None:
-                continue
-            wrong += f"; {NEXT.format(after)}"
-            cause = "an exception that cannot be unpickled breaks the pool or the connection"
-        subject.fail(
-            seen=wrong.replace(message, "the reason"),
-            required="the error is raised, or the status is FAILED; its type and its message are "
-            "found in the error, its notes or stderr; the next task works",
-            cause=cause,
-            reproduce=f"""
-                import asyncio
-                from pytest_asyncexec.conformance.subject.host import host_for
-                from pytest_asyncexec.conformance.instruments.odd import raise_odd
-                from pytest_asyncexec.conformance.instruments.probes import ByValue
-
-                async def main():
-                    for task, args in (
-                        (ByValue(raise_odd), [{odd.type_name!r}, "the reason"]), (abs, [-1])
-                    ):
-                        print(await host_for(executor).execute(executor, task, args))
-
-                asyncio.run(main())
-            """,
-        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from .conditions import BREAKING, CANCELLED, CANCELLED_TWICE, RAISES, RAISES_SINGLE, TOO_LATE
+from .conditions import BREAKING, CANCELLED, CANCELLED_TWICE, DIES, RAISES, RAISES_SINGLE, TOO_LATE
 from .observation import Aspect
 
 _CANCELLED: Final = (CANCELLED, CANCELLED_TWICE)
@@ -51,6 +51,8 @@ def broken_rule(aspect: Aspect, conditions: Mapping[str, str], *, among_others: 
         )
     if end in _CANCELLED:
         return {"attempts": "RET-05", "alive": "CAN-02"}.get(aspect, "CAN-01")
+    if end == DIES and aspect == "attempts" and "retries" not in conditions:
+        return "RET-10"
     if end in BREAKING and aspect != "attempts":
         return "RES-08" if end == "calls sys.exit(3)" else "RES-09"
     return _of_a_living_task(aspect, conditions, end)

@@ -82,6 +82,8 @@ class Plan:
 
     def _look(self, part: Part) -> Findings:
         wanted = [each for each in self._rows if part_of(each) == part]
+        if self._subject.apart:
+            wanted = [each for each in wanted if self._is_of_its_rule(each)]
         asked = list(possible(self._subject, wanted))
         sight = observe(self._subject, asked)
         findings = Findings(sight)
@@ -91,6 +93,14 @@ class Plan:
         reasons = list(sight.untried)
         findings.untried = reasons[0] if reasons else ""
         return findings
+
+    def _is_of_its_rule(self, conditions: Row) -> bool:
+        """Whether a task cannot break a backend but for the rule that is judged apart."""
+        if part_of(conditions) != "breaking":
+            return True
+        assert self._subject.rule is not None
+        end = {"end": conditions["end"]}
+        return broken_rule("completed", end, among_others=False) == self._subject.rule.id
 
     def _explain(
         self, findings: Findings, part: Part, found: Sequence[Deviation], *, alone: bool = False

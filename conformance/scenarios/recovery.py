@@ -14,7 +14,7 @@ from ..subject.subject import Subject
 PATIENCE = 100.0
 
 #: The same for one that decides nothing: what is judged after it waits for no backend that is gone.
-_LESS_PATIENCE = 30.0
+LESS_PATIENCE = 30.0
 
 
 def outcome_of(
@@ -33,11 +33,24 @@ def outcome_of(
         if seen is None:
             executing.cancel()
             await asyncio.wait({executing}, timeout=5)
-            return Seen(malformed=f"execute had not ended after {patience:g} s")
+            return no_end(patience)
         return seen
 
     with subject.following(executor):
         return subject.drive(story)
+
+
+def no_end(patience: float) -> Seen:
+    """What is seen of a task that was given up."""
+    return Seen(malformed=f"{_NO_END} after {patience:g} s")
+
+
+def has_no_end(seen: Seen) -> bool:
+    """Whether a task was given up."""
+    return seen.malformed.startswith(_NO_END)
+
+
+_NO_END = "execute had not ended"
 
 
 def is_failure(seen: Seen) -> bool:
@@ -58,7 +71,7 @@ def must_work(subject: Subject, executor: Any) -> None:
     What is to come would be blamed for what an earlier task has broken, in another check perhaps: a
     pool of all instances, or a cluster.
     """
-    seen = works(subject, executor, _LESS_PATIENCE)
+    seen = works(subject, executor, LESS_PATIENCE)
     if seen is not None:
         subject.could_not_run(f"blocked: not even an ordinary task completes any more: {seen}")
 

@@ -18,8 +18,16 @@ from .supervising import supervise
 _INTERRUPTING = ("CAN", "CNC")
 
 
-def judge(subject: Subject, rule: Rule, function: Callable[[Subject], None]) -> None:
+def judge(
+    subject: Subject, rule: Rule, function: Callable[[Subject], None], *, working: bool = True
+) -> None:
     """Run the check `function` of `rule` and keep what it found in the subject's `findings`.
+
+    Args:
+        subject: who is judged.
+        rule: by which.
+        function: decides it.
+        working: run it only while ordinary tasks work; else it sees to that itself.
 
     Raises:
         RuleViolation, NotApplicable, CouldNotRun: as the check ended; any other error is
@@ -32,7 +40,7 @@ def judge(subject: Subject, rule: Rule, function: Callable[[Subject], None]) -> 
     subject.rule = rule
     try:
         subject.preflight()
-        require(subject, rule)
+        require(subject, rule, working=working)
         supervise(subject, function)
         outcome = "passed"
     except RuleViolation as violation:

@@ -18,8 +18,13 @@ _PATIENCE_WHERE_IN_DOUBT = 30.0
 _HANGS = 4
 
 
-def require(subject: Subject, rule: Rule) -> None:
+def require(subject: Subject, rule: Rule, *, working: bool = True) -> None:
     """See that the subject has what the rule needs.
+
+    Args:
+        subject: who is judged.
+        rule: by which.
+        working: see that ordinary tasks still work, too.
 
     Raises:
         RuleViolation, NotApplicable, CouldNotRun: the rule is decided by that alone.
@@ -45,7 +50,7 @@ def require(subject: Subject, rule: Rule) -> None:
         raise NotApplicable("the executor has no cancel of its own")
     if "shared-files" in rule.needs and not facts.shared_files:
         raise NotApplicable("its tasks do not see the suite's files")
-    if "run" in rule.needs:
+    if "run" in rule.needs and working:
         _clear_doubts(subject)
 
 

@@ -30,6 +30,7 @@ from .building import Building
 from .driving import Driving
 from .tasks import Tasks
 
+THIS_PROCESS = "this process"
 ANOTHER_PROCESS = "another process of this machine"
 
 
@@ -58,6 +59,11 @@ class Preflight:
     def reachable(self) -> bool:
         """Whether tasks can be talked to while they run."""
         return self.reaches_beacon or self.reaches_mailbox
+
+    @property
+    def is_local(self) -> bool:
+        """Whether tasks run on this machine: a fresh process has a fresh backend then."""
+        return self.place in (THIS_PROCESS, ANOTHER_PROCESS)
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -230,7 +236,7 @@ class _Rescue:
 def _place(host: str, pid: int) -> str:
     if host != socket.gethostname():
         return "another machine"
-    return "this process" if pid == os.getpid() else ANOTHER_PROCESS
+    return THIS_PROCESS if pid == os.getpid() else ANOTHER_PROCESS
 
 
 @contextlib.contextmanager

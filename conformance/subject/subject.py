@@ -51,6 +51,8 @@ class Subject:
         self.doubts = ""
         #: Why nothing more is tried: an ordinary task did not even end.
         self.blocked = ""
+        #: Whether this process was made for one rule, on whose backend nobody else has been.
+        self.apart = False
         #: What was awaited in the last task that the check of this moment has followed.
         self.followed: History | None = None
         self._preflight: Preflight | None = None

@@ -1,0 +1,247 @@
+"""Tasks that go wrong in bad ways, all of several rules at once, and the next task after each."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import weakref
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ..instruments.beacon import Attempt
+from ..instruments.odd import (
+    ODD_ERRORS,
+    OddError,
+    Uncarriable,
+    forget_module_of_the_worker,
+    new_message,
+    raise_odd,
+    uncarriable,
+)
+from ..instruments.probes import ByValue, echo, report_home
+from ..instruments.seen import Seen
+from ..subject.subject import Subject
+from .recovery import LESS_PATIENCE, PATIENCE, no_end
+
+#: Instead of an exit code: the end that nobody can prepare for.
+KILLED: Final = -9
+
+
+@dataclass(frozen=True, slots=True)
+class Accident:
+    """One task that goes wrong."""
+
+    rule_id: str
+    function: Any
+    args: tuple[Any, ...]
+    #: What is special about it, as the check of its rule reads it.
+    about: Any
+    by_value: bool = True
+    #: Words that nobody has said before, of the error that it raises.
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Aftermath:
+    """What became of one of them, and of the ordinary task that followed on its instance."""
+
+    #: See `recovery.has_no_end`.
+    seen: Seen
+    #: What the next task came to, if that is anything but its result.
+    after: Seen | None
+    #: How often the task reported before it ended its worker.
+    deaths: int = 0
+    #: Whether a SystemExit left the event loop meanwhile.
+    escaped: bool = False
+
+
+def accidents_of(subject: Subject, rule_id: str) -> list[Accident]:
+    """The tasks that a rule is judged by, as many as the profile asks for."""
+    if rule_id == "RES-08":
+        codes: tuple[tuple[Any, ...], ...] = ((), (0,), ("words",), (3,))
+        wanted = subject.pick(quick=codes[1:3], default=codes, thorough=codes)
+        return [Accident(rule_id, _exit, code, code) for code in wanted]
+    if rule_id == "RES-09":
+        return _deaths(subject)
+    if rule_id == "RES-10":
+        tasks = list(uncarriable())
+        few = [tasks[place] for place in (0, 3, 5, 8, -1)]
+        return list(map(_sent, subject.pick(quick=few, default=tasks, thorough=tasks)))
+    odd = [ODD_ERRORS[place] for place in (1, 4, 6, 7)]
+    return list(map(_raised, subject.pick(quick=odd, default=ODD_ERRORS, thorough=ODD_ERRORS)))
+
+
+def _deaths(subject: Subject) -> list[Accident]:
+    if subject.preflight().place == "this process":
+        return []
+    codes = (3, 0, KILLED) if hasattr(signal, "SIGKILL") else (3, 0)
+    wanted = subject.pick(quick=codes[:2], default=codes, thorough=codes)
+    return [Accident("RES-09", _end_worker, (code, os.getpid()), code) for code in wanted]
+
+
+def _sent(task: Uncarriable) -> Accident:
+    return Accident("RES-10", task.function, task.args, task, task.by_value)
+
+
+def _raised(odd: OddError) -> Accident:
+    # Not in the source of the task: a traceback alone does not show it.
+    message = new_message()
+    return Accident("RES-12", raise_odd, (odd.type_name, message), odd, message=message)
+
+
+def _exit(*code: Any) -> None:
+    import sys
+
+    sys.exit(*code)
+
+
+def _end_worker(code: int, host: int, *report: Any) -> None:
+    import contextlib
+    import os
+
+    if report:
+        function, *args = report
+        function(*args)
+    # In the process of the host a signal would end the suite; of an exit it is told.
+    if code < 0 and os.getpid() != host:
+        with contextlib.suppress(OSError):
+            os.kill(os.getpid(), -code)
+    # The first process of a container is deaf to its own signals.
+    os._exit(abs(code))
+
+
+# ---- all at once -----------------------------------------------------------------------------
+
+#: What may break a backend for those that come after it, and what does so less often.
+_HARSH: Final = ("RES-08", "RES-09")
+_TAME: Final = ("RES-10", "RES-12")
+
+Found = Mapping[str, Sequence[tuple[Accident, Aftermath | None]]]
+
+_found: weakref.WeakKeyDictionary[Subject, dict[bool, Found]] = weakref.WeakKeyDictionary()
+
+
+def all_at_once(subject: Subject, rule_id: str) -> Sequence[tuple[Accident, Aftermath | None]]:
+    """What the accidents of a rule came to, among those of other rules; None where unknown.
+
+    They run when they are first asked for. What is seen condemns nobody: a pool of all instances
+    that broke by one of them is lost for the others.
+    """
+    hosts = _found.setdefault(subject, {})
+    if subject.template_host not in hosts:
+        # A cluster that is lost cannot be had again, a backend of this machine in a new process.
+        batches = [_TAME + _HARSH] if subject.preflight().is_local else [_TAME, _HARSH]
+        found: dict[str, list[tuple[Accident, Aftermath | None]]] = {}
+        for rules in batches:
+            accidents = [each for rule in rules for each in accidents_of(subject, rule)]
+            for accident, aftermath in zip(accidents, _tried(subject, accidents), strict=True):
+                found.setdefault(accident.rule_id, []).append((accident, aftermath))
+        hosts[subject.template_host] = found
+    return hosts[subject.template_host].get(rule_id, ())
+
+
+def _tried(subject: Subject, accidents: Sequence[Accident]) -> Sequence[Aftermath | None]:
+    try:
+        executors = [subject.build() for _ in accidents]
+        return _live_through(subject, accidents, executors, LESS_PATIENCE)
+    except (Exception, asyncio.CancelledError):
+        # Of all of them nothing is known: each is tried by itself.
+        return [None] * len(accidents)
+
+
+def one_alone(subject: Subject, executor: Any, accident: Accident) -> Aftermath:
+    """What one of them comes to by itself."""
+    with subject.following(executor):
+        return _live_through(subject, [accident], [executor], PATIENCE)[0]
+
+
+def _live_through(
+    subject: Subject, accidents: Sequence[Accident], executors: Sequence[Any], patience: float
+) -> list[Aftermath]:
+    """Run them at once, each on its executor, and then an ordinary task on each.
+
+    Who has not ended `patience` seconds after anything has happened is given up.
+    """
+    before = len(subject.escaped)
+
+    def die(attempt: Attempt, _number: int) -> None:
+        # Whose backend runs the task again loses that worker, too.
+        attempt.tell(do="return", value=None)
+
+    async def story() -> list[Aftermath]:
+        with contextlib.ExitStack() as stack:
+            reports: list[Attempt] = []
+            address: Any = None
+            if subject.preflight().reachable and any(a.rule_id == "RES-09" for a in accidents):
+                beacon = stack.enter_context(subject.beacon(die))
+                address, reports = beacon.address, beacon.attempts
+            going_wrong = [
+                asyncio.ensure_future(
+                    subject.execute(
+                        executor, each.function, _args(each, number, address),
+                        by_value=each.by_value,
+                    )
+                )
+                for number, (each, executor) in enumerate(zip(accidents, executors, strict=True))
+            ]  # fmt: skip
+            seen = await _ends(going_wrong, patience, reports)
+            words = [secrets.token_hex(4) for _ in accidents]
+            going_well = [
+                asyncio.ensure_future(subject.execute(executor, echo, (word,)))
+                for executor, word in zip(executors, words, strict=True)
+            ]
+            after = await _ends(going_well, patience, reports)
+            escaped = len(subject.escaped) > before
+            deaths = [str(attempt.hello["label"]) for attempt in reports]
+            return [
+                Aftermath(
+                    seen[number],
+                    None if _is(after[number], words[number]) else after[number],
+                    deaths.count(str(number)),
+                    escaped,
+                )
+                for number in range(len(accidents))
+            ]
+
+    try:
+        return subject.drive(story, longer=patience * (_MANY + 2)) if accidents else []
+    finally:
+        forget_module_of_the_worker()
+
+
+#: Workers that a task which ends them may cost before it is given up: a backend may try it again.
+_MANY: Final = 10
+
+
+def _args(accident: Accident, number: int, address: Any) -> tuple[Any, ...]:
+    if accident.rule_id != "RES-09" or address is None:
+        return accident.args
+    return (*accident.args, ByValue(report_home), address, str(number))
+
+
+def _is(seen: Seen, word: str) -> bool:
+    return seen.completed and bool(seen.result == word)
+
+
+async def _ends(
+    executing: Sequence[asyncio.Task[Seen]], patience: float, reports: Collection[Attempt]
+) -> list[Seen]:
+    """How each of them ended; those that do not are cancelled."""
+    pending = set(executing)
+    moves = True
+    while pending and moves:
+        # Its patience begins anew with every death.
+        died = min(len(reports), _MANY * len(executing))
+        done, pending = await asyncio.wait(
+            pending, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+        )
+        moves = bool(done) or min(len(reports), _MANY * len(executing)) > died
+    for each in pending:
+        each.cancel()
+    if pending:
+        await asyncio.wait(pending, timeout=5)
+    return [no_end(patience) if each in pending else each.result() for each in executing]
