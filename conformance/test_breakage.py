@@ -6,7 +6,7 @@ Each is judged where no other has broken anything: in a fresh process, if it mus
 from __future__ import annotations
 
 import asyncio
-import itertools
+import functools
 import re
 import warnings
 from collections.abc import Callable, Collection, Iterator
@@ -14,11 +14,20 @@ from typing import Any
 
 from .check import check
 from .instruments.beacon import Attempt, Beacon
-from .instruments.history import Method, Replacement
+from .instruments.history import Method
 from .instruments.odd import SCRIPT_CLASSES, OddError, Uncarriable
 from .instruments.probes import echo, report_home
 from .instruments.seen import Seen
-from .instruments.sweep import PATIENCE, Walk, coroutine_methods, methods_of, spread, unbalanced
+from .instruments.sweep import (
+    PATIENCE,
+    Walk,
+    coroutine_methods,
+    counting,
+    methods_of,
+    pausing,
+    spread,
+    unbalanced,
+)
 from .scenarios.accidents import KILLED, Accident, Aftermath, accidents_of, all_at_once, one_alone
 from .scenarios.asking import ask_plan
 from .scenarios.recovery import NEXT, has_no_end, is_failure
@@ -35,28 +44,22 @@ Wrong = tuple[str, str] | None
 _SWEEP_REPRODUCE = """
     import asyncio
     from pytest_asyncexec.conformance.instruments.history import recorded
+    from pytest_asyncexec.conformance.instruments.sweep import Walk, pausing
     from pytest_asyncexec.conformance.subject.host import host_for
-    from pytest_asyncexec.conformance.instruments.sweep import Walk
-
-    async def pause(original, executor, *args, **kwargs):
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
 
     async def main():
-        for point in range(100):
-            with recorded(type(executor), setup=pause, run=pause, teardown=pause) as history:
-                walk = Walk(point, late=False, history=history)
-                await walk.walk(lambda: host_for(executor).execute(executor, len, ["abc"]))
-            print(walk, walk.executing, walk.left_behind, walk.after, sep="\\n")
-            if not walk.delivered:
-                break
+        RETRIES
+        with recorded(type(executor)METHODS) as history:
+            walk = Walk(POINT, late=LATE, history=history)
+            await walk.walk(lambda: host_for(executor).execute(executor, len, ["abc"]))
+        print(walk, walk.executing, walk.left_behind, walk.after, sep="\n")
 
     asyncio.run(main())
 """
 
 
 _ORPHAN_REPRODUCE = """
-    import asyncio, tempfile, time
+    import asyncio, tempfile
     from pathlib import Path
     from pytest_asyncexec.conformance.instruments.history import recorded
     from pytest_asyncexec.conformance.subject.host import host_for
@@ -72,172 +75,236 @@ _ORPHAN_REPRODUCE = """
         folder = Path(tempfile.mkdtemp())
         for point in range(1, 100):
             with recorded(type(executor)) as history:
-                path = str(folder / f"orphan of point {point}")
+                path = str(folder / f"the task of point {point} ran on")
                 walk = Walk(point, late=False, history=history)
                 await walk.walk(lambda: host_for(executor).execute(executor, work, [path]))
-            if not walk.delivered or "run" in walk.where:
-                print(walk)
             if not walk.delivered:
                 break
+            print(walk)
         Path(path).unlink()
         await asyncio.sleep(5)
-        print(*folder.iterdir(), sep="\\n")
+        print(*folder.iterdir(), sep="\n")
 
     asyncio.run(main())
 """
 
 
-@check("CAN-05")
+@check("CAN-05", working=False)
 def test_CAN_05_must_end_in_order_wherever_it_is_cancelled(subject: Subject) -> None:
     with warnings.catch_warnings():
         # Of what is cancelled before its first step Python says that it was never awaited.
         warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
-        _sweep(subject, cancellable(subject), with_a_retry(subject))
+        _at_every_pause(subject, cancellable(subject), with_a_retry(subject))
+        facts = subject.preflight()
+        if not facts.reachable or facts.blocks_loop_at:
+            return
+        try:
+            _at_points_of_real_tasks(subject)
+        except (RuleViolation, CouldNotRun) as found:
+            settle(subject, _at_points_of_real_tasks, found)
 
 
-def _sweep(subject: Subject, executor: Any, retrying: Any) -> None:
+def _at_every_pause(subject: Subject, executor: Any, retrying: Any) -> None:
+    """With methods that do nothing but wait, and no backend, at every point there is."""
     has = methods_of(executor)
 
-    # With methods that do nothing but wait, and no backend, at every point there is. The first
-    # attempt fails, so that a cancellation meets the moments between two attempts as well.
+    def walk_to(point: int, late: bool) -> Walk:
+        async def story() -> Walk:
+            with subject.recording(retrying, **pausing(retrying)) as history:
+                walk = Walk(point, late=late, history=history)
+                await walk.walk(lambda: subject.execute(retrying, echo, ("value",)))
+            return walk
+
+        return subject.drive(story)
+
     for late in (False, True):
-        first = _walk(subject, retrying, has, point=-1, late=late, pausing=True)
+        first = walk_to(-1, late)
         if not first.after.count("run"):
             subject.could_not_run("execute ended without calling `run` of its class")
-        wanted = subject.pick(quick=8, default=300, thorough=5000)
-        for point in spread(first.passed, wanted):
-            walk = _walk(subject, retrying, has, point=point, late=late, pausing=True)
-            _judge_walk(subject, walk, coroutine_methods(executor, has), has)
-    facts = subject.preflight()
-    if not facts.reachable or facts.blocks_loop_at:
-        return
+        for point in spread(first.passed, subject.pick(quick=60, default=300, thorough=5000)):
+            _judge_walk(subject, walk_to(point, late), coroutine_methods(executor, has), has)
 
-    # With its own methods, at some points of a real task.
+
+#: Before a task has run nobody knows how many points there are: these are tried beside it.
+_EARLY = 12
+
+#: So many tasks are under way at once.
+_AT_ONCE = 64
+
+
+def _at_points_of_real_tasks(subject: Subject) -> None:
+    """With the executor's own methods, at some points of real tasks."""
+    wanted = subject.pick(quick=3, default=24, thorough=200)
+    later = subject.pick(quick=2, default=4, thorough=8)
     with subject.beacon() as beacon:
-
-        def real(point: int) -> Walk:
-            # An instance of its own: what the last one was cut off from is not in its way.
-            fresh = subject.build()
-            return _walk(subject, fresh, has, point=point, late=False, beacon=beacon)
-
-        first = real(-1)
-        for point in spread(first.passed, subject.pick(quick=3, default=24, thorough=200)):
-            walk = real(point)
-            # What stays behind without a cancellation, too, is not the fault of one.
-            walk.left_behind = [] if first.left_behind else walk.left_behind
-            _judge_walk(subject, walk, coroutine_methods(executor, has), has)
-        if "stop" in facts.cannot:
-            return
+        walks, at_once = _Walks(subject, beacon), _AT_ONCE
+        early = list(range(min(wanted, _EARLY)))
+        first, *others = walks.to([-1, *early], at_once)
+        if not (_completed(first) and first.after.count("run")):
+            # It may be for the others: an executor that serves one task at a time, or says nothing
+            # of the dispatch.
+            at_once = 1
+            first, *others = walks.to([-1, *early])
+        if not _completed(first):
+            assert first.executing is not None
+            became = ending_of(first.executing) if first.is_over else "execute did not end"
+            subject.could_not_run(
+                f"blocked: a task that nobody cancels does not complete: {became}"
+            )
+        rest = [point for point in spread(first.passed, wanted) if point not in early]
         # While some more tasks begin and end, one that nobody has stopped has the time to report,
         # however slow the machine is: all of them wait for the same processors.
-        for _ in range(subject.pick(quick=2, default=4, thorough=8)):
-            last = real(-1)
-        alive = subject.drive(lambda: _any_still_there(beacon.attempts))
-        if alive:
-            subject.fail(
-                seen=f"an attempt of a task that was cancelled at one of its {first.passed} points "
-                f"holds its line after a later task has ended, {alive}",
-                required="nothing is left running by an execute that was cancelled",
-                cause="the work is started by steps of which the last ones can be cut off: nobody "
-                "knows then that there is something to stop",
-                history=last.after,
-                reproduce=_ORPHAN_REPRODUCE,
+        others += walks.to([*rest, *[-1] * later], at_once)
+        _judge_real_walks(subject, walks, first, others, at_once)
+        if "stop" not in subject.preflight().cannot:
+            _judge_what_still_runs(subject, walks)
+
+
+def _completed(walk: Walk) -> bool:
+    assert walk.executing is not None
+    seen = None if not walk.is_over or walk.executing.cancelled() else walk.executing.result()
+    return seen is not None and seen.completed
+
+
+class _Walks:
+    """Walks of real tasks, which report under their dispatch ids."""
+
+    def __init__(self, subject: Subject, beacon: Beacon) -> None:
+        self._subject = subject
+        self._beacon = beacon
+        self._stops = "stop" not in subject.preflight().cannot
+        self._by_name: dict[str, Walk] = {}
+        beacon.answer_with(self._answer)
+
+    def _answer(self, attempt: Attempt, _number: int) -> None:
+        walk = self._by_name[str(attempt.hello["label"])]
+        # Who is to be stopped already is not let go: it has to die.
+        if not (self._stops and walk.delivered and not walk.in_a_race):
+            let_go(attempt, 0)
+
+    def to(self, points: list[int], at_once: int = 1) -> list[Walk]:
+        """Cancel a task at each of these points; those at -1 run to their end."""
+        done: list[Walk] = []
+        while points[len(done) :]:
+            some = points[len(done) :][:at_once]
+            # An instance for each: what the others were cut off from is not in its way.
+            executors = [self._subject.build() for _ in some]
+            done += self._subject.drive(functools.partial(self._together, some, executors))
+        return done
+
+    def still_running(self) -> list[tuple[Walk, Attempt]]:
+        """The cancelled tasks of which an attempt is still there."""
+        cancelled = [
+            attempt
+            for attempt in self._beacon.attempts
+            if self._by_name[str(attempt.hello["label"])].delivered
+        ]
+
+        async def story() -> list[str]:
+            return await asyncio.gather(*map(still_there, cancelled))
+
+        return [
+            (self._by_name[str(attempt.hello["label"])], attempt)
+            for attempt, said in zip(cancelled, self._subject.drive(story), strict=True)
+            if said
+        ]
+
+    async def _together(self, points: list[int], executors: list[Any]) -> list[Walk]:
+        subject = self._subject
+        with subject.recording(executors[0]) as history, counting():
+            walks = {}
+            for point in points:
+                name = subject.new_dispatch()
+                known = name if points[1:] else None
+                walks[name] = Walk(point, late=False, history=history, dispatch_id=known)
+            self._by_name |= walks
+            await asyncio.gather(
+                *(
+                    walk.walk(
+                        functools.partial(
+                            subject.execute,
+                            executor,
+                            report_home,
+                            (self._beacon.address, name),
+                            dispatch_id=name,
+                        )
+                    )
+                    for executor, (name, walk) in zip(executors, walks.items(), strict=True)
+                )
             )
+        return list(walks.values())
 
 
-async def _any_still_there(attempts: list[Attempt]) -> str:
-    for attempt in attempts:
-        said = await still_there(attempt)
-        if said:
-            return said
-    return ""
+def _judge_real_walks(
+    subject: Subject, walks: _Walks, first: Walk, others: list[Walk], at_once: int
+) -> None:
+    executor = subject.build()
+    has = methods_of(executor)
+    awaited = coroutine_methods(executor, has)
+    for walk in others:
+        wrong = _wrong_of(walk, awaited, has, first)
+        # Among others it may be for a worker that was taken from it.
+        judged = walks.to([walk.point])[0] if wrong and at_once > 1 else walk
+        _judge_walk(subject, judged, awaited, has, first)
 
 
-def _walk(
-    subject: Subject,
-    executor: Any,
-    has: Collection[Method],
-    *,
-    point: int,
-    late: bool,
-    pausing: bool = False,
-    beacon: Beacon | None = None,
-) -> Walk:
-    """Run one task that is cancelled at a point: with pausing methods, or the executor's own."""
-    attempts = itertools.count(1)
-
-    def replaced(method: Method) -> Replacement:
-        def instead(*_args: Any, **_kwargs: Any) -> Any:
-            number = next(attempts) if method == "run" else 0
-            if number == 1:
-                raise ValueError("the first attempt fails on purpose")
-
-        async def pausing(*_args: Any, **_kwargs: Any) -> Any:
-            await asyncio.sleep(0)
-            await _a_turn()
-            instead()
-            await asyncio.sleep(0)
-
-        return pausing if method in coroutine_methods(executor, has) else instead
-
-    instead = {method: replaced(method) for method in has} if pausing else {}
-    function: Any = echo if beacon is None else report_home
-    args: tuple[Any, ...] = ("value",) if beacon is None else (beacon.address, str(point))
-
-    async def story() -> Walk:
-        with subject.recording(executor, **instead) as history:
-            walk = Walk(point, late=late, history=history)
-
-            def answer(attempt: Attempt, _number: int) -> None:
-                # Who is to be stopped already is not let go: it has to die.
-                is_to_die = walk.delivered and not walk.in_a_race
-                if not is_to_die and attempt.hello["label"] == str(point):
-                    let_go(attempt, 0)
-
-            if beacon is not None:
-                beacon.answer_with(answer)
-            await walk.walk(lambda: subject.execute(executor, function, args))
-        return walk
-
-    return subject.drive(story)
+def _judge_what_still_runs(subject: Subject, walks: _Walks) -> None:
+    for walk, attempt in walks.still_running():
+        subject.fail(
+            seen=f"{walk}: execute has ended, and its task still runs "
+            f"(process {attempt.hello['pid']})",
+            required="nothing is left running by an execute that was cancelled",
+            cause="the work is started by steps of which the last ones can be cut off: nobody "
+            "knows then that there is something to stop",
+            history=walk.after,
+            reproduce=_ORPHAN_REPRODUCE,
+        )
 
 
-async def _a_turn() -> None:
-    """Wait for something that the event loop brings."""
-    loop = asyncio.get_running_loop()
-    turn = loop.create_future()
-
-    def bring() -> None:
-        if not turn.done():
-            turn.set_result(None)
-
-    loop.call_soon(bring)
-    await turn
+def _wrong_of(
+    walk: Walk, awaited: Collection[Method], has: Collection[Method], first: Walk | None = None
+) -> str:
+    """What is wrong with a walk; what `first` left behind uncancelled is not for a cancellation."""
+    if not walk.is_over:
+        return f"execute still went on {PATIENCE:g} s later"
+    if walk.swallowed:
+        assert walk.executing is not None
+        return f"{ending_of(walk.executing)}, as if nobody had cancelled it"
+    wrong = unbalanced(walk.after, has, awaited)
+    if not wrong and walk.left_behind and not (first and first.left_behind):
+        return f"an asyncio task was left running: it waits at {walk.left_behind[0]}"
+    return wrong
 
 
 def _judge_walk(
-    subject: Subject, walk: Walk, awaited: Collection[Method], has: Collection[Method]
+    subject: Subject,
+    walk: Walk,
+    awaited: Collection[Method],
+    has: Collection[Method],
+    first: Walk | None = None,
 ) -> None:
-    if not walk.is_over:
-        wrong = f"execute still went on {PATIENCE:g} s later"
-    elif walk.swallowed:
-        assert walk.executing is not None
-        wrong = f"{ending_of(walk.executing)}, as if nobody had cancelled it"
-    else:
-        wrong = unbalanced(walk.after, has, awaited)
-        if not wrong and walk.left_behind:
-            wrong = f"an asyncio task was left running: it waits at {walk.left_behind[0]}"
+    wrong = _wrong_of(walk, awaited, has, first)
     if wrong:
+        own = first is not None
         subject.fail(
             seen=f"{walk}: {wrong}",
             required="CancelledError out of execute; if setup was begun, teardown was awaited "
             "exactly once, and nothing is left running",
-            cause="a step between setup and teardown is not within the `try` whose `finally` "
-            "tears down; or what is started in a task of its own is not awaited when the caller "
-            "is cancelled",
+            cause=_CAUSES[walk.swallowed],
             history=walk.after,
-            reproduce=_SWEEP_REPRODUCE,
+            reproduce=_SWEEP_REPRODUCE.replace("POINT", str(walk.point))
+            .replace("LATE", str(walk.late))
+            .replace("METHODS", "" if own else ", **pausing(executor)")
+            .replace("        RETRIES\n", "" if own else "        executor.retries = 1\n"),
         )
+
+
+_CAUSES = {
+    False: "a step between setup and teardown is not within the `try` whose `finally` tears down; "
+    "or what is started in a task of its own is not awaited when the caller is cancelled",
+    True: "a CancelledError is caught where it was to be waited on, and not raised again "
+    "afterwards: `asyncio.shield` in a loop, or an `except` around the last step of the work",
+}
 
 
 def _suspects(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import itertools
 import os
 import sys
 import traceback
@@ -18,7 +19,7 @@ from typing import Any
 
 from . import patience
 from .brackets import brackets
-from .history import METHODS, History, Method
+from .history import METHODS, History, Method, Replacement
 
 #: Seconds for which a cancelled coroutine may still go on: a guard.
 PATIENCE = 60.0
@@ -33,11 +34,15 @@ class Walk:
         point: from 0, which is before its first step.
         late: cancel not at the point itself, but after all that was ready then has been run.
         history: what is recorded meanwhile.
+        dispatch_id: of the task, where others are recorded at the same time.
     """
 
-    def __init__(self, point: int, *, late: bool, history: History) -> None:
+    def __init__(
+        self, point: int, *, late: bool, history: History, dispatch_id: str | None = None
+    ) -> None:
         self.point = point
         self.late = late
+        self.dispatch_id = dispatch_id
         self._history = history
         self._first = len(history.events)
         self.passed = 0
@@ -58,7 +63,7 @@ class Walk:
 
     async def walk(self, start: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         """Run `start()` in a task, and cancel that; returns when all it started has ended."""
-        with _counting():
+        with counting():
             token = _walking.set(self)
             try:
                 self.executing = asyncio.ensure_future(start())
@@ -105,6 +110,8 @@ class Walk:
         self.delivered = self.executing.cancel()
 
     def _recorded(self) -> History:
+        if self.dispatch_id is not None:
+            return self._history.of(self.dispatch_id)
         return History(self._history.events[self._first :])
 
     @property
@@ -160,10 +167,16 @@ class _Stepped(Coroutine[Any, Any, Any]):
 
 
 @contextlib.contextmanager
-def _counting() -> Iterator[None]:
-    """Within this block, tasks that are started in the course of a walk belong to it."""
+def counting() -> Iterator[None]:
+    """Within this block, tasks that are started in the course of a walk belong to it.
+
+    Walks that go on at the same time need one such block around all of them.
+    """
     loop = asyncio.get_running_loop()
     former = loop.get_task_factory()
+    if getattr(former, "counts", False):
+        yield
+        return
 
     def make(loop: asyncio.AbstractEventLoop, coroutine: Any, **named: Any) -> Any:
         context = named.get("context")
@@ -179,11 +192,50 @@ def _counting() -> Iterator[None]:
             walk.adopt(task)
         return task
 
+    make.counts = True  # type: ignore[attr-defined]
     loop.set_task_factory(make)
     try:
         yield
     finally:
         loop.set_task_factory(former)
+
+
+def pausing(executor: Any) -> dict[Method, Replacement]:
+    """Methods that do nothing but wait, for `recorded`; the first attempt fails.
+
+    So a cancellation meets the moments between two attempts as well.
+    """
+    attempts = itertools.count(1)
+    has = methods_of(executor)
+
+    def replaced(method: Method) -> Replacement:
+        def instead(*_args: Any, **_kwargs: Any) -> Any:
+            number = next(attempts) if method == "run" else 0
+            if number == 1:
+                raise ValueError("the first attempt fails on purpose")
+
+        async def waiting(*_args: Any, **_kwargs: Any) -> Any:
+            await asyncio.sleep(0)
+            await _a_turn()
+            instead()
+            await asyncio.sleep(0)
+
+        return waiting if method in coroutine_methods(executor, has) else instead
+
+    return {method: replaced(method) for method in has}
+
+
+async def _a_turn() -> None:
+    """Wait for something that the event loop brings."""
+    loop = asyncio.get_running_loop()
+    turn = loop.create_future()
+
+    def bring() -> None:
+        if not turn.done():
+            turn.set_result(None)
+
+    loop.call_soon(bring)
+    await turn
 
 
 def _loses_it(coroutine: Any) -> bool:

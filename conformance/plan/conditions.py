@@ -182,8 +182,14 @@ def in_words(conditions: Mapping[str, str]) -> str:
     Args:
         conditions: the unusual ones, by name.
     """
-    told = [CONDITIONS[n].words.format(v) for n, v in conditions.items() if v != USUAL[n]]
+    told = [CONDITIONS[n].words.format(v) for n, v in chosen(conditions).items()]
     return f"a task {', '.join(told)}" if told else "an ordinary task"
+
+
+def chosen(conditions: Mapping[str, str]) -> dict[str, str]:
+    """The unusual conditions without what one of them brings along."""
+    implied = {"instance"} if conditions.get("end") in BREAKING else set()
+    return {n: v for n, v in conditions.items() if v != USUAL[n] and n not in implied}
 
 
 # ---- what cannot occur together ------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..plan.conditions import in_words
+from ..plan.conditions import chosen, in_words
 from ..plan.script import script
 from ..subject.subject import Subject
 from .observations import Broken, Part, plan_of
@@ -48,7 +48,7 @@ def told(broken: Broken) -> str:
     seen = f"{words}: {broken.cause.deviation.seen}"
     if broken.among_others:
         return f"{seen}; by itself it is right, so it is for what runs at the same time"
-    if broken.cause.alone and len(conditions) > 1:
+    if broken.cause.alone and len(chosen(conditions)) > 1:
         return f"{seen}; with less than all of these it is right"
     return seen
 

@@ -247,7 +247,7 @@ class LeavesItsHeartbeat(ThreadExecutor):
         return outcome
 
 
-@breaks("CAN-05", "holds its line after a later task has ended, and still answers")
+@breaks("CAN-05", "execute has ended, and its task still runs (process ")
 class TellsBeforeItTries(LocalExecutor):
     """Tells somebody of the worker that it has started, and only then begins to watch it."""
 
