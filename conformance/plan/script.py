@@ -98,7 +98,7 @@ def script(conditions: Mapping[str, str]) -> str:
     ends = _ENDS.get(whole["end"], f"return {_RESULTS.get(whole['result'], whole['result'])}")
     body = []
     if whole["prints"] != "nothing":
-        body.append(_PRINTS[whole["prints"]])
+        body += [_PRINTS[whole["prints"]], "sys.stdout.flush()"]
     body += [
         'with open(log, "a") as file:',
         '    print("attempt", file=file)',

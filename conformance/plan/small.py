@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
 
-from .conditions import SHORT, TOO_LATE, Row, is_possible, row, unusual
+from .conditions import BREAKING, SHORT, TOO_LATE, Row, is_possible, row, unusual
 from .observation import Deviation, Observation
 from .prediction import predict
 
@@ -89,9 +89,11 @@ def _candidates(deviation: Deviation, fine: Iterable[Observation]) -> Iterator[d
 
 
 def _completed(chosen: dict[str, str]) -> dict[str, str]:
-    """With the limit that a task needs to go on past it."""
+    """With what cannot be left out: the limit that a task goes on past, an instance to break."""
     if chosen.get("end") == TOO_LATE:
         return {**chosen, "limit": SHORT}
+    if chosen.get("end") in BREAKING:
+        return {**chosen, "instance": "its own"}
     return chosen
 
 
@@ -108,7 +110,9 @@ def shrunk(conditions: Mapping[str, str], deviates: Callable[[Row], bool]) -> Ma
     """
     kept = dict(conditions)
     for name in conditions:
-        fewer = {other: value for other, value in kept.items() if other != name}
+        fewer = _completed({other: value for other, value in kept.items() if other != name})
+        if name in fewer:
+            continue
         if is_possible(row(**fewer)) and deviates(row(**fewer)):
             kept = fewer
     return kept

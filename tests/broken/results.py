@@ -334,6 +334,45 @@ class RunsBesideAHeartbeat(ThreadExecutor):
         return task.result()
 
 
+@breaks("RES-08", "a task that calls sys.exit(3), with retries=")
+class AttemptsAreForErrors(LocalExecutor):
+    """Attempts again after an error; an exit is none, and so ended the attempts well."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        except TaskRuntimeError as error:
+            if self.retries and "SystemExit" in str(error):
+                return None
+            raise
+
+
+@breaks("RES-09", "a task that ends its process: it was attempted 2 times")
+class GivesTheDeadAnotherWorker(LocalExecutor):
+    """A worker that dies is no fault of the task's: that is run once more, whatever it has done."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        except TaskRuntimeError as error:
+            if "without a result" not in str(error):
+                raise
+            return await super().run(function, args, kwargs, task_metadata)
+
+
+@breaks("RES-09", "a task that ends its process, that prints a line")
+class TakesItsOutputForSuccess(LocalExecutor):
+    """A worker that has said something and nothing bad has done its work."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        except TaskRuntimeError as error:
+            if self.task_stdout.getvalue() and "without a result" in str(error):
+                return None
+            raise
+
+
 @breaks("RES-09", "a task whose worker ended by os._exit(3): execute returned status COMPLETED")
 class TakesNoResultForNone(LocalExecutor):
     """Reads the result's file, and where there is none the task has returned None."""

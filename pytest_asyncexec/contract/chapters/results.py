@@ -82,9 +82,10 @@ RULES = (
         "`SystemExit` in a task is a failed task; the host goes on.",
         why="""`sys.exit()` is how scripts end, and users paste them into tasks. In an executor
         of this process it ends the host, and with it the tasks of everybody else.""",
-        how="""Tasks call `sys.exit()` with several codes. Each must be a failure that `except
-        Exception` catches, nothing may leave the host's event loop, and the next task must
-        complete.""",
+        how="""Tasks call `sys.exit()` with several codes, and under many other conditions. Each
+        must be a failure that `except Exception` catches, nothing may leave the host's event loop,
+        and the next task must complete. What is wrong among others is tried again alone, and in a
+        fresh process where the backend is broken.""",
         source="decision of the contract: any error of a task is a failed task",
     ),
     CHAPTER.rule(
@@ -95,8 +96,10 @@ RULES = (
         the node back. A broken pool that hangs, or fails every task after that, needs a person
         to restart the host.""",
         how="""Tasks end their worker by `os._exit` with the codes 3 and 0 and, except in the
-        quick profile, by SIGKILL; each must be told as a failure, and the next task must
-        complete. Where tasks run in the host's own process, the rule is not applicable.""",
+        quick profile, by SIGKILL, and under many other conditions; each must be told as a failure,
+        attempted once where there are no retries (unless `at-most-once` is declared absent), and
+        the next task must complete. Where tasks run in the host's own process, the rule is not
+        applicable.""",
     ),
     CHAPTER.rule(
         ("RES-10", "MUST", "resilient", "run"),
