@@ -52,7 +52,7 @@ _SWEEP_REPRODUCE = """
         with recorded(type(executor)METHODS) as history:
             walk = Walk(POINT, late=LATE, history=history)
             await walk.walk(lambda: host_for(executor).execute(executor, len, ["abc"]))
-        print(walk, walk.executing, walk.left_behind, walk.after, sep="\n")
+        print(walk, walk.executing, walk.left_behind, walk.after, sep="\\n")
 
     asyncio.run(main())
 """
@@ -83,7 +83,7 @@ _ORPHAN_REPRODUCE = """
             print(walk)
         Path(path).unlink()
         await asyncio.sleep(5)
-        print(*folder.iterdir(), sep="\n")
+        print(*folder.iterdir(), sep="\\n")
 
     asyncio.run(main())
 """

@@ -39,7 +39,7 @@ async def test_every_point_can_be_cancelled_at() -> None:
 
     assert all(walk.delivered and not walk.swallowed for walk in walks)
     assert "before its first step" in str(walks[0])
-    assert "at its suspension 1, at tasks.py" in str(walks[1])
+    assert "at its suspension 1, at test_sweep.py" in str(walks[1])
 
 
 async def test_one_that_comes_too_late_is_not_delivered() -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 from . import patience
 from .brackets import brackets
+from .effects import of_library
 from .history import METHODS, History, Method, Replacement
 
 #: Seconds for which a cancelled coroutine may still go on: a guard.
@@ -250,13 +251,18 @@ def _loses_it(coroutine: Any) -> bool:
 
 
 def _line(coroutine: Any) -> str:
-    """The innermost line at which a suspended coroutine stands."""
-    frame = getattr(coroutine, "cr_frame", None)
-    while (awaited := getattr(coroutine, "cr_await", None)) is not None:
-        coroutine = awaited
-        frame = getattr(coroutine, "cr_frame", None) or frame
+    """The innermost line of the executor's at which a suspended coroutine stands, if there is."""
+    name = getattr(coroutine, "__qualname__", repr(coroutine))
+    innermost = own = None
+    while coroutine is not None:
+        frame = getattr(coroutine, "cr_frame", None)
+        if frame is not None:
+            innermost = frame
+            own = own if of_library(frame.f_code.co_filename) else frame
+        coroutine = getattr(coroutine, "cr_await", None)
+    frame = own or innermost
     if frame is None:
-        return getattr(coroutine, "__qualname__", repr(coroutine))
+        return name
     entry = traceback.extract_stack(frame, limit=1)[-1]
     return f'{os.path.basename(entry.filename)}:{entry.lineno}, in {entry.name}: "{entry.line}"'
 

@@ -150,6 +150,8 @@ def host_for(executor: Any) -> NativeHost:
     base = sys.modules.get("covalent.executor.base")
     if base is not None and isinstance(executor, base._AbstractBaseExecutor):
         return CovalentHost()
+    if not callable(getattr(executor, "execute", None)):
+        return TemplateHost(NativeHost())
     return NativeHost()
 
 
