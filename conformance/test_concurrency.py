@@ -4,36 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import itertools
 from collections.abc import Collection, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, NoReturn
 
 from ..contract.finding import Moment
 from .check import check
 from .instruments import patience
-from .instruments.beacon import Attempt
-from .instruments.blocking import Deadlock, deadlocks
-from .instruments.history import METHODS, History
+from .instruments.blocking import Deadlock
 from .instruments.loop import Hang
-from .instruments.probes import echo, report_home
+from .instruments.probes import echo
 from .instruments.seen import Seen, finish
 from .instruments.strategies import play
 from .instruments.sweep import coroutine_methods, methods_of
+from .instruments.turns import LongTurn
+from .scenarios.asking import ask_plan
 from .scenarios.fresh_process import on_event_loops_of_a_fresh_process
 from .scenarios.machine import Mismatch, Play, machine
+from .scenarios.mixing import TASKS, Among, mixed
+from .scenarios.on_the_loop import (
+    FAILS,
+    FAILS_AGAIN,
+    IS_CANCELLED,
+    IS_STOPPED,
+    SUCCEEDS,
+    TAKES_MUCH,
+    Held,
+    endings,
+    held_up,
+)
 from .scenarios.rehydrated import AT_ONCE
 from .subject.exceptions import CouldNotRun
 from .subject.subject import Subject
-
-_TASKS = 4
-
-#: Seconds to wait for the next task to begin before those that have are let go. It decides
-#: nothing: an executor that queues is right, it is only judged without having them all at once.
-_GRACE = 3.0
-
-#: Seconds for which a cancelled `execute` may go on: a guard, far beyond what stopping takes.
-_PATIENCE = 60.0
-
 
 _REPRODUCE_AT_ONCE = """
     import asyncio
@@ -46,7 +48,7 @@ _REPRODUCE_AT_ONCE = """
         return name
 
     async def main():
-        executors = [{executors}]
+        executors = {executors}
         for seen in await asyncio.gather(*(
             host_for(one).execute(one, task, [f"{{n}}{{i}}"], dispatch_id=n, node_id=i)
             for n in "{names}" for i, one in enumerate(executors)
@@ -59,139 +61,49 @@ _REPRODUCE_AT_ONCE = """
 
 @check("CNC-01")
 def test_CNC_01_must_never_mix_tasks_at_once(subject: Subject) -> None:
-    executor = subject.build()
-    found = _mixed(subject, [executor] * _TASKS)
-
-    if found is not None:
-        which, problem, history = found
-        subject.fail(
-            seen=f"{_TASKS} tasks at once on one instance; of {which}: {problem}",
-            required="each task gets its own result or error, output and metadata",
-            cause="state of one task lives on `self` (its streams, its handle, its file), "
-            "where the next task overwrites it",
-            history=history,
-            reproduce=_REPRODUCE_AT_ONCE.format(executors="executor, executor", names="ab"),
-        )
+    _judge_mixing(
+        subject,
+        "one instance",
+        "on one instance",
+        cause="state of one task lives on `self` or its class (its streams, its handle, its file, "
+        "a slot with a number that comes again), where the next task overwrites it",
+        executors="[executor] * 10",
+        names="ab",
+    )
 
 
 @check("CNC-02")
 def test_CNC_02_must_never_mix_tasks_of_several_instances(subject: Subject) -> None:
     # One task on each: what two of them on one instance do to each other CNC-01 tells.
-    found = _mixed(subject, [subject.build() for _ in range(_TASKS)])
-
-    if found is not None:
-        which, problem, history = found
-        subject.fail(
-            seen=f"{_TASKS} tasks at once, each on its own instance; of {which}: {problem}",
-            required="each task gets its own result or error, output and metadata",
-            cause="state of one task lives on the class or in its module (a default that is "
-            "shared, a cache, a file of a fixed name), where that of another instance meets it",
-            history=history,
-            reproduce=_REPRODUCE_AT_ONCE.format(executors="executor, type(executor)()", names="a"),
-        )
+    _judge_mixing(
+        subject,
+        "several instances",
+        "each on its own instance",
+        cause="state of one task lives on the class or in its module (a default that is shared, a "
+        "cache, a file of a fixed name), where that of another instance meets it",
+        executors="[type(executor)() for _ in range(20)]",
+        names="a",
+    )
 
 
-def _mixed(subject: Subject, executors: list[Any]) -> tuple[str, str, History] | None:
-    """Run one task on each of the executors at once: the first one that went wrong, and how."""
-    subject.need_beacon()
+def _judge_mixing(
+    subject: Subject, among: Among, where: str, *, cause: str, executors: str, names: str
+) -> None:
+    reproduce = _REPRODUCE_AT_ONCE.format(executors=executors, names=names)
+    ask_plan(subject, "ordinary", cause=cause, at_once=reproduce)
     # Who blocks the event loop runs one task after the other: to hold one would hold everything.
-    answer = _finish_task if subject.preflight().blocks_loop_at else None
-    # What tells them apart is both ids together: of either, some of them have the same.
-    dispatches = [subject.new_dispatch() for _ in range(len(executors) // 2)]
-    tasks = list(itertools.product(dispatches, range(2)))
-
-    async def story() -> list[Seen | None]:
-        with subject.beacon(answer) as beacon:
-            executing = [
-                asyncio.ensure_future(
-                    subject.execute(
-                        executor,
-                        report_home,
-                        (beacon.address, f"{dispatch}-{node}"),
-                        dispatch_id=dispatch,
-                        node_id=node,
-                    )
-                )
-                for executor, (dispatch, node) in zip(executors, tasks, strict=True)
-            ]
-            # All of them have begun, where the executor lets them, before any goes on.
-            everyone = asyncio.gather(*executing, return_exceptions=True)
-            for number in range(1, len(executors) + 1):
-                begun = asyncio.ensure_future(beacon.reported(number, everyone))
-                done, _ = await asyncio.wait({begun}, timeout=_GRACE)
-                if not done:
-                    begun.cancel()
-                    break
-            # They print before any of them ends, and end in the order opposite to that of their
-            # beginning; who begins later, because the executor queues, is served on arrival.
-            held = beacon.answer_with(_finish_task)
-            if answer is None:
-                for attempt in held:
-                    _print(attempt)
-                for attempt in reversed(held):
-                    _end(attempt)
-            return [await finish(task) for task in executing]
-
-    with subject.recording(executors[0]) as history:
-        outcomes = subject.drive(story)
-
-    captures = subject.preflight().captures_streams
-    recorded = history.count("run") > 0
-    names = [f"{dispatch}-{node}" for dispatch, node in tasks]
-    for (dispatch, node), name, seen in zip(tasks, names, outcomes, strict=True):
-        others = set(names) - {name}
-        problem = _problem(node, name, others, seen, history.of(dispatch), captures, recorded)
-        if problem:
-            return f"node {node} of {dispatch}", problem, history
-    return None
-
-
-def _finish_task(attempt: Attempt, number: int) -> None:
-    _print(attempt)
-    _end(attempt)
-
-
-def _print(attempt: Attempt) -> None:
-    attempt.tell(do="print", text=f"printed by {attempt.hello['label']};")
-
-
-def _end(attempt: Attempt) -> None:
-    label = attempt.hello["label"]
-    # Every other task fails, so that errors can be mixed up too.
-    if int(label.rpartition("-")[2]) % 2:
-        attempt.tell(do="raise", type="ValueError", message=f"error of {label};")
-    else:
-        attempt.tell(do="return", value=f"result of {label};")
-
-
-def _problem(
-    node: int,
-    name: str,
-    others: Collection[str],
-    seen: Seen | None,
-    history: History,
-    captures: bool,
-    recorded: bool,
-) -> str:
-    """What is wrong with the outcome of one task, or nothing."""
-    if seen is None:
-        return "execute had not ended a minute after the task had"
-    said = seen.everything_said + repr(seen.result)
-    foreign = sorted(other for other in others if f"{other};" in said)
-    if foreign:
-        return f"it got what belongs to {foreign[0]}: {seen}"
-    fails = bool(node % 2)
-    if fails and (seen.completed or f"error of {name};" not in seen.everything_said):
-        return f"its error is lost: {seen}"
-    if not fails and seen.result != f"result of {name};":
-        return f"its result is lost: {seen}"
-    if captures and not fails and f"printed by {name};" not in seen.stdout:
-        return f"its output is lost: {seen}"
-    runs = history.metadata("run")
-    # Of methods that no class has, those of a proxy for one, nothing is recorded.
-    if recorded and not any(given.get("node_id") == node for given in runs):
-        return f"`run` was given the metadata {runs}, and never that of node {node}"
-    return ""
+    if subject.preflight().blocks_loop_at:
+        return
+    subject.need_beacon()
+    found = mixed(subject, among)
+    if found is not None:
+        subject.fail(
+            seen=f"{TASKS} tasks at once, {where}; of {found.which}: {found.problem}",
+            required="each task gets its own result or error, output and metadata",
+            cause=cause,
+            history=found.history,
+            reproduce=reproduce,
+        )
 
 
 _REPRODUCE_BLOCKING = """
@@ -214,17 +126,22 @@ _REPRODUCE_DEADLOCK = """
     import asyncio, time
     from pytest_asyncexec.conformance.instruments.blocking import deadlocks
     from pytest_asyncexec.conformance.instruments.history import recorded
+    from pytest_asyncexec.conformance.instruments.turns import long_turns
+    from pytest_asyncexec.conformance.scenarios.on_the_loop import Large
     from pytest_asyncexec.conformance.subject.host import host_for
 
-    def task(seconds):
+    def task(value):
         import time
-        time.sleep(seconds)
+        time.sleep(2)
         {fails}
 
     async def main():
-        task_of_host = asyncio.ensure_future(host_for(executor).execute(executor, task, [2]))
-        {cancels}
-        await asyncio.wait({{task_of_host}})
+        {settings}
+        with long_turns() as busy:
+            running = asyncio.ensure_future(host_for(executor).execute(executor, task, [{value}]))
+            {stops}
+            await asyncio.wait({{running}})
+        print(*busy, sep="\\n")
 
     with deadlocks(executor) as seen:
         methods = {{name: seen.within(name) for name in ("setup", "run", "teardown")}}
@@ -233,62 +150,54 @@ _REPRODUCE_DEADLOCK = """
     print(*seen.found, sep="\\n")
 """
 
+_STOPS = {
+    IS_CANCELLED: "await asyncio.sleep(1); running.cancel()",
+    IS_STOPPED: "await asyncio.sleep(1)\n"
+    '            with seen.calling("cancel"): print(await executor.cancel({}, None))',
+}
+
 
 @check("CNC-03")
 def test_CNC_03_must_never_block_the_event_loop(subject: Subject) -> None:
     subject.need_free_loop(lost="no other task of the host goes on", reproduce=_REPRODUCE_BLOCKING)
-    executor = subject.build()
-    ends = subject.pick(
-        quick=["succeeds", "is cancelled"],
-        default=["succeeds", "fails", "is cancelled"],
-        thorough=["succeeds", "fails", "is cancelled", "succeeds"],
+    wanted = endings(subject)
+    held = held_up(subject, wanted)
+    if held.own:
+        ending, turn = max(held.own, key=lambda each: each[1].seconds)
+        # The line was seen, if at all, by who looked on from another thread.
+        seen = [other for other in held.busy if other.where]
+        where = max(seen, key=lambda other: other.seconds).where if seen else turn.where
+        _tell_of_blocking(subject, ending, replace(turn, where=where), "the executor", held)
+    if held.blocked:
+        first = held.blocked[0]
+        _tell_of_blocking(subject, first.task or SUCCEEDS, first, first.method, held)
+    if held.busy:
+        # Of several at once each may have taken a little: it is one alone that takes too much.
+        for ending in wanted:
+            alone = held_up(subject, [ending])
+            if alone.busy:
+                longest = max(alone.busy, key=lambda turn: turn.seconds)
+                _tell_of_blocking(subject, ending, longest, "the executor", alone)
+
+
+def _tell_of_blocking(
+    subject: Subject, ending: str, found: Deadlock | LongTurn, method: str, held: Held
+) -> NoReturn:
+    subject.fail(
+        seen=f"of a task that {ending}: {found}, on the thread of the loop",
+        required="whatever waits, or works for long, does so with `await`, or on another thread; "
+        "the event loop goes on meanwhile, for all other tasks of the host",
+        cause=f"a call of the blocking kind, or much work, in a coroutine: "
+        f"`await asyncio.to_thread(...)` around it, or its asynchronous form, keeps `{method}` "
+        "from holding up everybody",
+        history=held.history,
+        reproduce=_REPRODUCE_DEADLOCK.format(
+            fails="raise ValueError" if ending in (FAILS, FAILS_AGAIN) else "return",
+            settings="executor.retries = 2" if ending == FAILS_AGAIN else "...",
+            value="Large()" if ending == TAKES_MUCH else "1",
+            stops=_STOPS.get(ending, "..."),
+        ),
     )
-    for end in ends:
-        found, history = _blocked(subject, executor, end)
-        if found:
-            subject.fail(
-                seen=f"of a task that {end}: {found[0]} there, on the thread of the loop",
-                required="whatever waits does so with `await`, or on another thread; the event "
-                "loop goes on meanwhile, for all other tasks of the host",
-                cause=f"a call of the blocking kind in a coroutine: `await asyncio.to_thread(...)` "
-                f"around it, or its asynchronous form, keeps `{found[0].method}` from holding up "
-                "everybody",
-                history=history,
-                reproduce=_REPRODUCE_DEADLOCK.format(
-                    fails="raise ValueError" if end == "fails" else "return",
-                    cancels="await asyncio.sleep(1); task_of_host.cancel()"
-                    if end == "is cancelled"
-                    else "...",
-                ),
-            )
-
-
-def _blocked(subject: Subject, executor: Any, end: str) -> tuple[list[Deadlock], History]:
-    """Run one task that ends like this, and see where it blocks the event loop."""
-    cancellable = inspect.iscoroutinefunction(getattr(executor, "execute", None))
-
-    async def story() -> None:
-        if end != "is cancelled" or not subject.preflight().reachable or not cancellable:
-            await subject.execute(executor, echo if end == "succeeds" else _fail, ("value",))
-            return
-        with subject.beacon() as beacon:
-            executing = asyncio.ensure_future(
-                subject.execute(executor, report_home, (beacon.address,))
-            )
-            await beacon.reported(1, executing)
-            executing.cancel()
-            await asyncio.wait({executing}, timeout=_PATIENCE)
-
-    with (
-        deadlocks(executor) as seen,
-        subject.recording(executor, **{m: seen.within(m) for m in METHODS}) as history,
-    ):
-        subject.drive(story)
-    return seen.found, history
-
-
-def _fail(value: Any) -> None:
-    raise ValueError(value)
 
 
 @check("CNC-05")

@@ -14,6 +14,7 @@ import concurrent.futures
 import contextlib
 import functools
 import inspect
+import ipaddress
 import os
 import select
 import socket
@@ -29,10 +30,28 @@ from typing import Any
 from unittest import mock
 
 from . import patience
-from .audit import line_outside_the_library
+from .audit import audited, line_outside_the_library
 from .history import Method, Replacement
 
 _inside: ContextVar[str] = ContextVar("asyncexec_inside", default="")
+_of_task: ContextVar[str] = ContextVar("asyncexec_of_task", default="")
+_host_loop: ContextVar[asyncio.AbstractEventLoop | None] = ContextVar(
+    "asyncexec_host_loop", default=None
+)
+
+#: Bytes that are worth a thread: whoever writes as many keeps the loop waiting for a disk.
+LARGE = 1 << 20
+
+_LOOK_UPS = {
+    "socket.getaddrinfo": 0,
+    "socket.gethostbyname": 0,
+    "socket.gethostbyaddr": 0,
+}
+
+
+def task_of_this_call() -> str:
+    """How the task ends for which this line runs, as `Deadlocks.calling` was told; or nothing."""
+    return _of_task.get()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +61,8 @@ class Deadlock:
     method: str
     call: str
     where: str
+    #: How the task ends, where several run at once.
+    task: str = ""
 
     def __str__(self) -> str:
         return f"in {self.method} the event loop is blocked at {self.where}; it calls {self.call}"
@@ -52,6 +73,23 @@ class Deadlocks:
     """What was found within one block."""
 
     found: list[Deadlock] = field(default_factory=list)
+
+    @contextlib.contextmanager
+    def calling(self, method: str, task: str = "") -> Iterator[None]:
+        """Within this block of a coroutine, whatever blocks this very loop is done by `method`.
+
+        Args:
+            task: how the task ends that it is about.
+        """
+        former = _of_task.get(), _host_loop.get()
+        _of_task.set(task)
+        _host_loop.set(asyncio.get_running_loop())
+        try:
+            with _in(method):
+                yield
+        finally:
+            _of_task.set(former[0])
+            _host_loop.set(former[1])
 
     def within(self, method: Method) -> Replacement:
         """A replacement that calls the method itself, and looks at what it waits for."""
@@ -72,7 +110,39 @@ class Deadlocks:
 
     def note(self, call: str, frame: FrameType | None) -> None:
         """Keep that `call` was made on the loop's thread."""
-        self.found.append(Deadlock(_inside.get(), call, line_outside_the_library(frame)))
+        where = line_outside_the_library(frame)
+        self.found.append(Deadlock(_inside.get(), call, where, _of_task.get()))
+
+    def hear(self, event: str, args: tuple[Any, ...]) -> None:
+        """Look at what the interpreter tells of: names that are looked up, files that are written.
+
+        It is called on the thread that does so.
+        """
+        if event in _LOOK_UPS:
+            name = args[_LOOK_UPS[event]]
+            if _blocks_a_loop() and _is_a_name(name):
+                self.note(f"{event}({name!r})", sys._getframe(2))
+        elif event == "open" and isinstance(args[0], str | bytes | os.PathLike):
+            flags = args[2] if isinstance(args[2], int) else 0
+            if flags & (os.O_WRONLY | os.O_RDWR) and _blocks_a_loop():
+                path = os.path.abspath(os.fsdecode(args[0]))
+                before = 0 if flags & os.O_TRUNC else _size(path)
+                self._measure(path, before, sys._getframe(2))
+
+    def _measure(self, path: str, before: int, frame: FrameType | None) -> None:
+        """See in the loop's next turn whether much was written to a file that is opened now.
+
+        A small one is no matter, and who leaves the writing to a thread has not begun by then.
+        """
+        method, task, where = _inside.get(), _of_task.get(), line_outside_the_library(frame)
+
+        def look() -> None:
+            written = _size(path) - before
+            if written >= LARGE:
+                call = f"open, and writes {written:,} bytes to that file"
+                self.found.append(Deadlock(method, call, where, task))
+
+        asyncio.get_running_loop().call_soon(look)
 
 
 @contextlib.contextmanager
@@ -123,6 +193,7 @@ def deadlocks(executor: Any) -> Iterator[Deadlocks]:
         replace(pool, "submit", _submitting(seen, gates))
         if hasattr(os, "waitid"):
             replace(os, "waitpid", _waiting_for_a_child(seen))
+        stack.enter_context(audited(seen.hear))
         try:
             yield seen
         finally:
@@ -227,7 +298,8 @@ def _submitting(seen: Deadlocks, gates: list[threading.Event]) -> Callable[..., 
     def wrapper(pool: Any, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         if not _blocks_a_loop():
             return original(pool, function, *args, **kwargs)
-        method, thread, turn = _inside.get(), threading.get_ident(), threading.Event()
+        method, task = _inside.get(), _of_task.get()
+        thread, turn = threading.get_ident(), threading.Event()
         gates.append(turn)
         asyncio.get_running_loop().call_soon(turn.set)
 
@@ -235,7 +307,7 @@ def _submitting(seen: Deadlocks, gates: list[threading.Event]) -> Callable[..., 
             if not turn.wait(patience.RESCUE):
                 where = line_outside_the_library(sys._current_frames().get(thread))
                 call = "something that another thread has to bring"
-                seen.found.append(Deadlock(method, f"and waits for {call}", where))
+                seen.found.append(Deadlock(method, f"and waits for {call}", where, task))
             return function(*args, **kwargs)
 
         return original(pool, gated, *args, **kwargs)
@@ -244,8 +316,34 @@ def _submitting(seen: Deadlocks, gates: list[threading.Event]) -> Callable[..., 
 
 
 def _blocks_a_loop() -> bool:
-    """Whether this is a method of the executor's, on the thread of a running event loop."""
-    return bool(_inside.get()) and asyncio._get_running_loop() is not None
+    """Whether this is a method of the executor's, on the thread of the host's event loop.
+
+    A synchronous executor may have a loop of its own, on a thread that nobody else waits for.
+    """
+    running = asyncio._get_running_loop()
+    if not _inside.get() or running is None:
+        return False
+    return _host_loop.get() in (None, running)
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def _is_a_name(host: Any) -> bool:
+    """Whether somebody has to be asked for the address of this host."""
+    if isinstance(host, bytes):
+        host = host.decode("ascii", "replace")
+    if not isinstance(host, str) or not host:
+        return False
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return True
+    return False
 
 
 @contextlib.contextmanager

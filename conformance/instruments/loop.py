@@ -10,6 +10,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Coroutine
+from types import FrameType
 from typing import Any, TypeVar
 
 from .effects import of_library
@@ -133,7 +134,7 @@ class WatchedLoop:
         blocking = blocking_line(self._thread)
         if blocking is not None:
             return f"the event loop is blocked at {blocking}"
-        lines = {_waiting_line(task) for task in asyncio.all_tasks(self._loop)} - {None}
+        lines = {waiting_line(task.get_coro()) for task in asyncio.all_tasks(self._loop)} - {None}
         return "the event loop is idle, and waits at " + (
             "; ".join(sorted(map(str, lines))) or "nothing"
         )
@@ -162,13 +163,18 @@ class WatchedLoop:
 def blocking_line(thread: threading.Thread) -> str | None:
     """The innermost line of the executor's on a thread's stack; None where a loop is idle."""
     frame = sys._current_frames().get(thread.ident or -1)
-    if frame is None:
-        return None
+    return None if frame is None else blocking_line_of(frame)
+
+
+def blocking_line_of(frame: FrameType) -> str | None:
+    """The innermost line of the executor's on this stack; None where a loop is idle."""
     stack = traceback.extract_stack(frame)
     if stack[-1].name == "select":
         return None
     own = [entry for entry in stack if not of_library(entry.filename)]
-    entry = own[-1] if own else stack[-1]
+    # Who has something pickled is of more use to know than the pickler.
+    theirs = [entry for entry in own if "cloudpickle" not in entry.filename] or own
+    entry = theirs[-1] if theirs else stack[-1]
     return f'{entry.filename}:{entry.lineno}, in {entry.name}: "{entry.line}"'
 
 
@@ -183,10 +189,9 @@ def end_thread(thread: threading.Thread) -> None:
         )
 
 
-def _waiting_line(task: asyncio.Task[Any]) -> str | None:
-    """The innermost line of the executor's at which a task waits, if there is one."""
+def waiting_line(coroutine: Any) -> str | None:
+    """The innermost line of the executor's at which a coroutine waits, if there is one."""
     found = None
-    coroutine: Any = task.get_coro()
     while coroutine is not None:
         frame = getattr(coroutine, "cr_frame", None)
         if frame is not None and not of_library(frame.f_code.co_filename):

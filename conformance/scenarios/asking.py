@@ -8,7 +8,13 @@ from ..subject.subject import Subject
 from .observations import Broken, Part, plan_of
 
 
-def ask_plan(subject: Subject, *parts: Part, cause: str = "", also: tuple[str, ...] = ()) -> None:
+def ask_plan(
+    subject: Subject,
+    *parts: Part,
+    cause: str = "",
+    also: tuple[str, ...] = (),
+    at_once: str = "",
+) -> None:
     """End the check if tasks of these parts of the plan break its rule.
 
     Args:
@@ -16,6 +22,7 @@ def ask_plan(subject: Subject, *parts: Part, cause: str = "", also: tuple[str, .
         parts: of the plan.
         cause: the likely mistake in the executor, as a hint to its author.
         also: ids of rules, of an older contract perhaps, whose findings are told as this one's.
+        at_once: lines that run several tasks at once, for what one by itself does not show.
 
     Raises:
         RuleViolation: they do; the fewest conditions under which they do are told.
@@ -31,7 +38,7 @@ def ask_plan(subject: Subject, *parts: Part, cause: str = "", also: tuple[str, .
             required=first.cause.deviation.required,
             cause=cause,
             history=first.cause.deviation.observation.history,
-            reproduce=script(first.cause.conditions),
+            reproduce=(first.among_others and at_once) or script(first.cause.conditions),
             # Whose message is lost where a task fails loses it whatever else is unusual.
             because="RES-04" if first.cause.deviation.aspect == "message" else "",
         )

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import copy
+import hashlib
 import io
 import multiprocessing
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
+import cloudpickle
 from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
 
 from pytest_asyncexec import AsyncBaseExecutor, TaskOutcome, TaskStatus
@@ -74,12 +80,31 @@ class KnowsTasksByTheirDispatch(_KeepsItsCalls):
         return task_metadata["dispatch_id"]
 
 
-@breaks("CNC-01", "of node 0 of dispatch-")
+@breaks("CNC-01", "it got what belongs to")
 class KnowsTasksByTheirNode(_KeepsItsCalls):
     """Takes the number of the node for the name of a task; every workflow has a node 0."""
 
     def _key(self, task_metadata):
         return task_metadata["node_id"]
+
+
+@breaks("CNC-01", "by itself it is right")
+class HasSixteenSlots(ThreadExecutor):
+    """Keeps what belongs to a task in slot number n % 16: of more at once some share one."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self._count, self._slots = 0, [None] * 16
+
+    def __getstate__(self):
+        return vars(self) | {"_count": 0, "_slots": [None] * 16}
+
+    async def run(self, function, args, kwargs, task_metadata):
+        slot = self._count % 16
+        self._count += 1
+        self._slots[slot] = token = object()
+        result = await super().run(function, args, kwargs, task_metadata)
+        return result if self._slots[slot] is token else "what another task has left there"
 
 
 @breaks("CNC-02", "it got what belongs to")
@@ -145,7 +170,7 @@ class WaitsForItsPool(ThreadExecutor):
         return await super().run(function, args[:size], kwargs, task_metadata)
 
 
-@breaks("CNC-03", "of a task that is cancelled: in run the event loop is blocked at")
+@breaks("CNC-03", "of a task that is cancelled by its host: in run the event loop is blocked at")
 class WaitsForTheDead(ThreadExecutor):
     """Cleans up after a task that was cancelled, and gives it a second for that."""
 
@@ -165,6 +190,80 @@ class JoinsItsProcess(ThreadExecutor):
         process = multiprocessing.get_context("spawn").Process(target=len, args=("",))
         process.start()
         process.join()
+
+
+@breaks("CNC-03", "of a task that is given a large argument: the event loop is kept busy at")
+class PicklesOnTheLoop(LocalExecutor):
+    """Pickles what it sends in a line of its coroutine, where nobody notices with small things."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        sent = cloudpickle.dumps((args, kwargs))
+        return await super().run(function, *cloudpickle.loads(sent), task_metadata)
+
+
+@breaks("CNC-03", "of a task that succeeds: the event loop is kept busy at")
+class MakesAKeyForEachTask(ThreadExecutor):
+    """Derives a key from a password, which is slow by design."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        # By the clock of the thread: with a number of rounds it would be another on each machine.
+        end = time.thread_time() + 0.4
+        while time.thread_time() < end:
+            hashlib.pbkdf2_hmac("sha256", b"password", b"salt", 1000)
+        return await super().run(function, args, kwargs, task_metadata)
+
+
+@breaks("CNC-03", "it calls open, and writes")
+class WritesItsFileOnTheLoop(LocalExecutor):
+    """Writes what it sends to a file, and gives the pickling alone to a thread."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        sent = await asyncio.to_thread(cloudpickle.dumps, (args, kwargs))
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(sent)
+            file.flush()
+            await asyncio.sleep(0)
+        return await super().run(function, args, kwargs, task_metadata)
+
+
+@breaks("CNC-03", "in setup the event loop is blocked at")
+class LooksItsHostUp(ThreadExecutor):
+    """Asks for the address of its machine; the name server takes seconds on a bad day."""
+
+    async def setup(self, task_metadata):
+        with contextlib.suppress(OSError):
+            socket.gethostbyname("localhost")  # noqa: ASYNC212, RUF100
+
+
+@breaks(
+    "CNC-03", "of a task that fails in each of three attempts: in run the event loop is blocked"
+)
+class BacksOffFromTheSecondOn(ThreadExecutor):
+    """Makes its retries itself, and waits before each but the first of them."""
+
+    enforces = frozenset({"retries"})
+
+    async def run(self, function, args, kwargs, task_metadata):
+        for attempt in range(self.retries + 1):
+            try:
+                return await super().run(
+                    function, copy.deepcopy(args), copy.deepcopy(kwargs), task_metadata
+                )
+            except Exception:
+                if attempt == self.retries:
+                    raise
+                if attempt:
+                    time.sleep(0.01 * 2**attempt)  # noqa: ASYNC251
+        raise AssertionError("the last attempt returns or raises")
+
+
+@breaks("CNC-03", "of a task that is stopped by cancel(): in cancel the event loop is blocked")
+class GivesItAMomentToDie(LocalExecutor):
+    """Waits in `cancel` until what it has stopped is sure to be gone."""
+
+    async def cancel(self, task_metadata, job_handle):
+        time.sleep(0.01)  # noqa: ASYNC251
+        return await super().cancel(task_metadata, job_handle)
 
 
 @breaks("CNC-04", "and on a second one: execute raised RuntimeError")
