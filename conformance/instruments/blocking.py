@@ -156,17 +156,7 @@ def deadlocks(executor: Any) -> Iterator[Deadlocks]:
             gate.set()
 
     with contextlib.ExitStack() as stack:
-
-        def replace(owner: Any, name: str, wrapper: Any) -> None:
-            original = getattr(owner, name)
-            wrapper = functools.wraps(original)(wrapper)
-            stack.enter_context(mock.patch.object(owner, name, wrapper))
-            # Who has imported the name has it in a module of its own.
-            for module in {sys.modules.get(cls.__module__) for cls in type(executor).__mro__}:
-                for own, value in list(vars(module or object).items()):
-                    if value is original and module is not owner:
-                        stack.enter_context(mock.patch.object(module, own, wrapper))
-
+        replace = functools.partial(_replace, stack, executor)
         sleep, system = time.sleep, os.system
 
         def sleeping(seconds: float) -> None:
@@ -198,6 +188,35 @@ def deadlocks(executor: Any) -> Iterator[Deadlocks]:
             yield seen
         finally:
             rescue()
+
+
+@contextlib.contextmanager
+def nobody_sleeps_on_a_loop(executor: Any) -> Iterator[None]:
+    """Within this block, who sleeps on the thread of an event loop is awake again at once.
+
+    A rule of its own tells of that; the others need not wait for it, nor all tasks at once.
+    """
+    sleep = time.sleep
+
+    def sleeping(seconds: float) -> None:
+        sleep(0 if asyncio._get_running_loop() is not None and seconds > 0 else seconds)
+
+    with contextlib.ExitStack() as stack:
+        _replace(stack, executor, time, "sleep", sleeping)
+        yield
+
+
+def _replace(
+    stack: contextlib.ExitStack, executor: Any, owner: Any, name: str, wrapper: Any
+) -> None:
+    original = getattr(owner, name)
+    wrapper = functools.wraps(original)(wrapper)
+    stack.enter_context(mock.patch.object(owner, name, wrapper))
+    # Who has imported the name has it in a module of its own.
+    for module in {sys.modules.get(cls.__module__) for cls in type(executor).__mro__}:
+        for own, value in list(vars(module or object).items()):
+            if value is original and module is not owner:
+                stack.enter_context(mock.patch.object(module, own, wrapper))
 
 
 def _waiting_for_a_process(seen: Deadlocks, name: str) -> Callable[..., Any]:

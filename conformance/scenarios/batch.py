@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from ..instruments import patience
 from ..instruments.beacon import Attempt
+from ..instruments.blocking import nobody_sleeps_on_a_loop
 from ..instruments.history import METHODS, History
 from ..instruments.liveness import still_alive
 from ..instruments.seen import Seen
@@ -85,6 +86,7 @@ def observe(subject: Subject, rows: Iterable[Row], *, at_once: int = AT_ONCE) ->
             return batch.sight
         first = batch.trials[0].instance.executor
         batch.history = stack.enter_context(subject.recording(first))
+        stack.enter_context(nobody_sleeps_on_a_loop(first))
         if subject.preflight().reachable:
             beacon = stack.enter_context(subject.beacon(batch.answer))
             batch.address = beacon.address

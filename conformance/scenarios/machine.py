@@ -29,7 +29,8 @@ Kind = Literal["start", "prints"] | Ending
 #: Seconds of the time limit of the second instance. Nothing is wrong with a task that is over it.
 _LIMIT = 0.5
 
-#: Seconds to wait for a task to begin before the next step; it decides nothing, see `_Play.start`.
+#: Seconds, beyond what a task takes to begin, to wait for some to begin before the next step. They
+#: decide nothing, see `Play.start`.
 _GRACE = 1.0
 
 
@@ -80,6 +81,7 @@ class Play:
         self.steps = steps
         self._captures = subject.preflight().captures_streams
         self._queues = False
+        self._grace = _GRACE + 2 * subject.preflight().seconds
         #: The first thing that went wrong; nothing is tried after it.
         self.error: BaseException | None = None
         self.log: list[str] = []
@@ -139,7 +141,7 @@ class Play:
                 continue
             task = among[which % len(among)]
             if isinstance(task, str):
-                self.start(task)
+                self.start(*task)
             elif kind == "prints":
                 self.print(task)
             elif kind != "start":
@@ -147,9 +149,9 @@ class Play:
             return
 
     def _among(self, kind: Kind, tasks: int) -> Sequence[_Running | str]:
-        """What a step of this kind can be made with: instances, or tasks."""
+        """What a step of this kind can be made with: instances that start together, or tasks."""
         if kind == "start":
-            return ("AB", "BA")[self.started % 2] if self.started < tasks else ""
+            return ["AB", "BA"] if self.started < tasks else []
         if kind == "is cancelled":
             return self.held if "cancel" in self.steps else []
         if kind == "is out of time":
@@ -158,35 +160,41 @@ class Play:
             return [task for task in able if task.model.limited]
         return self.held[::-1] if kind == "succeeds" else self.held
 
-    def start(self, instance: str) -> None:
-        """Start a task; it is held, once it has begun."""
-        limited = instance == "B" and "time out" in self.steps
-        model = ModelTask(self._subject.new_dispatch(), instance, next(self._nodes), limited)
-        self.log.append(f"start {model.name} on {instance}")
+    def start(self, *instances: str) -> None:
+        """Start a task on each of these instances, all at once; they are held, once begun."""
+        models = []
+        for instance in instances:
+            limited = instance == "B" and "time out" in self.steps
+            model = ModelTask(self._subject.new_dispatch(), instance, next(self._nodes), limited)
+            self.log.append(f"start {model.name} on {instance}")
+            models.append(model)
 
         async def story() -> None:
-            running = _Running(
-                model,
-                asyncio.ensure_future(
-                    self._subject.execute(
-                        self._executors[instance],
-                        report_home,
-                        (self._beacon.address, model.name),
-                        dispatch_id=model.name,
-                        node_id=model.node,
-                    )
-                ),
-            )
-            self._tasks.append(running)
             known = len(self._beacon.attempts)
-            arrival = asyncio.ensure_future(self._beacon.reported(known + 1, running.executing))
+            begun = [self._begin(model) for model in models]
+            everyone = asyncio.gather(*(each.executing for each in begun), return_exceptions=True)
+            arrival = asyncio.ensure_future(self._beacon.reported(known + len(begun), everyone))
             # An executor that lets its tasks wait for each other is not waited for any more.
             if not self._queues:
-                done, _ = await asyncio.wait({arrival}, timeout=_GRACE)
+                done, _ = await asyncio.wait({arrival}, timeout=self._grace)
                 self._queues = not done
             arrival.cancel()
 
         self._drive(story())
+
+    def _begin(self, model: ModelTask) -> _Running:
+        executing = asyncio.ensure_future(
+            self._subject.execute(
+                self._executors[model.instance],
+                report_home,
+                (self._beacon.address, model.name),
+                dispatch_id=model.name,
+                node_id=model.node,
+            )
+        )
+        running = _Running(model, executing)
+        self._tasks.append(running)
+        return running
 
     def print(self, task: _Running) -> None:
         """Let a task print a line."""
@@ -294,8 +302,7 @@ def machine(play: Play, tasks: int) -> type[RuleBasedStateMachine]:
 
         @initialize()
         def begin(self) -> None:
-            for instance in "ABA":
-                play.start(instance)
+            play.start(*"ABA")
 
         # One rule, and not one for each kind of step: of several hypothesis leaves some out in
         # most examples, which is a waste where examples are few.

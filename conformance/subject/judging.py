@@ -14,8 +14,9 @@ from .needs import require
 from .subject import Subject
 from .supervising import supervise
 
-#: Chapters whose checks cut tasks short, by which even one that is passed may break a backend.
-_INTERRUPTING = ("CAN", "CNC")
+#: Rules and chapters whose checks cut tasks short, by which even one that is passed may break a
+#: backend.
+_INTERRUPTING = ("CAN", "CNC-03", "CNC-05")
 
 
 def judge(
@@ -70,5 +71,5 @@ def judge(
             rule.id, outcome, message, inherited, finding=finding
         )
         went_well = outcome in ("passed", "not_applicable")
-        if "run" in rule.needs and not (went_well and rule.id[:3] not in _INTERRUPTING):
+        if "run" in rule.needs and not (went_well and not rule.id.startswith(_INTERRUPTING)):
             subject.doubts = subject.doubts or rule.id

@@ -207,7 +207,7 @@ class MakesAKeyForEachTask(ThreadExecutor):
 
     async def run(self, function, args, kwargs, task_metadata):
         # By the clock of the thread: with a number of rounds it would be another on each machine.
-        end = time.thread_time() + 0.4
+        end = time.thread_time() + 0.3
         while time.thread_time() < end:
             hashlib.pbkdf2_hmac("sha256", b"password", b"salt", 1000)
         return await super().run(function, args, kwargs, task_metadata)
