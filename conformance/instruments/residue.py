@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import itertools
 import os
 import subprocess
 import sys
@@ -112,11 +113,12 @@ def _descriptors() -> Mapping[object, str] | None:
     return found if found else dict.fromkeys(numbers, "a descriptor")
 
 
-def files_below(*folders: Path) -> set[str]:
-    """Every file and folder in these folders."""
-    return {
+def files_below(*folders: Path, most: int | None = None) -> set[str]:
+    """Every file and folder in these folders, or the first so many."""
+    found = (
         os.path.join(above, name)
         for folder in folders
         for above, below, files in os.walk(folder)
         for name in (*below, *files)
-    }
+    )
+    return set(itertools.islice(found, most))

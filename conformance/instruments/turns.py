@@ -65,7 +65,7 @@ def stepped(work: Coroutine[Any, Any, T], found: list[LongTurn]) -> Generator[An
         try:
             given, send = (yield step), work.send
         except BaseException as error:
-            given, send = error, work.throw  # type: ignore[assignment]
+            given, send = error, work.throw
 
 
 @contextlib.contextmanager
@@ -105,7 +105,8 @@ def _watch(
     found: list[LongTurn],
 ) -> None:
     while not over.wait(_PAUSE):
-        turn, ends = threading.Event(), []
+        turn = threading.Event()
+        ends: list[float] = []
 
         def tick(turn: threading.Event = turn, ends: list[float] = ends) -> None:
             ends.append(time.thread_time())

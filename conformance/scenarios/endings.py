@@ -6,15 +6,23 @@ import asyncio
 import contextlib
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from ..instruments.beacon import Attempt, Beacon
 from ..instruments.probes import echo, report_home
 from ..instruments.seen import Seen, finish
+from ..subject.exceptions import CouldNotRun
+from ..subject.preflight import ANOTHER_PROCESS
 from ..subject.subject import Subject
 
-#: Runs one task on an executor, to an end of its kind.
-Ending = Callable[[Any], Awaitable[object]]
+#: Runs one task, on an executor that all tasks of this kind share, to an end of its kind.
+Ending = Callable[[], Awaitable[object]]
+
+SUCCEEDS: Final = "succeeds"
+FAILS: Final = "fails"
+CANCELLED: Final = "is cancelled by its host"
+TOO_LATE: Final = "is stopped by its time_limit"
+DIES: Final = "ends its own process"
 
 #: Seconds for which a cancelled or stopped `execute` may go on until its task is let go. It decides
 #: nothing: an executor that cannot stop a task is right to wait for its end.
@@ -31,25 +39,52 @@ def fail(message: str) -> NoReturn:
     raise ValueError(message)
 
 
-def endings(subject: Subject, executor: Any, *, stopped: bool = False) -> Mapping[str, Ending]:
-    """The endings that tasks of this executor can come to, by the words "a task that ...".
+def die() -> None:
+    import os
+
+    os._exit(3)
+
+
+def endings(subject: Subject, executor: Any) -> Mapping[str, Ending]:
+    """The endings that tasks can come to, by the words "a task that ...".
 
     Args:
-        stopped: whether by a time limit is one of them; it costs as long as its limit.
+        executor: runs them, but for those with a time limit, which have one of their own.
     """
     found: dict[str, Ending] = {
-        "succeeds": lambda executor: _succeeded(subject, executor),
-        "fails": lambda executor: subject.execute(executor, fail, ("on purpose",)),
+        SUCCEEDS: lambda: _succeeded(subject, executor),
+        FAILS: lambda: subject.execute(executor, fail, ("on purpose",)),
     }
     facts = subject.preflight()
-    if not facts.reachable or facts.blocks_loop_at:
+    if facts.blocks_loop_at:
         return found
-    if inspect.iscoroutinefunction(getattr(executor, "execute", None)):
-        found["is cancelled by its host"] = lambda executor: _cancelled(subject, executor)
-    limits = subject.findings.get("TIM-02")
-    if stopped and "stop" not in facts.cannot and (limits is None or limits.outcome == "passed"):
-        found["is stopped by its time_limit"] = lambda executor: _stopped(subject, executor)
+    if facts.reachable:
+        if inspect.iscoroutinefunction(getattr(executor, "execute", None)):
+            found[CANCELLED] = lambda: _cancelled(subject, executor)
+        if "stop" not in facts.cannot and _is_kept(subject, "TIM-02"):
+            limited = _limited(subject, executor)
+            if limited is not None:
+                found[TOO_LATE] = lambda: _stopped(subject, limited)
+    if facts.place == ANOTHER_PROCESS and _is_kept(subject, "RES-09"):
+        found[DIES] = lambda: subject.execute(executor, die)
     return found
+
+
+def _is_kept(subject: Subject, rule_id: str) -> bool:
+    """Whether a rule is kept, as far as it was judged: nothing waits for what does not come."""
+    known = subject.findings.get(rule_id)
+    return known is None or known.outcome == "passed"
+
+
+def _limited(subject: Subject, executor: Any) -> Any:
+    """An executor with a short limit, or None where no limit so short is taken."""
+    try:
+        limited = subject.build(time_limit=_LIMIT)
+    except CouldNotRun:
+        return None
+    with contextlib.suppress(Exception):
+        limited.cache_dir = executor.cache_dir
+    return limited
 
 
 async def _succeeded(subject: Subject, executor: Any) -> None:
@@ -68,19 +103,10 @@ async def _cancelled(subject: Subject, executor: Any) -> None:
 
 
 async def _stopped(subject: Subject, executor: Any) -> None:
-    before = getattr(executor, "time_limit", -1)
-    # Who refuses a limit ends every task without one.
-    with contextlib.suppress(Exception):
-        executor.time_limit = _LIMIT
-    try:
-        with subject.beacon() as beacon:
-            executing = asyncio.ensure_future(
-                subject.execute(executor, report_home, (beacon.address,))
-            )
-            await asyncio.wait({executing}, timeout=_LIMIT)
-            await _over(beacon, executing)
-    finally:
-        executor.time_limit = before
+    with subject.beacon() as beacon:
+        executing = asyncio.ensure_future(subject.execute(executor, report_home, (beacon.address,)))
+        await asyncio.wait({executing}, timeout=_LIMIT)
+        await _over(beacon, executing)
 
 
 def _return(attempt: Attempt, number: int) -> None:

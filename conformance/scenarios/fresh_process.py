@@ -27,6 +27,11 @@ def on_event_loops_of_a_fresh_process(subject: Subject, loops: int) -> dict[str,
     return _ask(subject, "rehydrated", loops=loops)
 
 
+def in_main_thread_of_a_fresh_process(subject: Subject) -> dict[str, Any]:
+    """Run tasks from the main thread of another process, and see what of it they have changed."""
+    return _ask(subject, "rehydrated", main_thread=True)
+
+
 def judge_in_fresh_process(subject: Subject, function: Callable[[Subject], None]) -> None:
     """Judge by the subject's rule where nobody has broken anything, and end as that ends.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -12,8 +13,11 @@ from typing import Any
 from ...targets.loading import load_target
 from ..instruments.history import recorded
 from ..instruments.probes import ByValue, echo
+from ..instruments.process_state import ProcessState, comes_with_an_import
 from ..instruments.seen import Seen, finish
 from ..subject.host import TemplateHost, host_for
+from ..subject.tasks import make_folder
+from .endings import fail
 
 #: Tasks on each event loop.
 AT_ONCE = 3
@@ -27,7 +31,11 @@ def main(path: Path) -> None:
     request = json.loads(path.read_text(encoding="utf-8"))
     answer: dict[str, Any] = {}
     try:
-        stages = _on_loops if "loops" in request else _stages
+        stages = _stages
+        if "loops" in request:
+            stages = _on_loops
+        elif "main_thread" in request:
+            stages = _in_main_thread
         for stage in stages(request, answer):
             answer["stage"] = stage
     except BaseException as error:
@@ -88,3 +96,37 @@ async def _hello_or_nothing(executor: Any, request: dict[str, Any]) -> Seen:
     ]
     wrong = (seen for seen in outcomes if not seen.completed or seen.result != "hello")
     return next(wrong, outcomes[0])
+
+
+def _in_main_thread(request: dict[str, Any], answer: dict[str, Any]) -> Iterator[str]:
+    yield "importing the target"
+    target = load_target(request["spec"])
+    yield "building an executor"
+    executor = target.build()
+    yield "running tasks"
+    state = ProcessState()
+    asyncio.run(_two_that_fail(executor, request))
+    # What comes with the first import of a module is not to be told from what a task does.
+    answer["changes"] = [each for each in state.changes() if not comes_with_an_import(each)]
+    yield "done"
+
+
+async def _two_that_fail(executor: Any, request: dict[str, Any]) -> None:
+    host = host_for(executor)
+    if request["template"]:
+        host = TemplateHost(host)
+    dispatch = f"dispatch-{uuid.uuid4().hex}"
+    make_folder(request["results_dir"], dispatch)
+    await asyncio.gather(
+        *(
+            host.execute(
+                executor,
+                ByValue(fail),
+                ["on purpose"],
+                dispatch_id=dispatch,
+                results_dir=request["results_dir"],
+                node_id=node,
+            )
+            for node in range(2)
+        )
+    )

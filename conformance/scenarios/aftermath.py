@@ -1,0 +1,282 @@
+"""What tasks leave behind that end in every way at once: in the host's process, and on its disk."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import tempfile
+import time
+import weakref
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from ..instruments import patience
+from ..instruments.beacon import Attempt
+from ..instruments.probes import echo, report_home
+from ..instruments.process_state import ProcessState, comes_with_an_import
+from ..instruments.residue import Held, files_below, held
+from ..instruments.seen import finish
+from ..subject.exceptions import CouldNotRun
+from ..subject.subject import Subject
+from .endings import SUCCEEDS, Ending, endings
+
+T = TypeVar("T")
+
+#: So many tasks of each ending are in one batch.
+_EACH: Final = 2
+
+#: Turns of the event loop that an asyncio task gets which is about to end.
+TURNS: Final = 10
+
+#: Seconds for what is about to end, where it decides only whether a longer trial is worth its time.
+_GRACE: Final = 0.2
+
+#: Whose asyncio tasks are made at this moment.
+_maker: ContextVar[list[Any] | None] = ContextVar("asyncexec_maker", default=None)
+
+
+@dataclass(slots=True)
+class Traces:
+    """What some tasks have left that ended in one way, all at once."""
+
+    #: Whether each of them had left asyncio tasks.
+    running: bool
+    #: How the state of the process was changed.
+    changes: list[str]
+    #: The kinds of things of which there are more.
+    grown: Collection[str]
+    files: Collection[str]
+
+
+@dataclass(slots=True)
+class Aftermath:
+    """What the tasks of a subject have left, by how they ended."""
+
+    executor: Any
+    kinds: Mapping[str, Ending]
+    #: The folders in which files of tasks may lie, by what they are called in a finding.
+    folders: dict[str, Path]
+    of: dict[str, Traces] = field(default_factory=dict)
+    #: What the first tasks of all had changed, which ended in every way.
+    first_changes: list[str] = field(default_factory=list)
+    #: Whether the tasks do not succeed but one after the other, as CNC-01 tells.
+    one_by_one: bool = False
+    #: Grows with every task that has ended.
+    ended: int = 0
+
+
+_known: weakref.WeakKeyDictionary[Subject, dict[bool, Aftermath | BaseException]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def aftermath(subject: Subject) -> Aftermath:
+    """What the tasks of a subject leave behind; they run once for all rules that ask.
+
+    Raises:
+        Hang: they do not come to an end; the second time CouldNotRun.
+    """
+    looks = _known.setdefault(subject, {})
+    known = looks.get(subject.template_host)
+    if isinstance(known, BaseException):
+        raise CouldNotRun(f"the tasks that were to be looked at did not come to an end: {known}")
+    if known is None:
+        try:
+            known = looks[subject.template_host] = _look(subject)
+        except BaseException as error:
+            looks[subject.template_host] = error
+            raise
+    return known
+
+
+def _look(subject: Subject) -> Aftermath:
+    temporary, cache = subject.new_folder(), subject.new_folder()
+    executor = subject.build()
+    with contextlib.suppress(Exception):
+        executor.cache_dir = str(cache)
+    folders = {"the temporary folder": temporary, "cache_dir": cache}
+    seen = Aftermath(executor, endings(subject, executor), folders)
+
+    def run(*kinds: str) -> bool:
+        return subject.drive(lambda: _batch(subject, seen, kinds), progress=lambda: seen.ended)
+
+    with temporary_folder(temporary), subject.following(executor):
+        # What is there to stay, a client for one, is there after these.
+        state = ProcessState()
+        run(*seen.kinds)
+        seen.first_changes = [c for c in state.changes() if not comes_with_an_import(c)]
+        state.restore()
+        folders.update(_named_folders(executor, folders.values()))
+        # One way after the other: what one task puts back another one may have left.
+        for kind in seen.kinds:
+            state, before, files = ProcessState(), held(), files_below(*folders.values())
+            running = run(kind)
+            changes = state.changes()
+            state.restore()
+            grown = settled(lambda: _grown(before, held()), _GRACE)  # noqa: B023
+            new = settled(lambda: files_below(*folders.values()) - files, _GRACE)  # noqa: B023
+            seen.of[kind] = Traces(running, changes, grown, new)
+    return seen
+
+
+async def _batch(subject: Subject, seen: Aftermath, kinds: Collection[str]) -> bool:
+    """Run some tasks of each kind at once: whether all of them have left asyncio tasks."""
+    trials = [kind for kind in kinds for _ in range(_EACH)]
+    made: list[list[Any]] = [[] for _ in trials]
+    places = asyncio.Semaphore(1 if seen.one_by_one else len(trials))
+
+    async def one(kind: str, mine: list[Any]) -> object:
+        _maker.set(mine)
+        async with places:
+            try:
+                return await seen.kinds[kind]()
+            finally:
+                seen.ended += 1
+
+    pair = overlapping(subject, seen.executor) if SUCCEEDS in kinds else asyncio.sleep(0)
+    with _noting_who_makes_tasks():
+        if seen.one_by_one:
+            await pair
+        work = [one(kind, mine) for kind, mine in zip(trials, made, strict=True)]
+        *outcomes, _ = await asyncio.gather(
+            *work, asyncio.sleep(0) if seen.one_by_one else pair, return_exceptions=True
+        )
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+    failed = {k: e for k, e in zip(trials, outcomes, strict=True) if isinstance(e, BaseException)}
+    if SUCCEEDS in failed and not seen.one_by_one:
+        # Too many at once, or neighbours of one that has ended its process.
+        seen.one_by_one = True
+        return await _batch(subject, seen, kinds)
+    for error in failed.values():
+        raise error
+    return all(any(not task.done() for task in mine) for mine in made)
+
+
+@contextlib.contextmanager
+def _noting_who_makes_tasks() -> Iterator[None]:
+    """Within this block, know for whom each asyncio task of this loop is made."""
+    loop = asyncio.get_running_loop()
+    former = loop.get_task_factory()
+
+    def make(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> Any:
+        task = (
+            former(loop, work, **options)
+            if former is not None
+            else asyncio.Task(work, loop=loop, **options)
+        )
+        maker = _maker.get()
+        if maker is not None:
+            maker.append(task)
+        return task
+
+    loop.set_task_factory(make)
+    try:
+        yield
+    finally:
+        loop.set_task_factory(former)
+
+
+async def overlapping(subject: Subject, executor: Any) -> None:
+    """Two tasks of which the first to begin is the first to end, where the executor lets them."""
+    facts = subject.preflight()
+    if not facts.reachable or facts.blocks_loop_at:
+        await asyncio.gather(*(subject.execute(executor, echo, (n,)) for n in range(2)))
+        return
+    with subject.beacon() as beacon:
+        both = [
+            asyncio.ensure_future(
+                subject.execute(executor, report_home, (beacon.address, str(number)))
+            )
+            for number in range(2)
+        ]
+        everyone = asyncio.gather(*both, return_exceptions=True)
+        begun = asyncio.ensure_future(beacon.reported(2, everyone))
+        # Who queues is right, and is only judged without tasks that overlap.
+        await asyncio.wait({begun}, timeout=1 + 2 * facts.seconds)
+        begun.cancel()
+
+        def end_first(attempt: Attempt, _number: int) -> None:
+            if attempt.hello["label"] == "0":
+                _return(attempt, 0)
+
+        for attempt in beacon.answer_with(end_first):
+            end_first(attempt, 0)
+        queued = len(beacon.attempts) < 2
+        if not queued:
+            await finish(both[0])
+        # ... and only then the other one.
+        for attempt in beacon.answer_with(_return):
+            _return(attempt, 0)
+        for each in both:
+            await finish(each)
+
+
+def _return(attempt: Attempt, number: int) -> None:
+    attempt.tell(do="return", value=None)
+
+
+# ---- how it is looked ----------------------------------------------------------------------
+
+
+def _grown(before: Held, now: Held) -> list[str]:
+    return [what for what, things in now.items() if len(things) > len(before[what])]
+
+
+def settled(look: Callable[[], T], limit: float | None = None) -> T:
+    """What is seen when what was about to end has had the time to do so."""
+    end = time.monotonic() + (patience.LEFTOVERS if limit is None else limit)
+    while (seen := look()) and time.monotonic() < end:
+        time.sleep(0.02)
+    return seen
+
+
+#: So many folders deep, and so many files, is where a folder of an executor's own ends.
+_MANY: Final = 2_000
+
+
+def _named_folders(executor: Any, known: Collection[Path]) -> dict[str, Path]:
+    """The folders that other attributes of the executor name, but for those of everybody."""
+    everybody = {Path.home(), Path.cwd(), Path(tempfile.gettempdir()), Path("/")}
+    found: dict[str, Path] = {}
+    for name, value in _attributes(executor).items():
+        if not isinstance(value, str | Path) or not str(value):
+            continue
+        with contextlib.suppress(OSError, ValueError, RuntimeError):
+            folder = Path(value).expanduser().absolute()
+            shared = any(other.is_relative_to(folder) for other in everybody)
+            if folder in known or shared or not folder.is_dir():
+                continue
+            if len(files_below(folder, most=_MANY)) < _MANY:
+                found[name] = folder
+    return found
+
+
+def _attributes(executor: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    with contextlib.suppress(Exception):
+        found |= dict(executor.to_dict()["attributes"])
+    return found | dict(getattr(executor, "__dict__", {}))
+
+
+@contextlib.contextmanager
+def temporary_folder(folder: Path) -> Iterator[None]:
+    """Have this process, and every child of it, make its temporary files there."""
+    names = ("TMPDIR", "TEMP", "TMP")
+    environment = {name: os.environ.get(name) for name in names}
+    tempdir = tempfile.tempdir
+    os.environ.update(dict.fromkeys(names, str(folder)))
+    tempfile.tempdir = str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = tempdir
+        for name, value in environment.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
