@@ -6,9 +6,8 @@ import asyncio
 import copy
 import inspect
 import json
-import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import cloudpickle
 from hypothesis import strategies as st
@@ -19,7 +18,7 @@ from ..reference_executor import LocalExecutor, ThreadExecutor
 from .check import check
 from .instruments.importable import class_name, not_importable
 from .instruments.probes import echo, report_home
-from .instruments.strategies import for_all, json_values, texts
+from .instruments.strategies import for_all, texts
 from .scenarios.attributes import (
     DOCUMENTED,
     MISSING,
@@ -31,23 +30,35 @@ from .scenarios.attributes import (
     mutable_state,
     path_or_text,
     shown,
-    speaks_of_files,
     spoil,
     state,
     without_folder,
 )
+from .scenarios.batch import Instance
 from .scenarios.description import (
+    NOT_JSON_CAUSE,
     Refusal,
     described_by,
-    fail_as_json,
     fail_to_describe,
     json_text,
+    listed,
     must_rehydrate,
-    not_json,
     rehydrate,
+    written,
+    written_down,
 )
 from .scenarios.fresh_process import in_fresh_process
-from .scenarios.writing import file_name
+from .scenarios.used import trace, trace_of_cancelling, used_executors
+from .scenarios.variations import (
+    NEWER,
+    Given,
+    another,
+    changed_throughout,
+    given_to_be_read,
+    like,
+    others,
+    with_attribute,
+)
 from .subject.subject import Subject
 
 # ---- to_dict -------------------------------------------------------------------------------------
@@ -55,43 +66,49 @@ from .subject.subject import Subject
 
 @check("SER-01")
 def test_SER_01_must_be_strict_json(subject: Subject) -> None:
-    described = described_by(subject, subject.build())
+    described = written_down(subject, subject.build())
 
-    if problems := not_json(described, "to_dict()"):
-        fail_as_json(subject, "a fresh executor", problems)
     if missing := {"type", "short_name"} - described.keys():
         fail_to_describe(subject, f"to_dict() has no {' and no '.join(sorted(missing))}")
 
 
 @check("SER-02")
 def test_SER_02_must_be_the_same_after_tasks(subject: Subject) -> None:
-    executor = subject.build()
-    before = copy.deepcopy(described_by(subject, executor))
+    written_down(subject, subject.build())
 
-    # One task of each kind, and a look after each.
-    for how, run in (
-        ("succeeded", lambda: subject.run(executor, echo, "hello")),
-        ("failed", lambda: subject.run(executor, _fail)),
-        ("been cancelled", lambda: _cancel_one(subject, executor)),
-    ):
-        run()
-        whose = f"an executor on which a task has {how}"
-        after = described_by(subject, executor, whose)
-        reproduce = _AFTER_TASKS[how]
-        if problems := not_json(after, "to_dict()"):
-            fail_as_json(subject, whose, problems, reproduce)
-        if changed := difference(before, after, "to_dict()"):
-            subject.fail(
-                seen=f"to_dict() of {whose} is not what it was before: {changed}",
-                required="the same dictionary before and after any task",
-                cause="something about one task is kept on `self`: it belongs into a variable of "
-                "`run`, for one instance runs many tasks at once",
-                reproduce=reproduce,
-            )
+    # Every executor on which tasks of the plan have run was looked at before and after them.
+    used = used_executors(subject)
+    found = trace(subject, used, _changed_by_tasks)
+    # Where nothing can be stopped, no task of the plan was cancelled.
+    if found is None and not used.cancelled:
+        found = trace_of_cancelling(
+            subject.build(), lambda executor: _cancel_one(subject, executor), _changed_by_tasks
+        )
+
+    if found is not None:
+        subject.fail(
+            seen=f"after {found.after}, to_dict() {found.mark}",
+            required="the same strict JSON before and after any task",
+            cause=NOT_JSON_CAUSE
+            if found.instance.written_after.problems
+            else "something about one task is kept on `self`: it belongs into a variable of "
+            "`run`, for one instance runs many tasks at once",
+            reproduce=found.reproduction("print(executor.to_dict())"),
+        )
+    if used.untried:
+        subject.could_not_run(f"not all tasks could be tried: {used.untried}")
 
 
-def _fail() -> None:
-    raise ValueError("a task that fails on purpose")
+def _changed_by_tasks(instance: Instance) -> str:
+    """How what an executor writes down differs after its tasks; nothing where it does not."""
+    before, after = instance.written_before, instance.written_after
+    if before.problems:
+        # With other settings than those of a fresh executor, of which SER-01 speaks.
+        return ""
+    if after.problems:
+        return f"is not JSON: {listed(after.problems)}"
+    changed = difference(before.value, after.value, "to_dict()")
+    return f"is not what it was before: {changed}" if changed else ""
 
 
 def _cancel_one(subject: Subject, executor: Any) -> None:
@@ -132,56 +149,14 @@ def _cancel_one(subject: Subject, executor: Any) -> None:
             subject.drive(cancelled_in_run)
 
 
-_RUN_ONE = """
-    import asyncio
-    from pytest_asyncexec.conformance.subject.host import host_for
-
-    def task():
-        {body}
-
-    print(executor.to_dict())
-    print(asyncio.run(host_for(executor).execute(executor, task)))
-    print(executor.to_dict())
-"""
-_CANCEL_ONE = """
-    import asyncio, time
-    from pytest_asyncexec.conformance.subject.host import host_for
-
-    async def main():
-        running = asyncio.ensure_future(host_for(executor).execute(executor, time.sleep, [10]))
-        await asyncio.sleep(3)
-        running.cancel()
-        print(await asyncio.gather(running, return_exceptions=True))
-
-    print(executor.to_dict())
-    asyncio.run(main())
-    print(executor.to_dict())
-"""
-_AFTER_TASKS = {
-    "succeeded": _RUN_ONE.format(body="return 1"),
-    "failed": _RUN_ONE.format(body='raise ValueError("on purpose")'),
-    "been cancelled": _CANCEL_ONE,
-}
-
-
 @check("SER-03")
 def test_SER_03_must_share_nothing_with_its_executor(subject: Subject) -> None:
+    described_by(subject, subject.build())
     executor = furnished(subject)
     described = described_by(subject, executor)
 
     # The very same list or dictionary, in the executor and in what it has written down ...
-    held = mutable_state(executor)
-    if hasattr(executor, "__dict__"):
-        held[id(vars(executor))] = ("__dict__", vars(executor))
-    for key, (path, value) in mutable_parts(described, "to_dict()").items():
-        if key in held:
-            subject.fail(
-                seen=f"{path} is executor.{held[key][0]} itself, {short(value)}",
-                required="a copy, at every depth",
-                cause="`self.__dict__.copy()` and `dict(...)` copy the names only, and share the "
-                "lists and dictionaries behind them: use copy.deepcopy",
-                reproduce=f"{furnishing(subject)}print(executor.{path} is executor.{held[key][0]})",
-            )
+    _judge_shared(subject, executor, described, furnishing(subject))
 
     # ... or a change of one that shows in the other.
     before = copy.deepcopy(described)
@@ -200,7 +175,7 @@ def test_SER_03_must_share_nothing_with_its_executor(subject: Subject) -> None:
     described = described_by(subject, executor)
     before = copy.deepcopy(described)
     for name in DOCUMENTED:
-        _set(executor, name, _other(subject, name, getattr(executor, name, None)))
+        _set(executor, name, another(subject, name, getattr(executor, name, None)))
     if changed := difference(before, described, "to_dict()"):
         subject.fail(
             seen="an attribute of the executor was set, and a dictionary that to_dict() had "
@@ -214,6 +189,30 @@ def test_SER_03_must_share_nothing_with_its_executor(subject: Subject) -> None:
             """,
         )
 
+    # And what one holds that has read more than its constructor makes.
+    newer = Given("", with_attribute(described, "asyncexec_newer", NEWER))
+    reader = subject.build()
+    if not isinstance(rehydrate(reader, copy.deepcopy(newer.dictionary)), Refusal):
+        described = described_by(subject, reader, "a rehydrated executor")
+        reading = f"{newer.spelled(subject)}\nexecutor.from_dict(given)\n"
+        _judge_shared(subject, reader, described, reading)
+
+
+def _judge_shared(subject: Subject, executor: Any, described: dict[str, Any], first: str) -> None:
+    """Fail if a list or dictionary of the executor stands in what it has written down."""
+    held = mutable_state(executor)
+    if hasattr(executor, "__dict__"):
+        held[id(vars(executor))] = ("__dict__", vars(executor))
+    for key, (path, value) in mutable_parts(described, "to_dict()").items():
+        if key in held:
+            subject.fail(
+                seen=f"{path} is executor.{held[key][0]} itself, {short(value)}",
+                required="a copy, at every depth",
+                cause="`self.__dict__.copy()` and `dict(...)` copy the names only, and share the "
+                "lists and dictionaries behind them: use copy.deepcopy",
+                reproduce=f"{first}print(executor.{path} is executor.{held[key][0]})",
+            )
+
 
 def _set(executor: Any, name: str, value: Any) -> bool:
     try:
@@ -221,23 +220,6 @@ def _set(executor: Any, name: str, value: Any) -> bool:
     except Exception:
         return False
     return True
-
-
-def _other(subject: Subject, name: str, value: Any) -> Any:
-    """Another value that an attribute `name` may have, whose present one is `value`."""
-    if isinstance(value, bool):
-        return not value
-    if name == "time_limit" and isinstance(value, int | float):
-        return -2 if value == -1 else -1
-    if isinstance(value, int | float):
-        return value + 1 if math.isfinite(value) else 1
-    if isinstance(value, str):
-        return path_or_text(name, subject.folder)
-    if isinstance(value, list):
-        return [*value, "added"]
-    if isinstance(value, dict):
-        return {**value, "added": ["by the suite"]}
-    return value
 
 
 # ---- from_dict -----------------------------------------------------------------------------------
@@ -263,8 +245,8 @@ def test_SER_04_must_return_the_very_instance(subject: Subject) -> None:
 @check("SER-05")
 def test_SER_05_must_come_back_equal_through_json(subject: Subject) -> None:
     # As it is; nobody may refuse that.
-    described = described_by(subject, subject.build())
-    text = json_text(subject, described)
+    described = written_down(subject, subject.build())
+    text = json.dumps(described, allow_nan=False)
     again = subject.build()
     must_rehydrate(subject, again, json.loads(text), "what to_dict() had returned, as JSON")
     _judge_round_trip(subject, described, again)
@@ -272,7 +254,7 @@ def test_SER_05_must_come_back_equal_through_json(subject: Subject) -> None:
     # With any value of its kind in each attribute, one at a time.
     attributes = described["attributes"]
     names = [name for name in attributes if not may_be_secret(name)]
-    drawn = [st.tuples(st.just(name), _like(subject, name, attributes[name])) for name in names]
+    drawn = [st.tuples(st.just(name), like(subject, name, attributes[name])) for name in names]
 
     def judge(change: tuple[str, Any]) -> None:
         name, value = change
@@ -291,7 +273,8 @@ def test_SER_05_must_come_back_equal_through_json(subject: Subject) -> None:
         _judge_round_trip(subject, given, executor, _with_attribute(name, value))
 
     for name in names:
-        judge((name, _FALSY.get(type(attributes[name]), attributes[name])))
+        for value in others(subject, name, attributes[name]):
+            judge((name, value))
         if isinstance(attributes[name], str):
             # Blanks belong to a name like any other letter.
             judge((name, f"{path_or_text(name, subject.folder)} "))
@@ -302,7 +285,7 @@ def test_SER_05_must_come_back_equal_through_json(subject: Subject) -> None:
     # What is set on an executor is written down, too.
     source, again = subject.build(), subject.build()
     for name in DOCUMENTED:
-        _set(source, name, _other(subject, name, getattr(source, name, None)))
+        _set(source, name, another(subject, name, getattr(source, name, None)))
     text = json_text(subject, described_by(subject, source))
     if isinstance(rehydrate(again, json.loads(text)), Refusal):
         return
@@ -367,93 +350,104 @@ def _judge_round_trip(
         )
 
 
-def _like(subject: Subject, name: str, value: Any) -> st.SearchStrategy[Any]:
-    """Values of the JSON type of `value`, that an attribute `name` may reasonably have."""
-    if isinstance(value, bool):
-        return st.booleans()
-    if name == "retries" and isinstance(value, int):
-        return st.integers(0, 100)
-    if name == "time_limit" and isinstance(value, int | float):
-        return st.sampled_from([-1, 0, -2, -0.5])
-    if isinstance(value, int):
-        return st.integers()
-    if isinstance(value, float):
-        return st.floats(allow_nan=False, allow_infinity=False)
-    if isinstance(value, str):
-        if speaks_of_files(name):
-            folder = subject.folder.resolve()
-            names = ("some file", file_name("ünïcode"))
-            return st.sampled_from(["", *(str(folder / name) for name in names)])
-        return texts
-    if isinstance(value, list):
-        return st.lists(json_values, max_size=3)
-    if isinstance(value, dict):
-        return st.dictionaries(texts, json_values, max_size=3)
-    return st.just(value)
-
-
 @check("SER-06")
 def test_SER_06_must_copy_its_argument(subject: Subject) -> None:
-    described = copy.deepcopy(described_by(subject, furnished(subject)))
-    # A newer plugin has written down more; an executor may refuse what it does not know.
-    newer = copy.deepcopy(described)
-    newer["attributes"]["asyncexec_newer"] = {"list": [1, {"of": "dictionaries"}]}
+    written_down(subject, subject.build())
+    described = described_by(subject, furnished(subject))
 
-    for what, given in (("of this class", described), ("of a newer plugin", newer)):
-        executor, kept = subject.build(), copy.deepcopy(given)
-        refusal = rehydrate(executor, given)
-        if isinstance(refusal, Refusal):
-            if given is newer:
-                return
-            must_rehydrate(subject, executor, given, "what to_dict() had returned")
+    # Whatever is special in a dictionary may tempt to put it in order where it lies.
+    for given in given_to_be_read(subject, described):
+        executor, argument = subject.build(), copy.deepcopy(given.dictionary)
 
-        if changed := difference(kept, given, "the dictionary"):
+        refusal = rehydrate(executor, argument)
+
+        if changed := _changed_argument(given.dictionary, argument):
             subject.fail(
-                seen=f"from_dict changed its argument: {changed}",
+                seen=without_folder(
+                    subject,
+                    f"from_dict changed its argument: {changed}; it was a dictionary {given.what}",
+                ),
                 required="the argument is as it was",
-                cause="`pop`, `update` or `setdefault` on the dictionary of the caller",
-                reproduce="""
-                    import copy
+                cause="`pop`, `update`, `setdefault` or `sort` on the dictionary of the caller: "
+                "work on a copy, made by copy.deepcopy",
+                reproduce=f"{given.spelled(subject)}\n{_READ_AND_COMPARE}",
+            )
+        if not isinstance(refusal, Refusal):
+            _judge_copied(subject, given, argument, executor)
 
-                    given = executor.to_dict()
-                    kept = copy.deepcopy(given)
-                    executor.from_dict(given)
-                    print(given == kept, given)
-                """,
-            )
-        before = copy.deepcopy(described_by(subject, executor))
-        spoil(given)
-        if changed := difference(before, described_by(subject, executor), "to_dict()"):
-            subject.fail(
-                seen=f"a dictionary {what} was changed after from_dict had read it, and the "
-                f"executor with it: {changed}",
-                required="an executor that holds copies, at every depth",
-                cause="from_dict takes the values as they are, or copies the outermost dictionary "
-                "only: use copy.deepcopy",
-                reproduce="""
-                    given = executor.to_dict()
-                    given["attributes"]["added"] = {"list": [1]}
-                    executor.from_dict(given)
-                    given["attributes"]["added"]["list"].append("changed")
-                    given["attributes"]["retries"] = "changed"
-                    print(executor.to_dict())
-                """,
-            )
+
+def _judge_copied(subject: Subject, given: Given, argument: dict[str, Any], executor: Any) -> None:
+    """Fail if an executor holds parts of the dictionary that it has read."""
+    cause = (
+        "from_dict takes the values as they are, or copies the outermost dictionary only: use "
+        "copy.deepcopy"
+    )
+    before = copy.deepcopy(described_by(subject, executor, "a rehydrated executor"))
+    held, read = mutable_state(executor), mutable_parts(argument, "given")
+    spoil(argument)
+    after = described_by(subject, executor, "a rehydrated executor")
+    if changed := difference(before, after, "to_dict()"):
+        subject.fail(
+            seen=f"a dictionary {given.what} was changed after from_dict had read it, and the "
+            f"executor with it: {without_folder(subject, changed)}",
+            required="an executor that holds copies, at every depth",
+            cause=cause,
+            reproduce=f"{given.spelled(subject)}\n{_READ_AND_SPOIL}",
+        )
+    for key in held.keys() & read.keys():
+        here, there = held[key][0], read[key][0]
+        subject.fail(
+            seen=f"from_dict was given a dictionary {given.what}, and executor.{here} is {there} "
+            "itself",
+            required="an executor that holds copies, at every depth",
+            cause=cause,
+            reproduce=f"{given.spelled(subject)}\nexecutor.from_dict(given)\n"
+            f"print(executor.{here} is {there})",
+        )
+
+
+_READ_AND_COMPARE = """\
+import json
+
+kept = json.dumps(given)
+try:
+    executor.from_dict(given)
+except Exception as error:
+    print("refused:", repr(error))
+print(kept == json.dumps(given), given)"""
+_READ_AND_SPOIL = """\
+executor.from_dict(given)
+print(executor.to_dict())
+for value in list(given["attributes"].values()):
+    if isinstance(value, dict):
+        value["changed"] = True
+    elif isinstance(value, list):
+        value.append("changed")
+given["attributes"].update(dict.fromkeys(given["attributes"], "changed"))
+print(executor.to_dict())"""
+
+
+def _changed_argument(before: dict[str, Any], after: dict[str, Any]) -> str:
+    if changed := difference(before, after, "the dictionary"):
+        return changed
+    one, other = json.dumps(before), json.dumps(after)
+    return "" if one == other else f"it was {short(one)}, and is {short(other)}"
 
 
 @check("SER-07")
 def test_SER_07_must_overwrite_attributes(subject: Subject) -> None:
+    written_down(subject, subject.build())
     described = copy.deepcopy(described_by(subject, furnished(subject)))
 
-    # Each attribute in turn gets another value, a falsy one, and its first one back.
+    # Each attribute in turn gets other values, falsy ones too, and its first one back.
     for name, value in described["attributes"].items():
         if may_be_secret(name):
             continue
         executor = subject.build()
-        tried: list[Any] = []
-        for wanted in (_other(subject, name, value), _FALSY.get(type(value), value), value):
-            given = {**described, "attributes": {**described["attributes"], name: wanted}}
-            tried.append(wanted)
+        tried: list[dict[str, Any]] = []
+        for wanted in (*others(subject, name, value), value):
+            given = with_attribute(described, name, wanted)
+            tried.append(given)
             wrong = _not_overwritten(subject, executor, given, name)
             if wrong:
                 subject.fail(
@@ -462,20 +456,12 @@ def test_SER_07_must_overwrite_attributes(subject: Subject) -> None:
                     ),
                     required="the value that the dictionary has, falsy ones too",
                     cause="an attribute that from_dict forgets, or sets only `if value`",
-                    reproduce=without_folder(
-                        subject,
-                        f"""
-                            given = executor.to_dict()
-                            for value in {tried!r}:
-                                given["attributes"][{name!r}] = value
-                                executor.from_dict(given)
-                                print(executor.{name}, executor.to_dict()["attributes"])
-                        """,
-                    ),
+                    reproduce=without_folder(subject, f"tried = {tried!r}\n")
+                    + "for given in tried:\n"
+                    + "    executor.from_dict(given)\n"
+                    + f"    print(given['attributes'][{name!r}], "
+                    + "executor.to_dict()['attributes'])",
                 )
-
-
-_FALSY: dict[type, Any] = {str: "", list: [], dict: {}, int: 0, float: 0.0, bool: False}
 
 
 def _not_overwritten(subject: Subject, executor: Any, given: dict[str, Any], name: str) -> str:
@@ -500,7 +486,7 @@ def _not_overwritten(subject: Subject, executor: Any, given: dict[str, Any], nam
 
 @check("SER-08")
 def test_SER_08_should_keep_what_is_missing(subject: Subject) -> None:
-    described = described_by(subject, subject.build())
+    described = written_down(subject, subject.build())
 
     for name, value in described["attributes"].items():
         older = copy.deepcopy(described)
@@ -545,8 +531,8 @@ def test_SER_09_must_come_back_in_a_fresh_process(subject: Subject) -> None:
     retries = getattr(executor, "retries", None)
     if isinstance(retries, int):
         _set(executor, "retries", 1)
-    described = described_by(subject, executor)
-    answer = in_fresh_process(subject, json_text(subject, described))
+    described = written_down(subject, executor)
+    answer = in_fresh_process(subject, json.dumps(described, allow_nan=False))
 
     seen = ""
     stage = answer.get("stage", "starting")
@@ -598,11 +584,10 @@ def _import_and_build(subject: Subject) -> str:
 
 @check("SER-10")
 def test_SER_10_must_refuse_what_is_malformed(subject: Subject) -> None:
-    described = described_by(subject, subject.build())
-    without = {key: value for key, value in described.items() if key != "attributes"}
+    # Known to be right, and no other than the malformed thing is wrong with what is given.
+    right = changed_throughout(subject, written_down(subject, subject.build()))
+    without = {key: value for key, value in right.items() if key != "attributes"}
     values = st.one_of(st.integers(1, 9), st.lists(st.integers(), min_size=1, max_size=2), texts)
-    present = described["attributes"]
-    changed = {name: _other(subject, name, value) for name, value in present.items()}
 
     def judge(malformed: tuple[str, Any, str]) -> None:
         what, given, offending = malformed
@@ -610,9 +595,11 @@ def test_SER_10_must_refuse_what_is_malformed(subject: Subject) -> None:
         before = copy.deepcopy(described_by(subject, executor))
         held = state(executor)
 
-        refusal = rehydrate(executor, given)
+        refusal = rehydrate(executor, copy.deepcopy(given))
 
-        reproduce = f"executor.from_dict({_shown(given, described)})\nprint(executor.to_dict())"
+        reproduce = without_folder(
+            subject, f"given = {given!r}\nprint(executor.to_dict())\n{_REFUSED}"
+        )
         if not isinstance(refusal, Refusal):
             subject.fail(
                 seen=f"from_dict took {what} without a word",
@@ -642,6 +629,9 @@ def test_SER_10_must_refuse_what_is_malformed(subject: Subject) -> None:
                 reproduce=reproduce,
             )
 
+    def with_key(key: Any) -> dict[str, Any]:
+        return {**right, "attributes": {**right["attributes"], key: "value"}}
+
     malformed = st.one_of(
         values.filter(bool).map(
             lambda value: (f"{short(value)} for a dictionary", value, "it is no dictionary")
@@ -657,7 +647,7 @@ def test_SER_10_must_refuse_what_is_malformed(subject: Subject) -> None:
         st.one_of(st.integers(), st.none(), st.booleans()).map(
             lambda key: (
                 f"a dictionary with the attribute name {key!r}",
-                {**without, "attributes": {**changed, key: "value"}},
+                with_key(key),
                 f"the name {key!r} is no str",
             )
         ),
@@ -665,16 +655,12 @@ def test_SER_10_must_refuse_what_is_malformed(subject: Subject) -> None:
     for_all(malformed, judge, examples=subject.pick(quick=20, default=40, thorough=200))
 
 
-def _shown(given: Any, described: dict[str, Any]) -> str:
-    """The malformed argument as an expression."""
-    if not isinstance(given, dict):
-        return repr(given)
-    if "attributes" not in given:
-        return f'{{"type": {described.get("type")!r}}}'
-    if not isinstance(given["attributes"], dict):
-        return f'{{**executor.to_dict(), "attributes": {given["attributes"]!r}}}'
-    key = list(given["attributes"])[-1]
-    return f'{{**executor.to_dict(), "attributes": {{"retries": 5, {key!r}: "value"}}}}'
+_REFUSED = """\
+try:
+    executor.from_dict(given)
+except Exception as error:
+    print("refused:", repr(error))
+print(executor.to_dict())"""
 
 
 def _names(error: BaseException, given: Any, offending: str) -> bool:
@@ -751,29 +737,29 @@ def test_SER_12_should_name_an_importable_class(subject: Subject) -> None:
 
 @check("SER-13")
 def test_SER_13_should_survive_copy_and_pickle(subject: Subject) -> None:
-    _judge_copies(subject, furnished(subject), "a fresh executor", furnishing(subject))
+    written_down(subject, subject.build())
+    executor = furnished(subject)
+    if wrong := _wrong_copy(executor):
+        _fail_to_copy(subject, wrong, "a fresh executor", furnishing(subject))
 
     if subject.preflight().run_error:
-        subject.could_not_run(f"copies of a fresh executor are equal, but {_NO_TASK}")
-    executor = subject.build()
-    subject.run(executor, echo, "hello")
-    subject.run(executor, _fail)
-    _judge_copies(
-        subject,
-        executor,
-        "an executor that has run tasks",
-        "import asyncio\n"
-        "from pytest_asyncexec.conformance.subject.host import host_for\n\n"
-        "asyncio.run(host_for(executor).execute(executor, abs, [-1]))\n",
-    )
+        subject.could_not_run(
+            "copies of a fresh executor are equal, but no task runs, after which they could be "
+            "looked at"
+        )
+    used = used_executors(subject)
+    found = trace(subject, used, lambda instance: _wrong_copy(instance.executor))
+    if found is not None:
+        ran = f"an executor that has run {found.after}"
+        _fail_to_copy(subject, found.mark, ran, f"{found.reproduction()}\n")
+    if used.untried:
+        subject.could_not_run(f"not all tasks could be tried: {used.untried}")
 
 
 _CANNOT_IMPORT = (
     "the class cannot be imported by its name, so that it is pickled by value, with all that its "
     "module holds; see SER-12"
 )
-_NO_TASK = "no task runs, after which they could be looked at"
-
 
 _COPIES: Mapping[str, Callable[[Any], Any]] = {
     "copy.deepcopy(executor)": copy.deepcopy,
@@ -783,26 +769,35 @@ _COPIES: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
-def _judge_copies(subject: Subject, executor: Any, whose: str, first: str) -> None:
+def _wrong_copy(executor: Any) -> str:
+    """How a copy was made that is not equal, and what is wrong with it; nothing where all are."""
+    original = written(executor)
+    if original.problems:
+        # After tasks, of which SER-02 speaks.
+        return ""
     for how, make in _COPIES.items():
-        seen = ""
         try:
             copied = make(executor)
         except Exception as error:
-            seen = f"{how} raised {short_error(error)}"
-        else:
-            described = described_by(subject, executor, whose)
-            changed = difference(described, described_by(subject, copied, "the copy"), "to_dict()")
-            seen = f"{how} is not equal to its original: {changed}" if changed else ""
-        if seen:
-            subject.fail(
-                seen=f"of {whose}, {seen}",
-                required="a copy whose to_dict() equals that of the original",
-                cause=_CANNOT_IMPORT
-                if not_importable(type_name(type(executor)), type(executor))
-                else "an attribute that cannot be copied (a lock, a queue, a client, a stream): "
-                "make it when it is needed, or leave it out in __getstate__; or a __getstate__, "
-                "__reduce__ or __deepcopy__ that leaves out too much",
-                reproduce=f"import copy, cloudpickle\n\n{first}copied = {how}\n"
-                "print(copied.to_dict() == executor.to_dict())",
-            )
+            return f"{how} raised {short_error(error)}"
+        found = written(copied)
+        if found.problems:
+            return f"{how} has a to_dict() that is not JSON: {listed(found.problems)}"
+        if changed := difference(original.value, found.value, "to_dict()"):
+            return f"{how} is not equal to its original: {changed}"
+    return ""
+
+
+def _fail_to_copy(subject: Subject, wrong: str, whose: str, first: str) -> NoReturn:
+    how = next(how for how in _COPIES if wrong.startswith(how))
+    subject.fail(
+        seen=f"of {whose}, {wrong}",
+        required="a copy whose to_dict() equals that of the original",
+        cause=_CANNOT_IMPORT
+        if not_importable(type_name(subject.cls), subject.cls)
+        else "an attribute that cannot be copied (a lock, a queue, a client, a stream): make it "
+        "when it is needed, or leave it out in __getstate__; or a __getstate__, __reduce__ or "
+        "__deepcopy__ that leaves out too much",
+        reproduce=f"import copy, cloudpickle\n\n{first}copied = {how}\n"
+        "print(copied.to_dict() == executor.to_dict())",
+    )

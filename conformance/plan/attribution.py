@@ -38,13 +38,16 @@ def broken_rule(aspect: Aspect, conditions: Mapping[str, str], *, among_others: 
         among_others: whether it shows only while other tasks run.
     """
     end = conditions.get("end", "returns")
+    if aspect == "log":
+        return "STR-11"
     if aspect == "foreign" or (among_others and end not in BREAKING):
         return "CNC-02" if conditions.get("instance") == "its own" else "CNC-01"
     if aspect in ("stdout", "stderr") and conditions.get("prints") in _AT_DESCRIPTORS:
         return "RES-13"
-    by_aspect = _BY_ASPECT.get(aspect)
-    if by_aspect is not None:
-        return by_aspect
+    if aspect == "metadata":
+        return "LIF-06"
+    if conditions.get("logs") == "unwritable":
+        return "STR-12"
     if end == TOO_LATE:
         return {"attempts": "RET-06", "alive": "TIM-03"}.get(
             aspect, "TIM-05" if "calls" in aspect else "TIM-02"
@@ -56,9 +59,6 @@ def broken_rule(aspect: Aspect, conditions: Mapping[str, str], *, among_others: 
     if end in BREAKING and aspect != "attempts":
         return "RES-08" if end == "calls sys.exit(3)" else "RES-09"
     return _of_a_living_task(aspect, conditions, end)
-
-
-_BY_ASPECT: Final[Mapping[Aspect, str]] = {"log": "STR-11", "metadata": "LIF-06"}
 
 
 def _of_a_living_task(aspect: Aspect, conditions: Mapping[str, str], end: str) -> str:

@@ -141,7 +141,12 @@ _CONDITIONS: Final = (
             "a line of 200 KB",
             "1 MB of three-byte characters",
         ),
-        ("to the descriptor", "by a child process", "white space around it"),
+        (
+            "to the descriptor",
+            "by a child process",
+            "white space around it",
+            "a line to stderr alone",
+        ),
         "that prints {}",
     ),
     Condition(
@@ -254,6 +259,13 @@ LOOKED_AT: Final[Sequence[tuple[str, ...]]] = (
 )
 
 
+#: What a task with such a single value has besides: whatever is printed is logged, too.
+_BESIDE_SINGLE: Final[Mapping[str, Mapping[str, str]]] = {
+    "end": {"logs": "both", "prints": "a line"},
+    "prints": {"logs": "both"},
+}
+
+
 def single_rows() -> Iterator[dict[str, str]]:
     """The tasks with a value that does not meet those of the other conditions."""
     for condition in CONDITIONS.values():
@@ -263,4 +275,5 @@ def single_rows() -> Iterator[dict[str, str]]:
             if condition.name == "retries":
                 yield row(fails="11", retries=value)
                 continue
-            yield row(**{condition.name: value})
+            beside = _BESIDE_SINGLE.get(condition.name, {})
+            yield row(**{condition.name: value}, **beside)

@@ -55,8 +55,10 @@ class Observation:
     history: History = field(default_factory=History)
     #: The methods that the executor has and that are recorded.
     has: Collection[Method] = ()
-    #: What the logs hold that were asked for, by "stdout" and "stderr".
+    #: What the logs hold that were asked for, by "stdout" and "stderr", when the outcome is known.
     logs: Mapping[str, str] = field(default_factory=dict)
+    #: The same when all tasks of the batch have ended.
+    kept_logs: Mapping[str, str] = field(default_factory=dict)
     #: How the host's own arguments differ from what they were.
     arguments: str = ""
     #: Which processes of the task still did what they were told when the outcome was known.
@@ -147,6 +149,12 @@ def _judged_values(observation: Observation, predicted: Prediction) -> Iterator[
                 f"{seen}; of the message of its error {values.in_words(lost[0])} is nowhere found",
                 "the message of the task's last error, in the error, its notes or stderr",
             )
+        elif row["logs"] == "unwritable" and _is_hidden(seen.error, predicted.message):
+            yield (
+                "message",
+                f"{seen}; its own error is left as the mere context of that",
+                "the task's own error is raised, whatever becomes of its logs",
+            )
     if not observation.captures:
         return
     for stream, text in (("stdout", predicted.stdout), ("stderr", predicted.stderr)):
@@ -159,16 +167,19 @@ def _judged_values(observation: Observation, predicted: Prediction) -> Iterator[
                 right = _in_order(predicted, observation.own, row, got)
             if not right:
                 yield _aspect(stream), _difference(stream, text, got), _WHOLE
-        if stream in observation.logs:
-            log = observation.logs[stream]
-            if not _log_holds(observation, predicted, stream, text, log):
-                yield (
-                    "log",
-                    _difference(f"the log of {stream}", text, log),
-                    "the log holds what the task printed, whole",
-                )
+        for when, logs in (("", observation.logs), (_LATER, observation.kept_logs)):
+            if stream in logs:
+                log = logs[stream]
+                if not _log_holds(observation, predicted, stream, text, log):
+                    yield (
+                        "log",
+                        _difference(f"{when}the log of {stream}", text, log),
+                        "the log holds what the task printed, whole",
+                    )
+                    break
 
 
+_LATER = "when the other tasks had ended, too, "
 _WHOLE = "what every attempt printed, whole and in order"
 
 
@@ -178,7 +189,7 @@ def _aspect(stream: str) -> Aspect:
 
 def _in_order(predicted: Prediction, own: str, row: Row, got: str) -> bool:
     """Whether what each attempt wrote to stderr is there in order, with other words between."""
-    text = values.to_stderr(values.printed(row["prints"], own))
+    text = values.to_stderr(row["prints"], own)
     return not text or got.count(text) >= predicted.attempts
 
 
@@ -186,12 +197,13 @@ def _log_holds(
     observation: Observation, predicted: Prediction, stream: str, text: str, log: str
 ) -> bool:
     row = observation.row
-    one = values.printed(row["prints"], observation.own)
-    if stream == "stderr":
-        one = values.to_stderr(one)
+    make = values.printed if stream == "stdout" else values.to_stderr
+    one = make(row["prints"], observation.own)
     if row["end"] == TOO_LATE or predicted.end == "cancelled by its host":
-        # How many of its attempts came to print before they were stopped is nobody's fault.
-        return True
+        # How many of its attempts came to print before they were stopped is nobody's fault, and
+        # what is lost of those that did is another rule's; but the log holds what is returned.
+        returned = getattr(observation.seen, stream, "")
+        return not one or log.count(one) >= returned.count(one)
     if row["end"] in BREAKING:
         return not one or one in log
     return text in log or log.count(one) >= predicted.attempts
@@ -203,6 +215,21 @@ def _difference(stream: str, text: str, got: str) -> str:
     at = next((i for i, (a, b) in enumerate(zip(text, got, strict=False)) if a != b), None)
     place = f"; from character {at:,} on it reads {got[at : at + 40]!r}" if at is not None else ""
     return f"{stream} has {len(got):,} characters; printed were {len(text):,}{place}"
+
+
+def _is_hidden(error: BaseException | None, message: str) -> bool:
+    """Whether an error of the file system is what its catcher gets in place of the task's own."""
+    chain: list[BaseException] = []
+    while error is not None and error not in chain:
+        chain.append(error)
+        error = error.__cause__
+    if any(isinstance(each, BaseExceptionGroup) for each in chain):
+        return False
+    words = [text for each in chain for text in (str(each), *getattr(each, "__notes__", ()))]
+    first = message.split("\n")[0].strip()
+    return any(isinstance(each, OSError) for each in chain) and not any(
+        first in text for text in words
+    )
 
 
 def _told(seen: Seen) -> str:

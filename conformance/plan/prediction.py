@@ -62,7 +62,7 @@ def predict(row: Row, own: str) -> Prediction:
         row["end"] not in (TOO_LATE, *_CANCELLED),
         message,
         text * attempts,
-        values.to_stderr(text) * attempts,
+        values.to_stderr(row["prints"], own) * attempts,
     )
 
 

@@ -60,6 +60,7 @@ _PRINTS: Final = {
     "to the descriptor": 'os.write(1, b"to the descriptor\\n")',
     "by a child process": 'subprocess.run(["echo", "by a child"])',
     "white space around it": 'print("  text \\n \\n")',
+    "a line to stderr alone": 'print("a line to stderr alone", file=sys.stderr)',
 }
 _ENDS: Final = {
     "raises an error": 'raise ValueError("why")',
@@ -92,8 +93,13 @@ _CLASSES: Final = {
 }
 
 
-def script(conditions: Mapping[str, str]) -> str:
-    """Lines that run a task with these conditions on `executor` and print what comes of it."""
+def script(conditions: Mapping[str, str], *, look: str = "") -> str:
+    """Lines that run a task with these conditions on `executor` and print what comes of it.
+
+    Args:
+        conditions: the unusual ones.
+        look: a line that is run before the task and after it.
+    """
     whole = row(**conditions)
     ends = _ENDS.get(whole["end"], f"return {_RESULTS.get(whole['result'], whole['result'])}")
     body = []
@@ -134,7 +140,9 @@ def script(conditions: Mapping[str, str]) -> str:
             "    log = os.path.join(folder, 'attempts')",
             "    open(log, 'w').close()",
             *[f"    {line}" for line in settings],
+            *[f"    {look}"] * bool(look),
             *_call(whole),
+            *[f"    {look}"] * bool(look),
             "    print(open(log).read())",
             "",
             "asyncio.run(main())",
@@ -148,7 +156,10 @@ def _logs(logs: str) -> list[str]:
     if logs == "one file for both":
         return ['executor.log_stdout = executor.log_stderr = "both.log"']
     if logs == "unwritable":
-        return ["executor.log_stdout = folder  # a folder, where a file is to be"]
+        return [
+            "executor.log_stdout = folder  # a folder, where a file is to be",
+            'executor.log_stderr = os.path.join(log, "err.log")  # below a file',
+        ]
     return ['executor.log_stdout = os.path.join(folder, "out.log")'] if logs != "none" else []
 
 

@@ -88,6 +88,37 @@ def _candidates(deviation: Deviation, fine: Iterable[Observation]) -> Iterator[d
             return
 
 
+def blamed(wrong: Sequence[Sequence[Row]], fine: Iterable[Row]) -> list[dict[str, str]]:
+    """The smallest sets of unusual conditions that may be to blame for groups of tasks.
+
+    Args:
+        wrong: groups of tasks, one of each of which has done something that shows afterwards.
+        fine: tasks of groups in which nothing shows.
+
+    Returns those that the tasks of the most groups have, first.
+    """
+    right = list(fine)
+    for size in range(_DEEPEST + 1):
+        sets: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
+        for group in wrong:
+            for each in group:
+                for names in combinations(unusual(each), size):
+                    chosen = _completed({name: each[name] for name in names})
+                    if is_possible(row(**chosen)) and not any(_has(r, chosen) for r in right):
+                        sets[tuple(sorted(chosen.items()))] = chosen
+        if sets:
+            groups = [
+                [_have(group, chosen) for group in wrong].count(True) for chosen in sets.values()
+            ]
+            ranked = sorted(zip(groups, sets.values(), strict=True), key=lambda each: -each[0])
+            return [chosen for _, chosen in ranked]
+    return []
+
+
+def _have(group: Iterable[Row], chosen: Mapping[str, str]) -> bool:
+    return any(_has(each, chosen) for each in group)
+
+
 def _completed(chosen: dict[str, str]) -> dict[str, str]:
     """With what cannot be left out: the limit that a task goes on past, an instance to break."""
     if chosen.get("end") == TOO_LATE:

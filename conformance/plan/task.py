@@ -23,16 +23,16 @@ def act(address: Any, orders: dict[str, Any], /, *given: Any, **names: Any) -> A
     import sys
 
     own = orders["own"]
-    text = printed(orders["prints"], own)
+    text, errors = printed(orders["prints"], own), to_stderr(orders["prints"], own)
     if orders["prints"] == "to the descriptor":
         os.write(1, text.encode())
-        os.write(2, to_stderr(text).encode())
+        os.write(2, errors.encode())
     elif orders["prints"] == "by a child process":
         say = "import sys; sys.stdout.write(sys.argv[1]); sys.stderr.write(sys.argv[2])"
-        subprocess.run([sys.executable, "-c", say, text, to_stderr(text)], check=True)
-    elif text:
+        subprocess.run([sys.executable, "-c", say, text, errors], check=True)
+    elif text or errors:
         sys.stdout.write(text)
-        sys.stderr.write(to_stderr(text))
+        sys.stderr.write(errors)
         sys.stdout.flush()
         sys.stderr.flush()
     number = 1 if address is None else report_home(address, own)

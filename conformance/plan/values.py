@@ -143,12 +143,16 @@ def printed(name: str, own: str = "") -> str:
         "to the descriptor": f"{own} says it to the descriptor\n",
         "by a child process": f"{own} says it by a child\n",
         "white space around it": f"\n  \t{own} \n \n\n",
+        "a line to stderr alone": "",
     }
     return texts[name]
 
 
-def to_stderr(text: str) -> str:
-    """What a task writes to its stderr, given what it writes to its stdout."""
+def to_stderr(name: str, own: str = "") -> str:
+    """What a task writes to its stderr, for a value of the condition `prints`."""
+    if name == "a line to stderr alone":
+        return f"E{own} says a line to stderr alone\n"
+    text = printed(name, own)
     return text and f"E{text}"
 
 

@@ -8,7 +8,7 @@ import itertools
 import secrets
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +33,7 @@ from ..plan.task import act
 from ..subject.exceptions import CouldNotRun
 from ..subject.preflight import unseen
 from ..subject.subject import Subject
+from .description import Written, written
 
 #: So many tasks are under way at once.
 AT_ONCE: Final = 64
@@ -40,7 +41,7 @@ AT_ONCE: Final = 64
 _LOG_OF: Final = {"stdout": "out.log", "stderr": "err.log"}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Instance:
     """One executor that tasks of the plan share, and what it was like before and after them."""
 
@@ -51,6 +52,10 @@ class Instance:
     logs: dict[str, Path | str]
     after: dict[str, Any] = field(default_factory=dict)
     first: asyncio.Task[Any] | None = None
+    #: Of all its tasks, but for the one that comes first where others are the second.
+    rows: list[Row] = field(default_factory=list)
+    written_before: Written = field(default_factory=Written)
+    written_after: Written = field(default_factory=Written)
 
 
 @dataclass(slots=True)
@@ -151,6 +156,7 @@ class _Batch:
             dispatch = dispatches.of(each)
             trial = _Trial(each, own, dispatch, int(each["node"]), instance)
             trial.held = each["end"] in STOPPED
+            instance.rows.append(each)
             self.trials.append(trial)
             self._by_own[own] = trial
 
@@ -167,11 +173,15 @@ class _Batch:
         elif each["logs"] == "stdout alone, under an absolute path":
             logs = {"stdout": self.subject.new_folder() / "out.log"}
         elif each["logs"] == "unwritable":
-            # A folder where the file is to be.
-            attributes["log_stdout"] = str(self.subject.new_folder())
+            # A folder where the one file is to be, a file where the other's folder is to be: no
+            # permission helps against either.
+            folder = self.subject.new_folder()
+            (folder / "file").touch()
+            attributes["log_stdout"] = str(folder)
+            attributes["log_stderr"] = str(folder / "file" / "err.log")
         attributes |= {f"log_{stream}": str(path) for stream, path in logs.items()}
         executor = self.subject.build(**attributes)
-        return Instance(executor, each, settings(executor), logs)
+        return Instance(executor, each, settings(executor), logs, written_before=written(executor))
 
     # ---- on a thread of the beacon's -------------------------------------------------------
 
@@ -224,7 +234,11 @@ class _Batch:
             each.cancel()
         if pending:
             await asyncio.wait(pending, timeout=5)
-        self.sight.observations += [ends[trial] for trial in self.trials if trial in ends]
+        self.sight.observations += [
+            replace(ends[trial], kept_logs=self._logs_of(trial))
+            for trial in self.trials
+            if trial in ends
+        ]
         await asyncio.sleep(0)
         self._look_back(before | set(trying))
 
@@ -350,6 +364,7 @@ class _Batch:
     def _look_back(self, ours: set[asyncio.Task[Any]]) -> None:
         for instance in self.sight.instances:
             instance.after = settings(instance.executor)
+            instance.written_after = written(instance.executor)
 
 
 class _Dispatches:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import json
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from ...contract.wording import short, short_error
@@ -41,6 +43,47 @@ def fail_to_describe(subject: Subject, seen: str) -> NoReturn:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What an executor has written down of itself at one moment."""
+
+    #: As strict JSON, or nothing where it is none.
+    text: str = ""
+    #: Why it is none, line by line.
+    problems: tuple[str, ...] = ()
+
+    @property
+    def value(self) -> Any:
+        return json.loads(self.text) if self.text else None
+
+
+def written(executor: Any) -> Written:
+    """What `to_dict` of an executor returns now; never raises."""
+    try:
+        described = executor.to_dict()
+        if inspect.iscoroutine(described):
+            described.close()
+        problems = not_json(described, "to_dict()")
+        text = "" if problems else json.dumps(described, allow_nan=False)
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        return Written("", (f"to_dict() raised {short_error(error)}",))
+    return Written(text, tuple(problems))
+
+
+def written_down(subject: Subject, executor: Any) -> dict[str, Any]:
+    """What a fresh executor has written down, as strict JSON.
+
+    Every check that gives such a dictionary back asks for it here: where there is none, all of them
+    end in the finding of SER-01.
+    """
+    described = described_by(subject, executor)
+    if problems := not_json(described, "to_dict()"):
+        fail_as_json(subject, "a fresh executor", problems)
+    return described
+
+
 def json_text(subject: Subject, described: dict[str, Any]) -> str:
     """The JSON text of a dictionary; a finding if it has none."""
     if problems := not_json(described, "to_dict()"):
@@ -75,10 +118,10 @@ def fail_as_json(
     subject: Subject, whose: str, problems: list[str], reproduce: str = ""
 ) -> NoReturn:
     subject.fail(
-        seen=f"to_dict() of {whose} is not JSON: {_listed(problems)}",
+        seen=f"to_dict() of {whose} is not JSON: {listed(problems)}",
         required="str, int, finite float, bool, None, and lists and dictionaries of these with "
         "str as keys, so that to_dict() == json.loads(json.dumps(to_dict(), allow_nan=False))",
-        cause=_NOT_JSON_CAUSE,
+        cause=NOT_JSON_CAUSE,
         reproduce=reproduce
         or """
             import json
@@ -90,15 +133,15 @@ def fail_as_json(
     )
 
 
-_NOT_JSON_CAUSE = (
+NOT_JSON_CAUSE = (
     "an attribute that is no setting (a queue, a client, a stream, a Path) is written down "
     "with the settings: keep it in a variable of `run`, or leave it out in to_dict"
 )
 
 
-def _listed(lines: list[str], limit: int = 6) -> str:
+def listed(lines: Sequence[str], limit: int = 6) -> str:
     rest = [f"and {len(lines) - limit} more"] if len(lines) > limit else []
-    return ";\n".join(lines[:limit] + rest)
+    return ";\n".join([*lines[:limit], *rest])
 
 
 def rehydrate(executor: Any, described: Any) -> Any:

@@ -54,23 +54,31 @@ class Plan:
         self._subject = subject
         self._rows = rows(subject.strength or STRENGTH[subject.profile])
         self._found: dict[Part, Findings | BaseException] = {}
+        self._blamed: set[Part] = set()
 
-    def part(self, part: Part) -> Findings:
+    def part(self, part: Part, *, excused: bool = False) -> Findings:
         """What the tasks of one part have shown; they run when it is first asked for.
 
+        Args:
+            part: of the plan.
+            excused: whether the rule that asks has nothing to do with tasks that never end.
+
         Raises:
-            Hang: they could not be run to an end; the second time CouldNotRun.
+            Hang: they could not be run to an end; it is raised for one rule that is not excused.
+            CouldNotRun: likewise, for all others.
         """
-        known = self._found.get(part)
-        if isinstance(known, BaseException):
-            raise CouldNotRun(f"the tasks of the plan did not come to an end: {known}")
-        if known is None:
+        if part not in self._found:
             try:
-                known = self._found[part] = self._look(part)
+                self._found[part] = self._look(part)
             except BaseException as error:
                 self._found[part] = error
-                raise
-        return known
+        known = self._found[part]
+        if isinstance(known, Findings):
+            return known
+        if not excused and part not in self._blamed:
+            self._blamed.add(part)
+            raise known
+        raise CouldNotRun(f"the tasks of the plan did not come to an end: {known}")
 
     def broken(self, rule_id: str, parts: Iterable[Part]) -> list[Broken]:
         """What breaks a rule, the causes of the most tasks first."""
