@@ -8,7 +8,7 @@ import functools
 import inspect
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 from unittest import mock
@@ -32,6 +32,7 @@ from .scenarios.attributes import (
     values_like,
     without_folder,
 )
+from .subject.exceptions import CouldNotRun
 from .subject.subject import Subject
 
 # ---- building --------------------------------------------------------------------------------
@@ -55,17 +56,65 @@ def test_CON_01_must_build_without_side_effects(subject: Subject) -> None:
             reproduce=_build(subject),
         )
 
-    kinds: tuple[Kind, ...] = ("print", "socket", "environment", "working directory")
-    done = _once([*subject.first_build.of(*kinds), *again.of(*kinds)])
+    _judge_effects(subject, "", [*subject.first_build.of(*_KINDS), *again.of(*_KINDS)])
+
+    # ... and, of a class, with each documented argument in turn.
+    for name, value, must_be_taken in _documented_arguments(subject):
+        call = constructing(subject, **{name: value})
+        try:
+            with effects() as with_argument:
+                subject.construct(**{name: value})
+        except CouldNotRun:
+            return
+        except Exception as error:
+            if not must_be_taken and isinstance(error, TypeError | ValueError):
+                continue
+            subject.fail(
+                seen=without_folder(
+                    subject,
+                    f"with {name}={value!r} no executor could be built: {short_error(error)}",
+                ),
+                required="an executor, for each documented argument; a value that it cannot use is "
+                "refused with ValueError or TypeError",
+                cause="the constructor uses an argument that belongs to `setup` or to `run`, or "
+                "was never called with it",
+                reproduce=without_folder(subject, call),
+            )
+        _judge_effects(subject, f" with {name}={value!r}", with_argument.of(*_KINDS), call)
+
+
+#: What building an executor may do none of; files are CON-09's.
+_KINDS: tuple[Kind, ...] = ("print", "socket", "environment", "working directory")
+
+
+def _judge_effects(subject: Subject, how: str, effects: list[Effect], call: str = "") -> None:
+    done = _once(effects)
     if done:
         subject.fail(
-            seen=f"while an executor was built, {_listed(done)}",
+            seen=without_folder(subject, f"while an executor was built{how}, {_listed(done)}"),
             required="an instance, and nothing else: no output, no socket, the same environment "
             "and working directory",
             cause="work that belongs into `setup` is done in the constructor; a host also builds "
             "executors only to read or to write them down",
-            reproduce=_WATCH_BUILDING + f"\n{_build(subject)}",
+            reproduce=without_folder(subject, f"{_WATCH_BUILDING}\n{call or _build(subject)}"),
         )
+
+
+def _documented_arguments(subject: Subject) -> Iterator[tuple[str, Any, bool]]:
+    """Each documented argument, a value for it, and whether nobody has a reason to refuse that."""
+    folder = subject.new_folder().resolve()
+    values: Mapping[str, Sequence[Any]] = {
+        "log_stdout": ("", "out.log", str(folder / "out.log")),
+        "log_stderr": ("", "err.log", str(folder / "err.log")),
+        "cache_dir": ("", str(folder)),
+        "time_limit": (-1, 3600, 0.5),
+        "retries": (0, 2),
+    }
+    for name in DOCUMENTED:
+        if takes(subject, name):
+            for place, value in enumerate(values[name]):
+                # What else it names may be its own affair where it takes any name at all.
+                yield name, value, place == 0 and name in subject.parameters()
 
 
 _WATCH_BUILDING = """
@@ -373,8 +422,13 @@ _OUTSIDE: Mapping[str, tuple[Any, ...]] = {
 def test_CON_07_should_refuse_values_outside_their_domain(subject: Subject) -> None:
     constructed(subject)
     judged = [name for name in _OUTSIDE if takes(subject, name) and _accepts(subject, name)]
-    if not judged:
+    if not any(takes(subject, name) for name in _OUTSIDE):
         subject.not_applicable("the constructor takes neither time_limit nor retries")
+    if not judged:
+        subject.could_not_run(
+            "the constructor takes neither time_limit=-1 nor retries=0, so that to refuse others "
+            "says nothing, see CON-01"
+        )
 
     taken, calls = [], []
     for name in judged:

@@ -1,70 +1,72 @@
-"""The logs of a task, `log_stdout` and `log_stderr`: what they hold when it has ended."""
+"""The logs of a `run` that writes to its streams itself: what they hold when it has ended."""
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from ...contract.wording import short_text
+from ..instruments.probes import echo
 from ..instruments.seen import Seen
 from ..subject.subject import Subject
 
+_TIME_LIMIT: Final = "time limit"
+#: How `run` ends, and the error that it raises.
+_ENDINGS: Final = (
+    ("success", ""),
+    ("failure", "ValueError"),
+    ("time-out", "TimeoutError"),
+    ("time-out by its time_limit", _TIME_LIMIT),
+)
 
-def print_both(out: str, err: str, error: str = "") -> str:
-    import builtins
-    import sys
-
-    print(out, end="", flush=True)
-    print(err, end="", file=sys.stderr, flush=True)
-    if error:
-        raise getattr(builtins, error)("on purpose")
-    return "result"
+#: Seconds. Whoever does not enforce the limit outside of `run` lets it return after the longer.
+_LIMIT, _LONGER = 0.1, 1.0
 
 
-def judge_logs(subject: Subject, *, of_run: bool = False, may_log_in_run: bool = False) -> bool:
-    """Run three tasks with logs, and fail if one of them lacks something.
+def judge_logs_of_run(subject: Subject, *, may_log_in_run: bool) -> bool:
+    """Put another `run` in the place of the executor's, and fail if its logs lack something.
 
     Args:
-        of_run: the streams are written to by a function in place of `run`, not by a task.
-        may_log_in_run: logs are known to be written, be it by the `run` that was replaced.
+        subject: who is judged.
+        may_log_in_run: the `run` that is replaced may be what writes the logs.
 
-    Returns whether anything was captured, and so could be judged.
+    Returns whether anything was logged, and so could be judged.
     """
-    proven: set[str] = set()
-    for ending, error in (("success", ""), ("failure", "ValueError"), ("time-out", "TimeoutError")):
+    for ending, error in _ENDINGS:
         folder = subject.new_folder()
         logs = {stream: folder / f"{stream}.txt" for stream in ("stdout", "stderr")}
         wrote = {stream: f"{ending} to {stream}\n" for stream in logs}
-        executor = subject.build(log_stdout=str(logs["stdout"]), log_stderr=str(logs["stderr"]))
-        replaced = {"run": _run_that_writes(wrote, error)} if of_run else {}
-        with subject.recording(executor, **replaced) as history:
-            seen = subject.run(
-                executor, print_both, *wrote.values(), error, results_dir=folder / "results"
-            )
+        wanted = {f"log_{stream}": str(path) for stream, path in logs.items()}
+        executor = subject.build(**wanted)
+        if error == _TIME_LIMIT:
+            if not _can_be_limited(subject, executor):
+                continue
+            run = _run_that_stays(wrote)
+        else:
+            run = _run_that_writes(wrote, error)
+        with subject.recording(executor, run=run) as history:
+            seen = subject.run(executor, echo, "hello", results_dir=folder / "results")
 
-        if ending == "success":
-            # What a stream does not bring back from a success is not asked for later either.
-            proven = {s for s in logs if wrote[s] in getattr(seen, s)}
-            if not proven:
-                return False
+        if error == _TIME_LIMIT and not isinstance(seen.error, TimeoutError):
+            continue
+        if ending == "success" and not any(wrote[s] in getattr(seen, s) for s in logs):
+            return False
         missing = _unlogged(
             seen,
             {
                 stream: path.read_text("utf-8", "replace") if path.is_file() else None
                 for stream, path in logs.items()
             },
-            {stream: wrote[stream] for stream in proven},
+            wrote,
         )
         if missing is not None and ending == "success" and may_log_in_run:
             return False
         if missing is not None:
-            whose = (
-                "`run` that wrote to self.task_stdout and self.task_stderr"
-                if of_run
-                else "task that printed"
-            )
             subject.fail(
-                seen=f"after the {ending} of a {whose}, {missing}; {seen}",
+                seen=f"after the {ending} of a `run` that wrote to self.task_stdout and "
+                f"self.task_stderr, {missing}; {seen}",
                 required="after success, failure and time-out, the file log_stdout holds what the "
                 "task wrote to its standard output, and log_stderr likewise",
                 cause="the logs are written behind the last line that can raise, and not in a "
@@ -72,13 +74,25 @@ def judge_logs(subject: Subject, *, of_run: bool = False, may_log_in_run: bool =
                 if error
                 else "nobody calls write_streams_to_file with log_stdout and log_stderr",
                 history=history,
-                reproduce=_LOGS.format(error=error, task=_WRITES_TO_STREAMS if of_run else _PRINTS),
+                reproduce=_LOGS.format(error=error, limit=_LIMIT if error == _TIME_LIMIT else -1),
             )
     return True
 
 
+def _can_be_limited(subject: Subject, executor: Any) -> bool:
+    if "stop" in subject.preflight().cannot:
+        return False
+    if not inspect.iscoroutinefunction(type(executor).run):
+        return False
+    try:
+        executor.time_limit = _LIMIT
+    except Exception:
+        return False
+    return True
+
+
 def _unlogged(seen: Seen, logged: Mapping[str, str | None], wrote: Mapping[str, str]) -> str | None:
-    """What of a task's streams is missing in its logs.
+    """What is missing in the logs.
 
     Args:
         seen: how the task ended.
@@ -97,47 +111,42 @@ def _unlogged(seen: Seen, logged: Mapping[str, str | None], wrote: Mapping[str, 
 
 
 _LOGS = """\
-import asyncio, builtins, sys, tempfile
+import asyncio, builtins, tempfile
 from pathlib import Path
 from pytest_asyncexec.conformance.subject.host import host_for
 
-{task}
+def write(executor):
+    executor.task_stdout.write("written out")
+    executor.task_stderr.write("written err")
+    if "{error}" and hasattr(builtins, "{error}"):
+        raise getattr(builtins, "{error}")("on purpose")
+
+async def run_async(self, *args, **kwargs):
+    write(self)
+    await asyncio.sleep({limit} * 10 if {limit} > 0 else 0)
+
+def run(self, *args, **kwargs):
+    write(self)
+
+type(executor).run = run_async if asyncio.iscoroutinefunction(executor.run) else run
 folder = Path(tempfile.mkdtemp())
 executor.log_stdout, executor.log_stderr = str(folder / "out"), str(folder / "err")
-print(asyncio.run(host_for(executor).execute(executor, task, ["{error}"])))
-print({{path.name: path.read_text() for path in folder.iterdir()}})
+executor.time_limit = {limit}
+print(asyncio.run(host_for(executor).execute(executor, abs, [-1], results_dir=str(folder))))
+print({{path.name: path.read_text() for path in folder.glob("*") if path.is_file()}})
 """
 
 
-_PRINTS = """\
-def task(error):
-    import builtins
-    print("printed out", flush=True)
-    print("printed err", file=sys.stderr, flush=True)
-    if error:
-        raise getattr(builtins, error)("on purpose")
-"""
-
-
-_WRITES_TO_STREAMS = """\
-def run(self, function, args, kwargs, task_metadata):
-    self.task_stdout.write("printed out")
-    self.task_stderr.write("printed err")
-    if args[0]:
-        raise getattr(builtins, args[0])("on purpose")
-async def run_async(self, *args, **kwargs):
-    return run(self, *args, **kwargs)
-task = print  # not called: what the executor itself writes to its streams is logged
-type(executor).run = run_async if asyncio.iscoroutinefunction(executor.run) else run
-"""
+def _write(executor: Any, wrote: Mapping[str, str]) -> None:
+    for stream, text in wrote.items():
+        target = getattr(executor, f"task_{stream}", None)
+        if target is not None and hasattr(target, "write"):
+            target.write(text)
 
 
 def _run_that_writes(wrote: Mapping[str, str], error: str) -> Callable[..., str]:
     def run(original: Callable[..., Any], executor: Any, *args: Any, **kwargs: Any) -> str:
-        for stream, text in wrote.items():
-            target = getattr(executor, f"task_{stream}", None)
-            if target is not None and hasattr(target, "write"):
-                target.write(text)
+        _write(executor, wrote)
         if error:
             raise {"ValueError": ValueError, "TimeoutError": TimeoutError}[error]("on purpose")
         return "result"
@@ -145,29 +154,10 @@ def _run_that_writes(wrote: Mapping[str, str], error: str) -> Callable[..., str]
     return run
 
 
-UNWRITABLE = """
-    import asyncio, tempfile
-    from pytest_asyncexec.conformance.subject.host import host_for
-
-    def task(error):
-        import builtins
-        if error:
-            raise getattr(builtins, error)("on purpose")
+def _run_that_stays(wrote: Mapping[str, str]) -> Callable[..., Any]:
+    async def run(original: Callable[..., Any], executor: Any, *args: Any, **kwargs: Any) -> str:
+        _write(executor, wrote)
+        await asyncio.sleep(_LONGER)
         return "result"
 
-    executor.log_stdout = executor.log_stderr = tempfile.mkdtemp()
-    print(asyncio.run(host_for(executor).execute(executor, task, ["{error}"])))
-"""
-
-
-def hides_outcome(seen: Seen, error: str, folder: str) -> bool:
-    """Whether the trouble with the logs, whose paths are in `folder`, hid how the task ended."""
-    if not error:
-        return not seen.completed or seen.result != "result"
-    if seen.completed or "on purpose" not in seen.everything_said:
-        return True
-    # The task's error as the mere context of an OSError is hidden from whoever catches it.
-    if seen.error is None or isinstance(seen.error, BaseExceptionGroup):
-        return False
-    own_words = [str(seen.error), *getattr(seen.error, "__notes__", ())]
-    return folder in str(seen.error) and not any("on purpose" in words for words in own_words)
+    return run

@@ -82,6 +82,36 @@ class IsAloneInTheWorld(ThreadExecutor):
         self.taken.add("alone")
 
 
+@breaks("CON-01", "with retries=2, it prints 'failed tasks are tried again' to sys.stdout")
+class SaysThatItRetries(ThreadExecutor):
+    """Is quiet unless it is asked for something."""
+
+    def __init__(self, retries=0, **kwargs):
+        super().__init__(retries=retries, **kwargs)
+        if retries:
+            print("failed tasks are tried again")
+
+
+@breaks("CON-01", "with cache_dir=")
+class TellsItsToolsWhereItsCacheIs(ThreadExecutor):
+    """Puts an argument where its command line tools look for it."""
+
+    def __init__(self, cache_dir="", **kwargs):
+        super().__init__(cache_dir=cache_dir, **kwargs)
+        if cache_dir:
+            os.environ["ASYNCEXEC_BROKEN_CACHE"] = cache_dir
+
+
+@breaks("CON-01", "with log_stderr='err.log' no executor could be built: FileNotFoundError")
+class LooksForItsLog(ThreadExecutor):
+    """Takes a log for something that is there before a task has run."""
+
+    def __init__(self, log_stderr="", **kwargs):
+        super().__init__(log_stderr=log_stderr, **kwargs)
+        if log_stderr:
+            os.stat(log_stderr)
+
+
 # ---- CON-02, CON-03 ------------------------------------------------------------------------------
 
 

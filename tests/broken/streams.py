@@ -250,7 +250,7 @@ class LogsByItself(LocalExecutor):
         return await run_task(quiet, *task)
 
 
-@breaks("STR-11", "after the failure of a task that printed, log_stdout is not there")
+@breaks("STR-11", "after the failure of a `run` that wrote to self.task_stdout")
 class LogsWhatItReturns(LogsByItself):
     """Writes the logs after the task, which an error never reaches."""
 
@@ -265,7 +265,7 @@ class LogsWhatItReturns(LogsByItself):
         return outcome
 
 
-@breaks("STR-11", "after the success of a task that printed, log_stderr is not there")
+@breaks("STR-11", "the log of stderr is ''; printed was")
 class LogsOneStream(LogsByItself):
     """Writes everything into one file, for there it is read."""
 
@@ -277,7 +277,10 @@ class LogsOneStream(LogsByItself):
         return outcome
 
 
-@breaks("STR-11", "after the time-out of a task that printed, log_stdout is not there")
+@breaks(
+    "STR-11",
+    "that raises a TimeoutError, that prints a line, with logs, both: the log of stdout is ''; printed was",
+)
 class LogsUnlessOutOfTime(LogsByItself):
     """Has thought of errors, and hurries when time is up."""
 
@@ -313,12 +316,12 @@ class NeverLogs(ThreadExecutor):
         pass
 
 
-@breaks("STR-12", "and the task succeeds: execute raised IsADirectoryError")
+@breaks("STR-12", "a task with logs, unwritable: execute raised IsADirectoryError")
 class FailsWithItsLogs(LogsWhatItReturns):
     """Throws away what took hours, because a log could not be opened."""
 
 
-@breaks("STR-12", "and the task raises: execute raised IsADirectoryError")
+@breaks("STR-12", "with logs, unwritable: execute raised IsADirectoryError")
 class HidesTheErrorBehindItsLogs(LogsByItself):
     """Writes the logs in a `finally`, and what that raises is what the host sees."""
 

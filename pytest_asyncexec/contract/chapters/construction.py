@@ -18,8 +18,9 @@ RULES = (
         why="""A host builds executors only to read them: in its web server, its scheduler, for
         every node of a workflow. A constructor that connects or changes the process does so in
         all of these places, and without a backend nothing can even be configured.""",
-        how="""Two executors are built under an audit hook that notes sockets, changes of the
-        environment and of the working directory; what is printed is captured.""",
+        how="""Two executors are built, and one more with each documented argument by itself, under
+        an audit hook that notes sockets, changes of the environment and of the working directory;
+        what is printed is captured.""",
     ),
     CHAPTER.rule(
         ("CON-02", "MUST", "core", "static"),
