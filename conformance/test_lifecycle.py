@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import os
 import secrets
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..base.outcome import TaskCancelledError, TaskRuntimeError
-from ..contract.wording import says, short
+from ..contract.wording import says
 from .check import check
-from .instruments.brackets import miscounted, misplaced_attempt
 from .instruments.history import (
     METHODS,
     History,
@@ -25,24 +21,13 @@ from .instruments.history import (
 )
 from .instruments.probes import echo
 from .instruments.seen import Seen
-from .subject.exceptions import CouldNotRun
+from .scenarios.asking import ask_plan
+from .scenarios.observations import plan_of
 from .subject.subject import Subject
-
-_KEYS = ("dispatch_id", "node_id", "results_dir")
-
-#: Seconds that setup and teardown take longer, so that whoever does not wait for them is seen.
-#: Whoever does wait is only slower: no right executor can fail by it.
-_LINGER = 0.05
 
 _SETUP_ERROR = "the setup failed on purpose"
 _RUN_ERROR = "the run failed on purpose"
 _TEARDOWN_ERROR = "the teardown failed on purpose"
-
-_lingering = afterwards(functools.partial(time.sleep, _LINGER))
-
-
-def _fail_as_told(message: str) -> None:
-    raise ValueError(message)
 
 
 def _returning(value: Any) -> Replacement:
@@ -105,99 +90,50 @@ def _dispatch(
     return seen, history
 
 
-def _with_a_retry(subject: Subject) -> Any:
-    try:
-        return subject.build(retries=1)
-    except CouldNotRun:
-        return subject.build()
-
-
-def _histories(subject: Subject) -> list[tuple[str, int, History]]:
-    """What a task does, the `retries` that were set, and its history.
-
-    One task succeeds; one fails, and is tried again where the executor can be told to.
-    """
-    linger = {"setup": _lingering, "teardown": _lingering}
-    _, of_success = _dispatch(subject, subject.build(), linger)
-    for retries, executor in ((1, _with_a_retry(subject)), (0, subject.build())):
-        _, of_failure = _dispatch(
-            subject, executor, linger, _fail_as_told, (_RUN_ERROR,), reaches_run=not retries
+def _ask_histories(subject: Subject, cause: str) -> None:
+    """End the check if what was awaited for tasks of the plan breaks its rule, or was not seen."""
+    _methods(subject, subject.build())
+    ask_plan(subject, "ordinary", besides=("stopped",), cause=cause)
+    seen = plan_of(subject).part("ordinary").sight.observations
+    if not any(each.history.count("run") for each in seen):
+        subject.could_not_run(
+            "execute ended without calling `run` of its class, so nothing is known of its lifecycle"
         )
-        # An executor that makes no retries may refuse the setting as late as this.
-        if of_failure.count("run"):
-            break
-    return [
-        ("a task that succeeds", 0, of_success),
-        ("a task that fails", retries, of_failure),
-    ]
-
-
-_REPRODUCE_ORDER = """
-    import asyncio, functools, time
-    from pytest_asyncexec.conformance.instruments.history import afterwards, recorded
-    from pytest_asyncexec.conformance.subject.host import host_for
-
-    def task(fails):
-        if fails:
-            raise ValueError("on purpose")
-
-    linger = afterwards(functools.partial(time.sleep, 0.05))
-    RETRIESwith recorded(type(executor), setup=linger, teardown=linger) as history:
-        print(asyncio.run(host_for(executor).execute(executor, task, [FAILS])))
-    print(history)
-"""
-
-
-def _reproduce_order(task: str, retries: int) -> str:
-    setting = f"executor.retries = {retries}\n    " if retries else ""
-    fails = str(task == "a task that fails")
-    return _REPRODUCE_ORDER.replace("RETRIES", setting).replace("FAILS", fails)
 
 
 @check("LIF-01")
 def test_LIF_01_must_run_every_attempt_between_setup_and_teardown(subject: Subject) -> None:
-    has = _methods(subject, subject.build())
-
-    for task, retries, history in _histories(subject):
-        wrong = misplaced_attempt(history, has)
-        if wrong is not None:
-            subject.fail(
-                seen=f"with {task}: {wrong}",
-                required="setup, awaited to its end, then one or more attempts at run, then "
-                "teardown; again from setup if more attempts follow",
-                cause="what setup acquires is only there once it has returned: `await` it before "
-                "run, and begin teardown in a `finally` around all that uses it",
-                history=history,
-                reproduce=_reproduce_order(task, retries),
-            )
+    _ask_histories(
+        subject,
+        cause="what setup acquires is only there once it has returned: `await` it before run, for "
+        "each task, and begin teardown in a `finally` around all that uses it",
+    )
 
 
 @check("LIF-02")
 def test_LIF_02_must_await_setup_and_teardown_exactly_once(subject: Subject) -> None:
-    has = _methods(subject, subject.build())
-
-    for task, retries, history in _histories(subject):
-        wrong = miscounted(history, has)
-        if wrong is not None:
-            subject.fail(
-                seen=f"with {task}: {wrong}",
-                required="in each bracket `setup run+ teardown`, setup and teardown are each "
-                "awaited once, to their end",
-                cause="called both by `execute` and by `run`, or again for another attempt without "
-                "the other one, or started with create_task and never awaited",
-                history=history,
-                reproduce=_reproduce_order(task, retries),
-            )
+    _ask_histories(
+        subject,
+        cause="called both by `execute` and by `run`, or again for another attempt without the "
+        "other one, or started with create_task and never awaited",
+    )
 
 
 class _Unforeseen(Exception):
     """Of a type that no executor can have thought of."""
 
 
+_NO_FINALLY = (
+    "teardown is called after run instead of in a `finally`, or in an `except` that names some "
+    "errors only"
+)
+
+
 @check("LIF-03")
 def test_LIF_03_must_tear_down_when_run_raised(subject: Subject) -> None:
     if "teardown" not in _methods(subject, subject.build()):
         subject.not_applicable("the executor has no teardown")
+    _ask_histories(subject, cause=_NO_FINALLY)
 
     # Two of them end in a status rather than an error, often on a way of their own.
     for kind in (ValueError, TimeoutError, _Unforeseen, TaskRuntimeError, TaskCancelledError):
@@ -208,8 +144,7 @@ def test_LIF_03_must_tear_down_when_run_raised(subject: Subject) -> None:
             subject.fail(
                 seen=f"run raised {type(error).__name__}, and teardown was not called; {seen}",
                 required="teardown is awaited, whatever run raised",
-                cause="teardown is called after run instead of in a `finally`, or in an `except` "
-                "that names some errors only",
+                cause=_NO_FINALLY,
                 history=history,
                 reproduce="""
                     import asyncio
@@ -339,59 +274,11 @@ def test_LIF_05_must_let_the_outcome_of_run_win_over_an_error_of_teardown(
 
 @check("LIF-06")
 def test_LIF_06_must_give_all_three_the_documented_metadata(subject: Subject) -> None:
-    executor = subject.build()
-    told = {
-        "dispatch_id": subject.new_dispatch(),
-        "node_id": 7,
-        "results_dir": str(subject.new_folder()),
-    }
-
-    _, history = _dispatch(subject, executor, {"run": _returning("value")}, named=told)
-
-    for method in METHODS:
-        for given in history.metadata(method):
-            wrong = _wrong_metadata(given, told)
-            if wrong is not None:
-                subject.fail(
-                    seen=f"{method} was called with task_metadata in which {wrong}",
-                    required=f"setup, run and teardown all get {', '.join(_KEYS)}, as they were "
-                    "given to execute: str, int and str; more keys are welcome",
-                    cause="`execute` makes task_metadata anew for each method, or passes on only "
-                    "what its author needed",
-                    history=history,
-                    reproduce="""
-                        import asyncio
-                        from pytest_asyncexec.conformance.instruments.history import (
-                            METHODS,
-                            recorded,
-                        )
-                        from pytest_asyncexec.conformance.subject.host import host_for
-
-                        with recorded(type(executor)) as history:
-                            host = host_for(executor)
-                            print(asyncio.run(host.execute(executor, len, ["abc"], node_id=7)))
-                        for method in METHODS:
-                            print(method, history.metadata(method))
-                    """,
-                )
-
-
-def _wrong_metadata(given: Any, told: dict[str, Any]) -> str | None:
-    if not isinstance(given, dict):
-        return f"there are no keys: it is {short(given)}"
-    for key, value in told.items():
-        if key not in given:
-            return f"{key!r} is missing: it is {short(given)}"
-        arrived = given[key]
-        if type(arrived) is bool or not isinstance(arrived, type(value)):
-            return f"{key!r} is {short(arrived)}, not {short(value)}"
-        same = arrived == value or (
-            # A path may be written in several ways.
-            key == "results_dir" and os.path.realpath(arrived) == os.path.realpath(value)
-        )
-        if not same:
-            return f"{key!r} is {short(arrived)}, not {short(value)}"
-    return None
+    _ask_histories(
+        subject,
+        cause="`execute` makes task_metadata anew for each method, or keeps that of another task, "
+        "or passes on only what its author needed",
+    )
 
 
 @check("LIF-07")
@@ -463,72 +350,22 @@ def test_LIF_07_should_keep_changes_of_task_metadata_apart(subject: Subject) -> 
 
 @check("LIF-08")
 def test_LIF_08_must_run_another_task_on_the_same_instance(subject: Subject) -> None:
-    executor = subject.build()
-
-    for before in ("success", "failure"):
-        with subject.recording(executor) as history:
-            if before == "success":
-                first = subject.run(executor, echo, "first")
-            else:
-                first = subject.run(executor, _fail_as_told, _RUN_ERROR)
-            second = subject.run(executor, echo, f"after {before}")
-
-        if not second.completed or second.result != f"after {before}":
-            subject.fail(
-                seen=f"a task on an instance, after the {before} of another: {second}\n"
-                f"(the one before: {first})",
-                required=f"status COMPLETED with the result 'after {before}'",
-                cause="something that belongs to one task is kept on `self`, or something that "
-                "every task needs is closed with the first",
-                history=history,
-                reproduce="""
-                    import asyncio
-                    from pytest_asyncexec.conformance.subject.host import host_for
-
-                    def task(fails):
-                        if fails:
-                            raise ValueError("on purpose")
-
-                    async def main():
-                        for fails in (False, False, True, False):
-                            print(await host_for(executor).execute(executor, task, [fails]))
-
-                    asyncio.run(main())
-                """,
-            )
-
-
-def _name(subject: Subject) -> str:
-    spec = subject.target.spec
-    return spec.rpartition(":" if ":" in spec else ".")[2]
+    ask_plan(
+        subject,
+        "ordinary",
+        cause="something that belongs to one task is kept on `self`, or something that every task "
+        "needs is closed with the first",
+    )
 
 
 @check("LIF-09")
 def test_LIF_09_must_execute_on_a_fresh_executor(subject: Subject) -> None:
-    # More than one, so that nothing which the first of them made is there for it alone.
-    for number in range(1, 3):
-        executor = subject.build()
-        with subject.recording(executor) as history:
-            seen = subject.run(executor, echo, f"task of executor {number}")
-
-        if not seen.completed or seen.result != f"task of executor {number}":
-            subject.fail(
-                seen=f"`execute` was the first call on a fresh executor: {seen}",
-                required=f"status COMPLETED with the result 'task of executor {number}'",
-                cause="what a task needs is made neither by the constructor nor by setup, or it "
-                "is kept on the class and gone with another instance's task",
-                history=history,
-                reproduce="""
-                    import asyncio
-                    from pytest_asyncexec.conformance.subject.host import host_for
-
-                    async def main():
-                        for fresh in (executor, BUILD(), BUILD()):
-                            print(await host_for(fresh).execute(fresh, len, ["abc"]))
-
-                    asyncio.run(main())
-                """.replace("BUILD", _name(subject)),
-            )
+    ask_plan(
+        subject,
+        "ordinary",
+        cause="what a task needs is made neither by the constructor nor by setup, or it is kept on "
+        "the class and gone with another instance's task",
+    )
 
 
 @check("LIF-10")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import copy
 import inspect
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -21,6 +23,9 @@ Step = Literal["begins", "returns", "raises", "is cancelled"]
 
 METHODS: tuple[Method, ...] = ("setup", "run", "teardown")
 
+#: The task that is under way, as whoever runs several of them at once has named it.
+under_way: contextvars.ContextVar[str] = contextvars.ContextVar("under_way", default="")
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -32,6 +37,9 @@ class Event:
     metadata: Any
     error: str = ""
     thread: int = 0
+    #: The task that was under way, as `under_way` has it; "" where nobody named one, or where the
+    #: executor called the method in a context of its own.
+    task: str = ""
 
     @property
     def dispatch_id(self) -> Any:
@@ -61,6 +69,28 @@ class History:
         """The part of the history that belongs to one dispatch."""
         return History([event for event in self.events if event.dispatch_id == dispatch_id])
 
+    def of_task(self, task: str, dispatch_id: str, node_id: int | None = None) -> History:
+        """The part of the history that belongs to one task, whatever metadata it was given.
+
+        It is known by its metadata. Where some method was never called with it, but was in the
+        task's own context, the metadata was wrong, and the context counts. It alone does not: an
+        executor may do the work of all tasks in the context of one.
+
+        Args:
+            task: as it was named in `under_way`.
+            dispatch_id: of the task.
+            node_id: of the task, where others have the same dispatch.
+        """
+        named = [e for e in self.events if e.dispatch_id == dispatch_id]
+        if node_id is not None:
+            named = [e for e in named if e.metadata.get("node_id") == node_id]
+        in_context = [e for e in self.events if e.task == task]
+        both = [e for e in named if e.task == task]
+        if _methods(in_context) - _methods(named):
+            return History(in_context)
+        # What another one did under this task's ids is that one's mistake.
+        return History(both if _methods(both) == _methods(named) else named)
+
     def count(self, method: Method, step: Step = "begins") -> int:
         """How often `method` made this step."""
         return sum(event.method == method and event.step == step for event in self.events)
@@ -79,6 +109,10 @@ class History:
 
     def __str__(self) -> str:
         return numbered(self.told())
+
+
+def _methods(events: list[Event]) -> set[Method]:
+    return {event.method for event in events}
 
 
 Replacement = Callable[..., Any]
@@ -108,6 +142,29 @@ def afterwards(action: Callable[[], object]) -> Replacement:
                 raise
             await asyncio.to_thread(action)
             return result
+
+        return awaited()
+
+    return replacement
+
+
+def lingering(seconds: float) -> Replacement:
+    """A replacement that calls the method itself and takes a little longer than it.
+
+    So whoever does not wait for it is seen. Whoever does is only slower.
+    """
+
+    def replacement(original: Callable[..., Any], _executor: Any, *args: Any, **kwargs: Any) -> Any:
+        value = original(*args, **kwargs)
+        if not inspect.isawaitable(value):
+            time.sleep(seconds)
+            return value
+
+        async def awaited() -> Any:
+            try:
+                return await value
+            finally:
+                await asyncio.sleep(seconds)
 
         return awaited()
 
@@ -178,9 +235,10 @@ def _wrapper(
     def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[..., None]:
         number = next(numbers)
         metadata = _metadata(method, args, kwargs)
+        task = under_way.get()
 
         def add(step: Step, error: str = "") -> None:
-            event = Event(number, method, step, metadata, error, threading.get_ident())
+            event = Event(number, method, step, metadata, error, threading.get_ident(), task)
             history.events.append(event)
 
         add("begins")

@@ -20,7 +20,7 @@ async def answered(attempt: Attempt, executing: asyncio.Future[Any], **command: 
     return False
 
 
-async def still_alive(attempts: Sequence[Attempt]) -> tuple[str, ...]:
+async def living(attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
     """Whoever of these does what it is told: a dead one cannot, and its end of file says so.
 
     The guard is for what is neither: a process that is stopped, but not ended.
@@ -34,5 +34,13 @@ async def still_alive(attempts: Sequence[Attempt]) -> tuple[str, ...]:
         if not answer.done():
             answer.cancel()
         elif answer.result() is not None:
-            alive.append(f"the {attempt.hello['label']} (process {attempt.hello['pid']})")
+            alive.append(attempt)
     return tuple(alive)
+
+
+async def still_alive(attempts: Sequence[Attempt]) -> tuple[str, ...]:
+    """The same in words."""
+    return tuple(
+        f"the {attempt.hello['label']} (process {attempt.hello['pid']})"
+        for attempt in await living(attempts)
+    )

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from .conditions import BREAKING, CANCELLED, CANCELLED_TWICE, DIES, RAISES, RAISES_SINGLE, TOO_LATE
+from .conditions import (
+    BREAKING,
+    CANCELLED,
+    CANCELLED_TWICE,
+    DIES,
+    RAISES,
+    RAISES_SINGLE,
+    RETURNS,
+    TOO_LATE,
+)
 from .observation import Aspect
 
 _CANCELLED: Final = (CANCELLED, CANCELLED_TWICE)
@@ -24,7 +33,6 @@ _FAILED_BY: Final = (
     ("retries", "RET-02"),
     ("node", "LIF-06"),
     ("dispatch", "LIF-06"),
-    ("turn", "LIF-08"),
     ("instance", "CNC-02"),
 )
 
@@ -37,7 +45,7 @@ def broken_rule(aspect: Aspect, conditions: Mapping[str, str], *, among_others: 
         conditions: the fewest unusual ones under which it does, by name.
         among_others: whether it shows only while other tasks run.
     """
-    end = conditions.get("end", "returns")
+    end = conditions.get("end", RETURNS)
     if aspect == "log":
         return "STR-11"
     if aspect == "foreign" or (among_others and end not in BREAKING):
@@ -48,22 +56,47 @@ def broken_rule(aspect: Aspect, conditions: Mapping[str, str], *, among_others: 
         return "LIF-06"
     if conditions.get("logs") == "unwritable":
         return "STR-12"
-    if end == TOO_LATE:
-        return {"attempts": "RET-06", "alive": "TIM-03"}.get(
-            aspect, "TIM-05" if "calls" in aspect else "TIM-02"
-        )
-    if end in _CANCELLED:
-        return {"attempts": "RET-05", "alive": "CAN-02"}.get(aspect, "CAN-01")
     if end == DIES and aspect == "attempts" and "retries" not in conditions:
         return "RET-10"
     if end in BREAKING and aspect != "attempts":
         return "RES-08" if end == "calls sys.exit(3)" else "RES-09"
+    if aspect in _OF_CALLS:
+        return _OF_CALLS[aspect]
+    if aspect in ("no teardown", "cut short"):
+        fails = end != RETURNS or int(conditions.get("fails", 0)) > int(
+            conditions.get("retries", 0)
+        )
+        return _of_teardown(aspect, end, fails=fails)
+    if end == TOO_LATE:
+        return {"attempts": "RET-06", "alive": "TIM-03"}.get(aspect, "TIM-02")
+    if end in _CANCELLED:
+        return {"attempts": "RET-05", "alive": "CAN-02"}.get(aspect, "CAN-01")
     return _of_a_living_task(aspect, conditions, end)
+
+
+_OF_CALLS: Final[Mapping[Aspect, str]] = {"order of calls": "LIF-01", "number of calls": "LIF-02"}
+#: In what a task differs that another one on its instance has spoilt.
+_SPOILT: Final = ("no end", "completed", "failed", "cancellation", "result", "message")
+
+
+def _of_teardown(aspect: Aspect, end: str, *, fails: bool) -> str:
+    """The rule that asks for a teardown after this end of a task."""
+    if end == TOO_LATE:
+        return "TIM-05"
+    if end == CANCELLED_TWICE and aspect == "cut short":
+        return "CAN-06"
+    if end in _CANCELLED:
+        return "CAN-01"
+    if aspect == "cut short":
+        return "LIF-02"
+    return "LIF-03" if fails else "LIF-01"
 
 
 def _of_a_living_task(aspect: Aspect, conditions: Mapping[str, str], end: str) -> str:
     retried = "fails" in conditions or "retries" in conditions
-    fails = end != "returns"
+    fails = end != RETURNS
+    if aspect in _SPOILT and "turn" in conditions:
+        return "LIF-08"
     if aspect == "attempts":
         if "retries" not in conditions:
             return "RET-01"
@@ -76,10 +109,6 @@ def _of_a_living_task(aspect: Aspect, conditions: Mapping[str, str], end: str) -
         return "RET-03" if retried else "RES-04"
     if aspect in ("stdout", "stderr"):
         return "RET-07" if retried else "RES-06"
-    if aspect == "order of calls":
-        return "LIF-03" if fails else "LIF-01"
-    if aspect == "number of calls":
-        return "LIF-03" if fails else "LIF-02"
     if aspect == "completed":
         return "RES-12" if end in (RAISES[-1], *RAISES_SINGLE[1:3]) else "RES-04"
     if aspect == "result":

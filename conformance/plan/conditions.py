@@ -68,6 +68,10 @@ LIMITS: Final[Mapping[str, int]] = {
 #: The limit of a task that goes on past it; how long that is depends on the backend.
 SHORT: Final = "a short one"
 
+#: What an instance has done before.
+SECOND: Final = "second"
+AFTER_FAILURE: Final = "second (after one that failed)"
+
 SHARED_DISPATCH: Final = "shared with other nodes"
 
 _CONDITIONS: Final = (
@@ -162,7 +166,7 @@ _CONDITIONS: Final = (
         "of a dispatch, {}",
     ),
     Condition("instance", ("shared by tasks at once", "its own"), words="on an instance, {}"),
-    Condition("turn", ("first", "second"), words="as the {} task of its instance"),
+    Condition("turn", ("first", SECOND), (AFTER_FAILURE,), "as the {} task of its instance"),
 )
 
 #: By name, in the order in which they are told.

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from ..instruments.brackets import miscounted, misplaced_attempt
-from ..instruments.history import History, Method
+from ...contract.wording import short
+from ..instruments.brackets import (
+    cut_short,
+    left_out,
+    misplaced_attempt,
+    not_torn_down,
+    repeated,
+)
+from ..instruments.history import METHODS, History, Method
 from ..instruments.seen import Seen
 from . import values
 from .conditions import BREAKING, LIMITS, SHARED_DISPATCH, TOO_LATE, Row
@@ -30,6 +38,8 @@ Aspect = Literal[
     "arguments",
     "alive",
     "order of calls",
+    "no teardown",
+    "cut short",
     "number of calls",
     "metadata",
 ]
@@ -45,6 +55,7 @@ class Observation:
     #: The text that no other task has.
     own: str
     dispatch_id: str
+    results_dir: str
     #: What the host saw; None where `execute` did not end, or ended in CancelledError.
     seen: Seen | None
     #: Whether `execute` ended in CancelledError.
@@ -61,8 +72,8 @@ class Observation:
     kept_logs: Mapping[str, str] = field(default_factory=dict)
     #: How the host's own arguments differ from what they were.
     arguments: str = ""
-    #: Which processes of the task still did what they were told when the outcome was known.
-    alive: tuple[str, ...] = ()
+    #: The processes in which the task still did what it was told when the outcome was known.
+    alive: tuple[int, ...] = ()
     #: Where it stood when it was given up.
     stood: str = ""
     #: Whether what tasks print is captured.
@@ -255,8 +266,16 @@ def _foreign(observation: Observation, others: Collection[str]) -> str:
     return ""
 
 
+def _outcome(seen: Seen | None) -> str:
+    return "execute had ended in CancelledError" if seen is None else str(seen)
+
+
+def _processes(pids: Collection[int]) -> str:
+    return " and ".join(f"process {pid}" for pid in pids)
+
+
 def _judged_calls(observation: Observation, predicted: Prediction) -> Iterator[_Difference]:
-    attempts = observation.attempts
+    seen, attempts = observation.seen, observation.attempts
     if attempts is not None:
         fewer = attempts < predicted.attempts and predicted.exactly
         if fewer or attempts > predicted.attempts:
@@ -274,27 +293,69 @@ def _judged_calls(observation: Observation, predicted: Prediction) -> Iterator[_
     if observation.alive:
         yield (
             "alive",
-            f"the outcome was known, and {' and '.join(observation.alive)} still ran",
+            f"{_outcome(seen)}, and its task still runs ({_processes(observation.alive)})",
             "the outcome is known only once the work is dead",
         )
-    if not observation.history.events:
-        return
-    misplaced = misplaced_attempt(observation.history, observation.has)
-    if misplaced:
-        yield "order of calls", misplaced, "every attempt between a setup and its teardown"
-    counted = miscounted(observation.history, observation.has)
-    if counted and not misplaced:
-        yield "number of calls", counted, "in a bracket setup and teardown are awaited exactly once"
-    wanted = {"dispatch_id": observation.dispatch_id, "node_id": int(observation.row["node"])}
-    for event in observation.history.events:
-        given = event.metadata if isinstance(event.metadata, dict) else {}
-        if any(given.get(key) != value for key, value in wanted.items()):
-            yield (
-                "metadata",
-                f"{event.method} was given the metadata {event.metadata!r}",
-                f"the ids of the task: {wanted}",
-            )
-            return
+    yield from _judged_history(observation)
+
+
+def _judged_history(observation: Observation) -> Iterator[_Difference]:
+    history, has = observation.history, observation.has
+    for aspect, judged, required in _OF_HISTORIES:
+        wrong = judged(history, has)
+        if wrong:
+            # The first one explains what comes after it.
+            yield aspect, wrong, required
+            break
+    for method in METHODS:
+        for given in history.metadata(method):
+            wrong = wrong_metadata(given, observation)
+            if wrong:
+                yield (
+                    "metadata",
+                    f"{method} was called with task_metadata in which {wrong}",
+                    "setup, run and teardown all get dispatch_id, node_id and results_dir, as they "
+                    "were given to execute: str, int and str; more keys are welcome",
+                )
+                return
+
+
+_ONCE: Final = "in each bracket, setup and teardown are each awaited once, to their end"
+_BRACKET: Final = (
+    "setup, awaited to its end, then one or more attempts at run, then teardown; again from setup "
+    "if more attempts follow"
+)
+_OF_HISTORIES: Final[tuple[tuple[Aspect, Callable[..., str | None], str], ...]] = (
+    ("number of calls", repeated, _ONCE),
+    ("order of calls", misplaced_attempt, _BRACKET),
+    ("no teardown", not_torn_down, "teardown is awaited, however run has ended"),
+    ("cut short", cut_short, "teardown is awaited to its end, and execute ends after it"),
+    ("number of calls", left_out, _ONCE),
+)
+
+
+def wrong_metadata(given: Any, observation: Observation) -> str:
+    """What is wrong with the `task_metadata` that a method was given for a task; or nothing."""
+    told = {
+        "dispatch_id": observation.dispatch_id,
+        "node_id": int(observation.row["node"]),
+        "results_dir": observation.results_dir,
+    }
+    if not isinstance(given, dict):
+        return f"there are no keys: it is {short(given)}"
+    for key, value in told.items():
+        if key not in given:
+            return f"{key!r} is missing: it is {short(given)}"
+        arrived = given[key]
+        right = type(arrived) is not bool and isinstance(arrived, type(value))
+        # A path may be written in several ways.
+        if not right or _path(key, arrived) != _path(key, value):
+            return f"{key!r} is {short(arrived)}, not {short(value)}"
+    return ""
+
+
+def _path(key: str, value: Any) -> Any:
+    return os.path.realpath(value) if key == "results_dir" else value
 
 
 def limit_of(row: Row, short: float) -> float:

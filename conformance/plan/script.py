@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from .conditions import CANCELLED, CANCELLED_TWICE, LIMITS, SHORT, row
+from .conditions import (
+    AFTER_FAILURE,
+    CANCELLED,
+    CANCELLED_TWICE,
+    LIMITS,
+    SECOND,
+    SHORT,
+    row,
+)
 
 _RESULTS: Final = {
     "a text": '"the result"',
@@ -187,5 +195,11 @@ def _call(whole: Mapping[str, str]) -> list[str]:
         "    error = CancelledError if running.cancelled() else running.exception()",
         "    print(repr(error) if error else running.result())",
     ]
-    twice = 2 if whole["turn"] == "second" else 1
-    return lines + call * twice
+    if whole["turn"] == AFTER_FAILURE:
+        lines += [
+            "    try:",
+            "        print(await host_for(executor).execute(executor, int, ['no number']))",
+            "    except Exception as error:",
+            "        print(repr(error))",
+        ]
+    return lines + call * (2 if whole["turn"] == SECOND else 1)

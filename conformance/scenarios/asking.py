@@ -11,6 +11,7 @@ from .observations import Broken, Part, plan_of
 def ask_plan(
     subject: Subject,
     *parts: Part,
+    besides: tuple[Part, ...] = (),
     cause: str = "",
     also: tuple[str, ...] = (),
     at_once: str = "",
@@ -20,6 +21,7 @@ def ask_plan(
     Args:
         subject: who is judged; its rule is the one that is asked for.
         parts: of the plan.
+        besides: parts whose tasks may break the rule as well, and need not all have been tried.
         cause: the likely mistake in the executor, as a hint to its author.
         also: ids of rules, of an older contract perhaps, whose findings are told as this one's.
         at_once: lines that run several tasks at once, for what one by itself does not show.
@@ -29,8 +31,8 @@ def ask_plan(
         CouldNotRun: nothing breaks it, and not all tasks could be tried.
     """
     assert subject.rule is not None
-    plan = plan_of(subject)
-    found = [each for rule_id in (subject.rule.id, *also) for each in plan.broken(rule_id, parts)]
+    plan, asked = plan_of(subject), (*parts, *besides)
+    found = [each for rule_id in (subject.rule.id, *also) for each in plan.broken(rule_id, asked)]
     if found:
         first = found[0]
         subject.fail(

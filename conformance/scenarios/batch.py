@@ -15,16 +15,19 @@ from typing import Any, Final
 from ..instruments import patience
 from ..instruments.beacon import Attempt
 from ..instruments.blocking import nobody_sleeps_on_a_loop
-from ..instruments.history import METHODS, History
-from ..instruments.liveness import still_alive
+from ..instruments.history import METHODS, History, lingering, under_way
+from ..instruments.liveness import living
 from ..instruments.seen import Seen
 from ..plan import values
 from ..plan.conditions import (
+    AFTER_FAILURE,
     CANCELLED,
     CANCELLED_TWICE,
+    RAISES,
     SHARED_DISPATCH,
     STOPPED,
     TOO_LATE,
+    USUAL,
     Row,
     row,
 )
@@ -34,9 +37,14 @@ from ..subject.exceptions import CouldNotRun
 from ..subject.preflight import unseen
 from ..subject.subject import Subject
 from .description import Written, written
+from .stopping import is_awaited
 
 #: So many tasks are under way at once.
 AT_ONCE: Final = 64
+
+#: Seconds that setup and teardown take longer, so that whoever does not wait for them is seen.
+#: Whoever does wait is only slower: no right executor can fail by it.
+_LINGER: Final = 0.05
 
 _LOG_OF: Final = {"stdout": "out.log", "stderr": "err.log"}
 
@@ -90,7 +98,8 @@ def observe(subject: Subject, rows: Iterable[Row], *, at_once: int = AT_ONCE) ->
         if not batch.trials:
             return batch.sight
         first = batch.trials[0].instance.executor
-        batch.history = stack.enter_context(subject.recording(first))
+        linger = {"setup": lingering(_LINGER), "teardown": lingering(_LINGER)}
+        batch.history = stack.enter_context(subject.recording(first, **linger))
         stack.enter_context(nobody_sleeps_on_a_loop(first))
         if subject.preflight().reachable:
             beacon = stack.enter_context(subject.beacon(batch.answer))
@@ -113,6 +122,8 @@ class _Trial:
     executing: asyncio.Task[Seen] | None = None
     #: Whether its attempts go on as soon as they report.
     held: bool = False
+    #: What was awaited for it, as it stood the moment `execute` ended.
+    history: History = field(default_factory=History)
 
 
 class _Batch:
@@ -142,6 +153,7 @@ class _Batch:
         dispatches = _Dispatches(self.subject)
         for number, each in enumerate(self.rows):
             key = tuple(each[name] for name in ("retries", "limit", "logs"))
+            key += (each["turn"],) if each["turn"] == AFTER_FAILURE else ()
             instance = shared.get(key) if each["instance"] != "its own" else None
             if instance is None:
                 try:
@@ -230,6 +242,7 @@ class _Batch:
             break
         for each in pending:
             trial = trying[each]
+            trial.history = self._history_of(trial)
             ends[trial] = self._observation(trial, None, stood=self.subject.where())
             each.cancel()
         if pending:
@@ -256,15 +269,15 @@ class _Batch:
 
     async def _try(self, trial: _Trial, free: asyncio.Semaphore) -> Observation:
         async with free:
-            if trial.row["turn"] == "second":
-                await self._first(trial.instance)
+            if trial.row["turn"] != USUAL["turn"]:
+                await self._first(trial.instance, trial.row["turn"])
             return await self._run(trial)
 
-    async def _first(self, instance: Instance) -> None:
-        """Wait for the end of an ordinary task on this instance, which all later ones share."""
+    async def _first(self, instance: Instance, turn: str) -> None:
+        """Wait for the end of the first task of this instance, which all later ones share."""
         if instance.first is None:
-            asked = {"retries": instance.asked["retries"], "limit": instance.asked["limit"]}
-            usual = row(**asked, logs=instance.asked["logs"], turn="first")
+            asked = {name: instance.asked[name] for name in ("retries", "limit", "logs")}
+            usual = row(**asked, end=RAISES[0] if turn == AFTER_FAILURE else USUAL["end"])
             own = f"first{secrets.token_hex(4)}"
             trial = _Trial(usual, own, self.subject.new_dispatch(), 0, instance)
             with self._lock:
@@ -281,15 +294,7 @@ class _Batch:
             "own": trial.own,
         }
         trial.executing = executing = asyncio.ensure_future(
-            self.subject.execute(
-                trial.instance.executor,
-                act,
-                (self.address, orders, *given),
-                names,
-                dispatch_id=trial.dispatch_id,
-                node_id=trial.node_id,
-                results_dir=self._results,
-            )
+            self._execute(trial, (self.address, orders, *given), names)
         )
         if trial.row["end"] in (CANCELLED, CANCELLED_TWICE):
             await self._cancel(trial, executing)
@@ -297,6 +302,21 @@ class _Batch:
         if executing.cancelled():
             return await self._seen_of(trial, None, given, names)
         return await self._seen_of(trial, executing.result(), given, names)
+
+    async def _execute(self, trial: _Trial, given: tuple[Any, ...], names: dict[str, Any]) -> Seen:
+        under_way.set(trial.own)
+        try:
+            return await self.subject.execute(
+                trial.instance.executor,
+                act,
+                given,
+                names,
+                dispatch_id=trial.dispatch_id,
+                node_id=trial.node_id,
+                results_dir=self._results,
+            )
+        finally:
+            trial.history = self._history_of(trial)
 
     async def _cancel(self, trial: _Trial, executing: asyncio.Task[Seen]) -> None:
         reported = asyncio.ensure_future(trial.reported.wait())
@@ -310,9 +330,10 @@ class _Batch:
     async def _seen_of(
         self, trial: _Trial, seen: Seen | None, given: list[Any], names: dict[str, Any]
     ) -> Observation:
-        alive: tuple[str, ...] = ()
+        alive: tuple[int, ...] = ()
         if trial.held:
-            alive = await still_alive(trial.reports)
+            if "stop" not in self.subject.preflight().cannot:
+                alive = tuple(a.hello["pid"] for a in await living(trial.reports))
             for attempt in trial.reports:
                 attempt.close()
         changed = values.difference(
@@ -331,9 +352,10 @@ class _Batch:
             row=trial.row,
             own=trial.own,
             dispatch_id=trial.dispatch_id,
+            results_dir=str(self._results),
             seen=seen,
             attempts=None if self.address is None else len(trial.reports),
-            history=self._history_of(trial),
+            history=trial.history,
             has=_methods_of(type(trial.instance.executor)),
             logs=self._logs_of(trial),
             captures=self._captures,
@@ -341,10 +363,9 @@ class _Batch:
         )
 
     def _history_of(self, trial: _Trial) -> History:
-        events = self.history.of(trial.dispatch_id).events
-        if trial.row["dispatch"] != SHARED_DISPATCH:
-            return History(list(events))
-        return History([e for e in events if e.metadata.get("node_id") == trial.node_id])
+        shared = trial.row["dispatch"] == SHARED_DISPATCH
+        node_id = trial.node_id if shared else None
+        return self.history.of_task(trial.own, trial.dispatch_id, node_id)
 
     def _logs_of(self, trial: _Trial) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -416,11 +437,16 @@ def _why(error: BaseException) -> str:
 def possible(subject: Subject, rows: Iterable[Row]) -> Iterator[Row]:
     """The rows that this subject can be asked: without what it declares or is seen to lack."""
     facts = subject.preflight()
+    awaited = is_awaited(subject, subject.build())
     seen: set[tuple[str, ...]] = set()
     for each in rows:
         adapted = dict(each)
         stops = "stop" not in facts.cannot
-        if each["end"] in STOPPED and not (stops and facts.reachable and not facts.blocks_loop_at):
+        if each["end"] in STOPPED and not (facts.reachable and not facts.blocks_loop_at):
+            continue
+        if each["end"] == TOO_LATE and not stops:
+            continue
+        if each["end"] in (CANCELLED, CANCELLED_TWICE) and not awaited:
             continue
         if facts.place == "this process":
             if each["end"] == "ends its process":
@@ -429,6 +455,8 @@ def possible(subject: Subject, rows: Iterable[Row]) -> Iterator[Row]:
                 adapted["prints"] = "a line"
         if not stops:
             adapted["limit"] = "-1"
+        if subject.one_task_each:
+            adapted |= {"turn": USUAL["turn"], "instance": "its own"}
         if not facts.reachable:
             # Nobody tells an attempt its number.
             adapted["fails"] = "0"

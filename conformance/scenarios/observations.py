@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from ..plan.array import STRENGTH, rows
 from ..plan.attribution import broken_rule
-from ..plan.conditions import BREAKING, STOPPED, Row, row
+from ..plan.conditions import BREAKING, SECOND, STOPPED, USUAL, Row, row
 from ..plan.observation import ASPECTS, Aspect, Deviation, deviations
 from ..plan.prediction import predict
 from ..plan.small import Cause, causes, shrunk
@@ -83,6 +83,11 @@ class Plan:
     def broken(self, rule_id: str, parts: Iterable[Part]) -> list[Broken]:
         """What breaks a rule, the causes of the most tasks first."""
         found = [each for part in parts for each in self.part(part).broken]
+        ordinary = self._found.get("ordinary")
+        if isinstance(ordinary, Findings):
+            # What ordinary tasks show is not told again of those that are stopped.
+            known = {_evidence(each) for each in ordinary.broken}
+            found = [f for f in found if f in ordinary.broken or _evidence(f) not in known]
         mine = [each for each in found if each.rule_id == rule_id]
         return sorted(mine, key=lambda each: (len(each.cause.conditions), -each.cause.tasks))
 
@@ -96,8 +101,13 @@ class Plan:
         sight = observe(self._subject, asked)
         findings = Findings(sight)
         crowd = list(self._explain(findings, part, all_deviations(sight)))
+        spent = [each for each in findings.broken if serves_one_task(each)]
+        if spent and not self._subject.one_task_each:
+            self._subject.one_task_each = True
+            crowd = list(self._look_at_fresh_instances(findings, part))
         if crowd:
             self._look_one_by_one(findings, part, crowd)
+        findings.broken += [each for each in spent[:1] if each not in findings.broken]
         reasons = list(sight.untried)
         findings.untried = reasons[0] if reasons else ""
         return findings
@@ -115,6 +125,8 @@ class Plan:
     ) -> Iterator[Deviation]:
         """Add what breaks a rule; yield the deviations that show only while other tasks run."""
         tried = 0
+        # In what later tasks of an instance differ, where it is for the first one.
+        spoilt: set[Aspect] = set()
         for same in by_kind(found):
             for cause in causes(same, findings.sight.observations):
                 if tried >= _TRIED_ALONE or alone:
@@ -122,11 +134,15 @@ class Plan:
                 else:
                     tried += 1
                     confirmed = self._confirmed(cause)
+                if confirmed is None and cause.deviation.aspect in spoilt:
+                    continue
                 if confirmed is None:
                     yield from (d for d in same if d.observation is cause.deviation.observation)
                     rule = broken_rule(cause.deviation.aspect, cause.conditions, among_others=True)
                     findings.broken.append(Broken(rule, cause, among_others=True))
                     continue
+                if "turn" in confirmed.conditions:
+                    spoilt.add(confirmed.deviation.aspect)
                 rule = broken_rule(
                     confirmed.deviation.aspect, confirmed.conditions, among_others=False
                 )
@@ -142,7 +158,7 @@ class Plan:
             return replace(cause, deviation=alone, alone=True)
         whole = cause.deviation.observation.row
         if whole == cause.row or self._alone(whole, aspect) is None:
-            return None
+            return self._confirmed_after_another(cause)
         last: list[Deviation] = []
 
         def deviates(fewer: Row) -> bool:
@@ -154,10 +170,29 @@ class Plan:
         deviation = last[-1] if last else cause.deviation
         return Cause(deviation, conditions, cause.tasks, alone=True)
 
+    def _confirmed_after_another(self, cause: Cause) -> Cause | None:
+        """The cause as the second task of an instance shows it; None if it does not."""
+        of_others = cause.deviation.observation.row["instance"] == USUAL["instance"]
+        if not of_others or "turn" in cause.conditions:
+            return None
+        conditions = {**cause.conditions, "turn": SECOND}
+        second = self._alone(row(**conditions), cause.deviation.aspect)
+        return None if second is None else Cause(second, conditions, cause.tasks, alone=True)
+
     def _alone(self, conditions: Row, aspect: Aspect) -> Deviation | None:
         """How one task with these conditions, and no other beside it, deviates in this aspect."""
         sight = observe(self._subject, [{**conditions, "instance": "its own"}], at_once=1)
         return next((d for d in all_deviations(sight) if d.aspect == aspect), None)
+
+    def _look_at_fresh_instances(self, findings: Findings, part: Part) -> Iterator[Deviation]:
+        """Run what deviated again, each on an instance of its own, so that it is judged fairly."""
+        wrong = {id(d.observation): d.observation for d in all_deviations(findings.sight)}
+        again = [seen.row for seen in wrong.values()]
+        sight = observe(self._subject, list(possible(self._subject, again)))
+        right = [seen for seen in findings.sight.observations if id(seen) not in wrong]
+        findings.sight.observations = right + sight.observations
+        findings.broken = []
+        yield from self._explain(findings, part, all_deviations(sight))
 
     def _look_one_by_one(self, findings: Findings, part: Part, crowd: Sequence[Deviation]) -> None:
         """Run the tasks again that deviated among others, so that other rules are judged fairly."""
@@ -183,6 +218,15 @@ def plan_of(subject: Subject) -> Plan:
     """The plan of a subject, under the host that judges it now."""
     plans = _plans.setdefault(subject, {})
     return plans.setdefault(subject.template_host, Plan(subject))
+
+
+def serves_one_task(broken: Broken) -> bool:
+    """Whether it is that an instance is spent with its first task, whatever the tasks are like."""
+    return broken.rule_id == "LIF-08" and set(broken.cause.conditions) == {"turn"}
+
+
+def _evidence(broken: Broken) -> tuple[Aspect, str]:
+    return broken.cause.deviation.aspect, broken.cause.deviation.seen
 
 
 def part_of(conditions: Row) -> Part:

@@ -19,11 +19,20 @@ _DEATH = 10.0
 _SUSPICION = 2.0
 
 
+def is_awaited(subject: Subject, executor: Any) -> bool:
+    """Whether the host awaits what the executor does, so that a cancellation reaches it."""
+    method = "run" if subject.template_host else "execute"
+    return inspect.iscoroutinefunction(getattr(executor, method, None))
+
+
 def cancellable(subject: Subject) -> Any:
-    """An executor whose `execute` is awaited, and can be cancelled."""
+    """An executor that can be cancelled: what it does is awaited."""
     executor = subject.build()
-    if not inspect.iscoroutinefunction(getattr(executor, "execute", None)):
-        subject.not_applicable("execute is synchronous: nothing awaits it that could be cancelled")
+    if not is_awaited(subject, executor):
+        method = "run" if subject.template_host else "execute"
+        subject.not_applicable(
+            f"{method} is synchronous: nothing awaits it that could be cancelled"
+        )
     return executor
 
 

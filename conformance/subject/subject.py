@@ -53,6 +53,8 @@ class Subject:
         self.blocked = ""
         #: Whether this process was made for one rule, on whose backend nobody else has been.
         self.apart = False
+        #: Whether each task gets an instance of its own: it was found that one serves no second.
+        self.one_task_each = False
         #: What was awaited in the last task that the check of this moment has followed.
         self.followed: History | None = None
         self._preflight: Preflight | None = None
@@ -77,6 +79,13 @@ class Subject:
     def build(self, **attributes: Any) -> Any:
         """A fresh executor from the target, with these attributes set on it."""
         return self.building.build(**attributes)
+
+    def another_turn(self, executor: Any) -> Any:
+        """The instance for the next task: this one, unless it is known that it serves no second."""
+        if not self.one_task_each:
+            return executor
+        names = ("log_stdout", "log_stderr", "cache_dir", "time_limit", "retries")
+        return self.build(**{name: getattr(executor, name) for name in names})
 
     def construct(self, **arguments: Any) -> Any:
         """Call the class itself, with these arguments.

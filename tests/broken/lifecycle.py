@@ -38,7 +38,7 @@ class Template(ThreadExecutor):
         return TaskOutcome(result, "", "", "COMPLETED")
 
 
-@breaks("LIF-01", "with a task that succeeds: run began before setup had returned")
+@breaks("LIF-01", "run began before setup had returned")
 class SetsUpMeanwhile(Template):
     """Saves time: the connection is made while the task is being prepared."""
 
@@ -51,7 +51,7 @@ class SetsUpMeanwhile(Template):
             await self.teardown(dict(metadata))
 
 
-@breaks("LIF-01", "with a task that fails: run began after teardown, without a setup of its own")
+@breaks("LIF-01", "run began after teardown, without a setup of its own")
 class RetriesOutsideOfTheBracket(Template):
     """Repeats what failed, on a connection that is closed by then."""
 
@@ -68,15 +68,33 @@ class RetriesOutsideOfTheBracket(Template):
         return None
 
 
-@breaks("LIF-01", "with a task that fails: no teardown came after the last run")
-class TearsDownAfterSuccess(Template):
-    """Leaves everything where it is when a task failed, to look at it."""
+@breaks("LIF-01", "no teardown came after the last run")
+class KeepsWhatWorked(Template):
+    """What has served one task well is kept for the next one, and made anew all the same."""
 
     async def bracket(self, function, args, kwargs, metadata):
-        await self.setup(dict(metadata))
-        result = await self.run(function, args, kwargs, dict(metadata))
-        await self.teardown(dict(metadata))
-        return result
+        try:
+            await self.setup(dict(metadata))
+            return await self.run(function, args, kwargs, dict(metadata))
+        except BaseException:
+            await self.teardown(dict(metadata))
+            raise
+
+
+@breaks("LIF-01", "as the second task of its instance: run began before setup had returned")
+class SetsUpOnce(Template):
+    """Connects for the first task, and disconnects after every one."""
+
+    _is_set_up = False
+
+    async def bracket(self, function, args, kwargs, metadata):
+        try:
+            if not self._is_set_up:
+                self._is_set_up = True
+                await self.setup(dict(metadata))
+            return await self.run(function, args, kwargs, dict(metadata))
+        finally:
+            await self.teardown(dict(metadata))
 
 
 @breaks("LIF-02", "in the bracket, teardown was called 2 times")
@@ -90,7 +108,7 @@ class FreesTheNodeEarly(ThreadExecutor):
             await self.teardown(task_metadata)
 
 
-@breaks("LIF-02", "with a task that fails: in bracket 1 of 2, teardown was called 0 times")
+@breaks("LIF-02", "teardown was called 0 times")
 class SetsUpEveryAttempt(ThreadExecutor):
     """Connects anew for every attempt, and disconnects once."""
 
@@ -117,7 +135,7 @@ class TearsDownInTheBackground(Template):
             await asyncio.sleep(0)
 
 
-@breaks("LIF-01", "with a task that succeeds: run began before setup had returned")
+@breaks("LIF-01", "run began before setup had returned")
 class StartsBehindAPlainWrapper(Template):
     """Has its setup timed by a decorator, and does not wait for it before the end."""
 
@@ -133,7 +151,7 @@ class StartsBehindAPlainWrapper(Template):
             await self.teardown(dict(metadata))
 
 
-@breaks("LIF-03", "run raised ValueError, and teardown was not called")
+@breaks("LIF-03", "a task that raises an error of many lines: no teardown came after the last run")
 class HasNoFinally(Template):
     """Tears down on the way that its author had in mind."""
 
@@ -162,7 +180,7 @@ class TearsDownUnlessItIsAStatus(ThreadExecutor):
         return TaskOutcome(result, "", "", "COMPLETED")
 
 
-@breaks("LIF-03", "run raised _Unforeseen, and teardown was not called")
+@breaks("LIF-03", "a task that raises a group of errors: no teardown came after the last run")
 class TearsDownAfterErrorsItKnows(Template):
     """Names the errors that it has met."""
 
@@ -260,7 +278,7 @@ class TearsDownByTheIds(Template):
             await self.teardown(ids)
 
 
-@breaks("LIF-06", "run was called with task_metadata in which 'node_id' is '7', not 7")
+@breaks("LIF-06", "run was called with task_metadata in which 'node_id' is '-1', not -1")
 class NamesItsJobs(Template):
     """Makes the node id fit for a file name on the way."""
 
@@ -269,6 +287,21 @@ class NamesItsJobs(Template):
             await self.setup(dict(metadata))
             named = {**metadata, "node_id": str(metadata["node_id"])}
             return await self.run(function, args, kwargs, named)
+        finally:
+            await self.teardown(dict(metadata))
+
+
+@breaks("LIF-06", "run was called with task_metadata in which 'dispatch_id' is")
+class KeepsTheFirstMetadata(Template):
+    """Makes the metadata of a task once, and hands it on as if there were no other task."""
+
+    _metadata = None
+
+    async def bracket(self, function, args, kwargs, metadata):
+        self._metadata = self._metadata or metadata
+        try:
+            await self.setup(dict(metadata))
+            return await self.run(function, args, kwargs, dict(self._metadata))
         finally:
             await self.teardown(dict(metadata))
 
@@ -298,7 +331,7 @@ class CopiesOnceTooFew(Template):
 
 
 @breaks(
-    "LIF-08", "a task on an instance, after the success of another: execute raised RuntimeError"
+    "LIF-08", "a task as the second task of its instance: execute raised RuntimeError: cannot"
 )
 class ShutsItsPoolDown(ThreadExecutor):
     """Makes its pool with the instance, and shuts it down with the first task."""
@@ -315,7 +348,7 @@ class ShutsItsPoolDown(ThreadExecutor):
         self._pool.shutdown(wait=False)
 
 
-@breaks("LIF-08", "a task on an instance, after the failure of another: execute raised ValueError")
+@breaks("LIF-08", "as the second (after one that failed) task of its instance: execute raised Value")
 class RemembersTheError(ThreadExecutor):
     """Keeps the error of a task where the next one finds it."""
 
@@ -338,7 +371,7 @@ class _Pool:
     threads: ThreadPoolExecutor | None = None
 
 
-@breaks("LIF-09", "`execute` was the first call on a fresh executor: execute raised RuntimeError")
+@breaks("LIF-09", "an ordinary task: execute raised RuntimeError")
 class SharesAPool(ThreadExecutor):
     """Every instance uses the pool of the class, and the first that is done shuts it down."""
 
@@ -354,7 +387,7 @@ class SharesAPool(ThreadExecutor):
         _Pool.threads.shutdown(wait=False)
 
 
-@breaks("LIF-09", "`execute` was the first call on a fresh executor: execute raised AttributeError")
+@breaks("LIF-09", "an ordinary task: execute raised AttributeError")
 class ConnectsOnce(ThreadExecutor):
     """Connects when the first instance is built, and tells nobody else the connection."""
 
