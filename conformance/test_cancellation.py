@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
-import json
+import inspect
 import threading
-from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, NoReturn
-from unittest import mock
 
-from ..contract.wording import short, short_error
 from .check import check
-from .instruments.beacon import Attempt, Beacon
 from .instruments.history import History, Method
-from .instruments.probes import ByValue, echo, report_home
-from .instruments.seen import finish
+from .instruments.probes import echo, report_home
 from .instruments.sweep import coroutine_methods, methods_of
-from .scenarios.stopping import cancellable, ending_of, let_go, still_there, with_a_retry, within
-from .subject.host import call_method, task_error
+from .plan.conditions import CANCELLED, CANCELLED_TWICE
+from .scenarios import revoking
+from .scenarios.asking import ask_plan
+from .scenarios.observations import plan_of
+from .scenarios.stopping import (
+    Together,
+    cancellable,
+    ending_of,
+    still_runs,
+    with_a_retry,
+    within,
+)
+from .subject.host import task_error
 from .subject.subject import Subject
+
+_CANCELLED = (CANCELLED, CANCELLED_TWICE)
 
 #: Seconds for which a cancelled `execute` may go on: a guard, far beyond what stopping takes.
 _PATIENCE = 60.0
@@ -49,43 +56,26 @@ _REPRODUCE = """
 """
 
 
+def _ask_cancelled(subject: Subject, cause: str) -> None:
+    """End the check if cancelled tasks of the plan break its rule, or none could be cancelled."""
+    ask_plan(subject, besides=("stopped",), cause=cause)
+    sight = plan_of(subject).part("stopped").sight
+    if not any(seen.row["end"] in _CANCELLED for seen in sight.observations):
+        subject.could_not_run(
+            f"no task could be cancelled: {next(iter(sight.untried), 'none ran')}"
+        )
+
+
 @check("CAN-01")
 def test_CAN_01_must_end_a_cancelled_execute_in_cancelled_error(subject: Subject) -> None:
-    executor = cancellable(subject)
+    cancellable(subject)
     subject.need_beacon()
     subject.need_free_loop(lost="nobody can cancel anything", reproduce=_REPRODUCE)
-
-    async def story() -> str:
-        # The task is running and will not end by itself ...
-        with subject.beacon() as beacon:
-            executing = asyncio.ensure_future(
-                subject.execute(executor, report_home, (beacon.address,))
-            )
-            if not await beacon.reported(1, executing):
-                return f"the task never started: {executing.result()}"
-            # ... when the host cancels the asyncio task that awaits it.
-            executing.cancel()
-            await asyncio.wait({executing}, timeout=_PATIENCE)
-            if not executing.done():
-                return f"execute still went on {_PATIENCE:g} s after it was cancelled"
-        if executing.cancelled():
-            return "CancelledError"
-        return f"{executing.result()}, as if nobody had cancelled it"
-
-    with subject.recording(executor) as history:
-        ended = subject.drive(story)
-
-    if ended != "CancelledError" or not _torn_down(history):
-        subject.fail(
-            seen=ended
-            if ended != "CancelledError"
-            else "execute ended in CancelledError, without teardown having been awaited to its end",
-            required="CancelledError out of execute, after teardown was awaited",
-            cause="a bare `except`, or `except BaseException`, that takes the CancelledError for "
-            "an error of the task; or a teardown that is not in a `finally`",
-            history=history,
-            reproduce=_REPRODUCE,
-        )
+    _ask_cancelled(
+        subject,
+        cause="a bare `except`, or `except BaseException`, that takes the CancelledError for an "
+        "error of the task; or a teardown that is not in a `finally`",
+    )
 
 
 def _torn_down(history: History) -> bool:
@@ -132,7 +122,10 @@ _WORK_REPRODUCE = """
 def test_CAN_02_must_have_stopped_the_work_of_a_cancelled_task(subject: Subject) -> None:
     cancellable(subject)
     subject.need_free_loop(lost="nobody can cancel anything", reproduce=_REPRODUCE)
-    if not subject.preflight().reachable:
+    facts = subject.preflight()
+    if not facts.reachable:
+        if not facts.shared_files:
+            subject.need_beacon()
         executor = subject.build()
         with subject.recording(executor) as history:
             alive = subject.drive(lambda: _writes_on(subject, executor))
@@ -140,43 +133,52 @@ def test_CAN_02_must_have_stopped_the_work_of_a_cancelled_task(subject: Subject)
             _fail_by_work(subject, alive, history)
         return
 
-    stubborn = [] if subject.preflight().place == "this process" else ["ignore_sigterm"]
-    ways = subject.pick(
-        quick=[[*stubborn, "spin"]],
-        default=[[], [*stubborn, "spin"]],
-        thorough=[[], ["spin"], stubborn, [*stubborn, "spin"]],
-    )
-    for way in ways:
-        executor = subject.build()
-        with subject.recording(executor) as history, subject.beacon() as beacon:
-            alive = subject.drive(functools.partial(_lives_on, subject, executor, beacon, way))
+    # Of those that merely wait the plan has cancelled many.
+    _ask_cancelled(subject, cause=_WORK_CAUSE)
+    ways = [["spin"]]
+    if facts.place != "this process":
+        ways = [["ignore_sigterm", "spin"], ["ignore_sigterm"], ["spin"]]
+    ways = subject.pick(quick=ways[:1], default=ways, thorough=ways)
+    dispatches = [subject.new_dispatch() for _ in ways]
+    executors = [subject.build() for _ in ways]
+
+    async def story() -> list[str]:
+        async with Together() as together:
+            for way, dispatch, executor in zip(ways, dispatches, executors, strict=True):
+                together.begin(_lives_on(subject, executor, dispatch, way))
+        return together.ended
+
+    with subject.recording(executors[0]) as history:
+        found = subject.drive(story)
+    for dispatch, alive in zip(dispatches, found, strict=True):
         if alive:
-            _fail_by_work(subject, alive, history)
+            _fail_by_work(subject, alive, history.of(dispatch))
 
 
-async def _lives_on(subject: Subject, executor: Any, beacon: Beacon, way: list[str]) -> str:
+async def _lives_on(subject: Subject, executor: Any, dispatch: str, way: list[str]) -> str:
     """Cancel a task that is busy in this way; how its work goes on after that, or nothing."""
-    executing = asyncio.ensure_future(subject.execute(executor, report_home, (beacon.address,)))
-    if not await beacon.reported(1, executing):
-        subject.could_not_run(f"the task never started: {executing.result()}")
-    attempt = beacon.attempts[0]
-    for command in way:
-        # Whether it could be done matters little: the task is only busy in another way then.
-        await within(attempt.ask(do=command))
-    executing.cancel()
-    await asyncio.wait({executing}, timeout=_PATIENCE)
     busy = {
-        "": "held in a call of the system",
         "spin": "busy with pure Python",
         "ignore_sigterm": "deaf to SIGTERM, and held in a call of the system",
         "ignore_sigterm spin": "deaf to SIGTERM, and busy with pure Python",
     }[" ".join(way)]
-    if not executing.done():
-        return f"a task that was {busy}: {_PATIENCE:g} s after it was cancelled execute went on"
-    said = await still_there(attempt)
-    if not said:
-        return ""
-    return f"a task that was {busy} holds its line after the cancelled execute had ended, {said}"
+    with subject.beacon() as beacon:
+        executing = asyncio.ensure_future(
+            subject.execute(executor, report_home, (beacon.address,), dispatch_id=dispatch)
+        )
+        if not await beacon.reported(1, executing):
+            subject.could_not_run(f"the task never started: {executing.result()}")
+        attempt = beacon.attempts[0]
+        for command in way:
+            # Whether it could be done matters little: the task is only busy in another way then.
+            await within(attempt.ask(do=command))
+        executing.cancel()
+        await asyncio.wait({executing}, timeout=_PATIENCE)
+        if not executing.done():
+            return f"a task that was {busy}: {_PATIENCE:g} s after it was cancelled execute went on"
+        alive = await still_runs(attempt)
+        ended = "CancelledError" if executing.cancelled() else ending_of(executing)
+        return alive and f"a task that was {busy}: execute had ended in {ended}, and {alive}"
 
 
 def _write_on(path: str, end: str) -> None:
@@ -231,18 +233,19 @@ def _fail_by_work(subject: Subject, seen: str, history: History) -> NoReturn:
 
 @check("CAN-03")
 def test_CAN_03_must_report_a_task_cancelled_by_its_backend_as_cancelled(subject: Subject) -> None:
-    executor = subject.build()
-    kind = task_error(executor, "TaskCancelledError")
+    kind = task_error(subject.build(), "TaskCancelledError")
 
     def cancelled(_original: Any, _executor: Any, *_args: Any, **_kwargs: Any) -> None:
         raise kind("the job was cancelled on purpose")
 
-    with subject.recording(executor, run=cancelled) as history:
-        seen = subject.run(executor, echo, "value")
-
-    if not history.count("run"):
-        subject.could_not_run(f"execute ended without calling `run` of its class: {seen}")
-    if seen.status == "CANCELLED" and _torn_down(history):
+    for executor in (subject.build(), with_a_retry(subject)):
+        with subject.recording(executor, run=cancelled) as history:
+            seen = subject.run(executor, echo, "value")
+        if not history.count("run"):
+            subject.could_not_run(f"execute ended without calling `run` of its class: {seen}")
+        if seen.status != "CANCELLED" or not _torn_down(history):
+            break
+    else:
         return
     subject.fail(
         seen=f"run raised {kind.__name__}: {seen}"
@@ -268,222 +271,30 @@ def test_CAN_03_must_report_a_task_cancelled_by_its_backend_as_cancelled(subject
     )
 
 
-_CANCEL_REPRODUCE = """
-    import asyncio, time
-    from unittest import mock
-    from pytest_asyncexec.conformance.subject.host import call_method, host_for
-
-    executor.retries = 1
-    handles = []
-    original = type(executor).set_job_handle
-
-    async def set_job_handle(self, handle):
-        handles.append(handle)
-        return await original(self, handle)
-
-    async def main():
-        metadata = {"dispatch_id": "dispatch", "node_id": 0, "results_dir": "."}
-        task = asyncio.ensure_future(host_for(executor).execute(executor, time.sleep, [20]))
-        await asyncio.sleep(5)
-        handle = handles[-1] if handles else None
-        print(await call_method(executor.cancel, metadata, handle))
-        print(await task)
-
-    with mock.patch.object(type(executor), "set_job_handle", set_job_handle):
-        asyncio.run(main())
-"""
-
-
-_LATE_REPRODUCE = _CANCEL_REPRODUCE.replace(
-    "    async def main():",
-    """\
-    def linger():
-        import threading, time
-        threading.Thread(target=time.sleep, args=[10]).start()
-        raise ValueError("it has failed by itself, and its interpreter ends later")
-
-    async def main():""",
-).replace("time.sleep, [20]", "linger")
-
-
 @check("CAN-04")
 def test_CAN_04_must_answer_cancel_by_whether_the_task_runs_on(subject: Subject) -> None:
     subject.need_beacon()
-    subject.need_free_loop(lost="nobody can cancel anything", reproduce=_CANCEL_REPRODUCE)
-    # A job that was killed has failed, which is a reason to try again: a cancelled one is not.
-    executor = with_a_retry(subject)
-    # By one handle that is nobody's, by that which the host was given, and by that when it is late.
-    stories: list[Callable[..., Coroutine[Any, Any, str]]] = [
-        functools.partial(_cancel_wrongly, by_handle=False),
-        functools.partial(_cancel_wrongly, by_handle=True),
-    ]
-    if subject.preflight().place != "this process":
-        stories.append(_cancel_late)
-    for story in stories:
-        with (
-            subject.recording(executor) as history,
-            subject.beacon() as beacon,
-            _handles(executor) as handles,
-        ):
-            wrong = subject.drive(functools.partial(story, subject, executor, beacon, handles))
+    subject.need_free_loop(lost="nobody can cancel anything", reproduce=revoking.reproduce())
+    stories = revoking.stories(subject)
+
+    async def story() -> list[str]:
+        async with Together() as together:
+            for each in stories:
+                together.begin(each.told(subject))
+        return together.ended
+
+    with subject.recording(stories[0].executor) as history, revoking.handles_of(stories):
+        found = subject.drive(story)
+    for each, wrong in zip(stories, found, strict=True):
         if wrong:
             subject.fail(
                 seen=wrong,
                 required="a bool: True if the task will not run on, or else False",
                 cause="`cancel` answers for what it has asked for, and not for what became of it; "
                 "or `run` takes the killed job for one that failed, and it is attempted again",
-                history=history,
-                reproduce=_LATE_REPRODUCE if story is _cancel_late else _CANCEL_REPRODUCE,
+                history=history.of(each.dispatch),
+                reproduce=each.reproduce,
             )
-
-
-def _metadata(subject: Subject, dispatch: str) -> dict[str, Any]:
-    return {
-        "dispatch_id": dispatch,
-        "node_id": 0,
-        "results_dir": str(subject.folder / "results"),
-    }
-
-
-def _fail_and_linger(report: Any, address: Any) -> None:
-    """A task that fails, and whose interpreter is held when nothing but a thread is left in it."""
-    import threading
-
-    def linger() -> None:
-        main = threading.main_thread()
-        # Where an interpreter serves many tasks, it does not end.
-        main.join(1)
-        report(address, "still" if main.is_alive() else "over")
-
-    report(address, "begun")
-    threading.Thread(target=linger).start()
-    raise ValueError("the task failed by itself")
-
-
-async def _cancel_late(subject: Subject, executor: Any, beacon: Beacon, handles: list[Any]) -> str:
-    """Cancel a task whose attempt has failed and that has another one; what is wrong with it."""
-    dispatch = subject.new_dispatch()
-
-    def begin(attempt: Attempt, number: int) -> None:
-        if number == 1:
-            let_go(attempt, number)
-
-    beacon.answer_with(begin)
-    executing = asyncio.ensure_future(
-        subject.execute(
-            executor,
-            _fail_and_linger,
-            (ByValue(report_home), beacon.address),
-            dispatch_id=dispatch,
-        )
-    )
-    wrong = ""
-    if await beacon.reported(2, executing) and beacon.attempts[1].hello["label"] == "over":
-        handle = handles[-1] if handles else None
-        called = f"cancel(task_metadata, {short(handle)}), when the attempt had failed by itself,"
-        answer, wrong = await _answer_of(executor, _metadata(subject, dispatch), handle, called)
-        again = asyncio.ensure_future(beacon.reported(3, executing))
-        if answer and not wrong:
-            await asyncio.wait({again}, timeout=_PATIENCE)
-            if len(beacon.attempts) > 2 and await still_there(beacon.attempts[2]):
-                wrong = f"{called} returned True, and the task was attempted again"
-        again.cancel()
-    for held in beacon.answer_with(let_go):
-        let_go(held, 0)
-    await finish(executing)
-    return wrong
-
-
-async def _cancel_wrongly(
-    subject: Subject, executor: Any, beacon: Beacon, handles: list[Any], by_handle: bool
-) -> str:
-    """Cancel a running task, and once more when it is over; what is wrong with it, or nothing."""
-    dispatch = subject.new_dispatch()
-    metadata = _metadata(subject, dispatch)
-    executing = asyncio.ensure_future(
-        subject.execute(executor, report_home, (beacon.address,), dispatch_id=dispatch)
-    )
-    if not await beacon.reported(1, executing):
-        subject.could_not_run(f"the task never started: {executing.result()}")
-    attempt = beacon.attempts[0]
-    if by_handle:
-        await _handle_known(handles, executing)
-    handle = handles[-1] if handles and by_handle else None
-    called = f"cancel(task_metadata, {short(handle)}) of a running task"
-
-    answer, wrong = await _answer_of(executor, metadata, handle, called)
-    if not wrong and answer:
-        said = await still_there(attempt)
-        again = asyncio.ensure_future(beacon.reported(2, executing))
-        if not said:
-            await asyncio.wait({again}, timeout=_PATIENCE)
-        if said:
-            wrong = f"{called} returned True, and the task holds its line, {said}"
-        elif len(beacon.attempts) > 1:
-            wrong = f"{called} returned True, and the task was attempted again"
-        elif not executing.done():
-            wrong = f"{called} returned True; the task is dead, and execute goes on"
-        again.cancel()
-    for held in beacon.answer_with(let_go):
-        let_go(held, 0)
-    seen = await finish(executing)
-    if wrong:
-        return wrong
-    if answer and (seen is None or seen.completed):
-        return f"{called} returned True, and then {seen or 'execute did not end'}"
-    # Of what is over any answer is true, as long as it is one.
-    _, wrong = await _answer_of(executor, metadata, handle, "cancel of a task that is over")
-    return wrong
-
-
-async def _answer_of(
-    executor: Any, metadata: dict[str, Any], handle: Any, called: str
-) -> tuple[bool, str]:
-    """What `cancel` answers, and what is wrong with that."""
-    cancelling = asyncio.ensure_future(
-        call_method(executor.cancel, dict(metadata), json.loads(json.dumps(handle)))
-    )
-    await asyncio.wait({cancelling}, timeout=_PATIENCE)
-    if not cancelling.done():
-        cancelling.cancel()
-        return False, f"{called} did not return within {_PATIENCE:g} s"
-    if cancelling.cancelled():
-        return False, f"{called} raised CancelledError"
-    error = cancelling.exception()
-    if error is not None:
-        # What belongs to no job may be refused, but a job's own handle may not.
-        return False, f"{called} raised {short_error(error)}" if handle is not None else ""
-    answer = cancelling.result()
-    if not isinstance(answer, bool):
-        return False, f"{called} returned {short(answer)}, which is no bool"
-    return answer, ""
-
-
-@contextlib.contextmanager
-def _handles(executor: Any) -> Iterator[list[Any]]:
-    """What the executor says of its jobs through `set_job_handle`, within this block."""
-    told: list[Any] = []
-    original = getattr(type(executor), "set_job_handle", None)
-    if original is None:
-        yield told
-        return
-
-    # Whatever the method is, it is called as before: it may be a coroutine function or not.
-    @functools.wraps(original)
-    def set_job_handle(self: Any, handle: Any, *args: Any, **kwargs: Any) -> Any:
-        told.append(handle)
-        return original(self, handle, *args, **kwargs)
-
-    with mock.patch.object(type(executor), "set_job_handle", set_job_handle):
-        yield told
-
-
-async def _handle_known(handles: list[Any], executing: asyncio.Future[Any]) -> None:
-    """Wait until a task that runs has told its handle; it may never do so."""
-    for _ in range(50):
-        if handles or executing.done():
-            return
-        await asyncio.wait({executing}, timeout=0.01)
 
 
 _HELD_REPRODUCE = """
@@ -508,11 +319,18 @@ _HELD_REPRODUCE = """
 """
 
 
+_CUT_SHORT = (
+    "`finally: await self.teardown(...)` alone: the second cancellation is raised right there. An "
+    "asyncio.shield that is not awaited again drops it instead"
+)
+
+
 @check("CAN-06")
 def test_CAN_06_should_not_cut_teardown_short_by_a_second_cancellation(subject: Subject) -> None:
     executor = cancellable(subject)
     if "teardown" not in methods_of(executor):
         subject.not_applicable("the executor has no teardown")
+    ask_plan(subject, besides=("stopped",), cause=_CUT_SHORT)
 
     async def story() -> tuple[History, str]:
         running, tearing = _Gate(executor, "run"), _Gate(executor, "teardown")
@@ -551,8 +369,7 @@ def test_CAN_06_should_not_cut_teardown_short_by_a_second_cancellation(subject: 
             seen="cancelled a second time, during teardown: "
             + ("teardown was cancelled" if cut else "execute ended before teardown had"),
             required="teardown runs to its end, and execute ends after it",
-            cause="`finally: await self.teardown(...)` alone: the second cancellation is raised "
-            "right there. An asyncio.shield that is not awaited again drops it instead",
+            cause=_CUT_SHORT,
             history=history,
             reproduce=_HELD_REPRODUCE.format(
                 replaced="run=held, teardown=held",
@@ -570,7 +387,7 @@ def test_CAN_07_must_not_run_what_was_cancelled_during_setup(subject: Subject) -
     def ran(_original: Any, _executor: Any, *_args: Any, **_kwargs: Any) -> str:
         return "result of a run"
 
-    async def story() -> tuple[History, str]:
+    async def story(executor: Any) -> tuple[History, str]:
         gate = _Gate(executor, "setup")
         with subject.recording(executor, setup=gate.held, run=ran) as history:
             executing = asyncio.ensure_future(subject.execute(executor, echo, ("value",)))
@@ -586,29 +403,34 @@ def test_CAN_07_must_not_run_what_was_cancelled_during_setup(subject: Subject) -
                 ended = "CancelledError" if executing.cancelled() else ending_of(executing)
             return History(list(history.events)), ended
 
-    history, ended = subject.drive(story)
+    # With a retry left as well: what was cancelled has not failed.
+    for number, each in enumerate((executor, with_a_retry(subject))):
+        history, ended = subject.drive(functools.partial(story, each))
+        if not history.count("setup"):
+            subject.could_not_run(f"execute does not call `setup` of its class: {ended}")
+        wrong = _wrong_after_setup(history, ended, "teardown" in methods_of(executor))
+        if wrong:
+            subject.fail(
+                seen=f"cancelled during setup{', with retries=1' * number}: {wrong}",
+                required="run is never called, teardown is awaited, and execute ends in "
+                "CancelledError",
+                cause="`setup` stands before the `try` whose `finally` tears down; or its "
+                "CancelledError is caught, and the task goes on",
+                history=history,
+                reproduce="executor.retries = 1\n" * number
+                + inspect.cleandoc(_HELD_REPRODUCE.format(replaced="setup=held", then="")),
+            )
 
-    if not history.count("setup"):
-        subject.could_not_run(f"execute does not call `setup` of its class: {ended}")
-    has_teardown = "teardown" in methods_of(executor)
+
+def _wrong_after_setup(history: History, ended: str, has_teardown: bool) -> str:
+    """What is wrong with the end of a task that was cancelled during setup; or nothing."""
     if history.count("run"):
-        wrong = "run was called"
-    elif has_teardown and not history.count("teardown"):
-        wrong = "teardown was not called"
-    elif has_teardown and not _torn_down(history):
-        wrong = "teardown was not awaited to its end"
-    elif ended != "CancelledError":
-        wrong = f"{ended}, as if nobody had cancelled it"
-    else:
-        return
-    subject.fail(
-        seen=f"cancelled during setup: {wrong}",
-        required="run is never called, teardown is awaited, and execute ends in CancelledError",
-        cause="`setup` stands before the `try` whose `finally` tears down; or its CancelledError "
-        "is caught, and the task goes on",
-        history=history,
-        reproduce=_HELD_REPRODUCE.format(replaced="setup=held", then=""),
-    )
+        return "run was called"
+    if has_teardown and not history.count("teardown"):
+        return "teardown was not called"
+    if has_teardown and not _torn_down(history):
+        return "teardown was not awaited to its end"
+    return "" if ended == "CancelledError" else f"{ended}, as if nobody had cancelled it"
 
 
 class _Gate:

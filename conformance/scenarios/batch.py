@@ -229,7 +229,9 @@ class _Batch:
                 pending, timeout=self._guard(), return_when=asyncio.FIRST_COMPLETED
             )
             for each in done:
-                ends[trying[each]] = each.result()
+                seen = each.result()
+                if seen is not None:
+                    ends[trying[each]] = seen
                 self.steps += 1
             if done or self.steps != known:
                 known = self.steps
@@ -267,7 +269,7 @@ class _Batch:
             for number, attempt in enumerate(reports, 1):
                 attempt.tell(do="return", value=number)
 
-    async def _try(self, trial: _Trial, free: asyncio.Semaphore) -> Observation:
+    async def _try(self, trial: _Trial, free: asyncio.Semaphore) -> Observation | None:
         async with free:
             if trial.row["turn"] != USUAL["turn"]:
                 await self._first(trial.instance, trial.row["turn"])
@@ -285,7 +287,7 @@ class _Batch:
             instance.first = asyncio.ensure_future(self._run(trial))
         await asyncio.shield(instance.first)
 
-    async def _run(self, trial: _Trial) -> Observation:
+    async def _run(self, trial: _Trial) -> Observation | None:
         given = values.arguments(trial.row["arguments"], trial.own)
         names = values.named(trial.row["names"], trial.own)
         orders = {
@@ -296,9 +298,15 @@ class _Batch:
         trial.executing = executing = asyncio.ensure_future(
             self._execute(trial, (self.address, orders, *given), names)
         )
-        if trial.row["end"] in (CANCELLED, CANCELLED_TWICE):
+        cancels = trial.row["end"] in (CANCELLED, CANCELLED_TWICE)
+        if cancels:
             await self._cancel(trial, executing)
         await asyncio.wait({executing})
+        if cancels and not trial.reports and not executing.cancelled():
+            # What is over before it begins cannot be cancelled.
+            why = f"the task never began: {executing.result()}"
+            self.sight.untried.setdefault(why, []).append(trial.row)
+            return None
         if executing.cancelled():
             return await self._seen_of(trial, None, given, names)
         return await self._seen_of(trial, executing.result(), given, names)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import inspect
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, Self
 
 from ...contract.wording import short_error
 from ..instruments.beacon import Attempt
@@ -52,9 +53,14 @@ def ending_of(executing: asyncio.Future[Any]) -> str:
     return f"execute raised {short_error(error)}" if error else str(executing.result())
 
 
-async def still_there(attempt: Attempt) -> str:
-    """How an attempt that should be dead shows that it is not; or nothing."""
-    if await within(attempt.gone, _SUSPICION):
+async def still_there(attempt: Attempt, patience: float = _SUSPICION) -> str:
+    """How an attempt that should be dead shows that it is not; or nothing.
+
+    Args:
+        attempt: that was stopped.
+        patience: seconds after which it is asked whether it is dead.
+    """
+    if await within(attempt.gone, patience):
         return ""
     # By its death its end of the line would be closed. Who answers has not died.
     answer = attempt.ask(do="answer")
@@ -64,6 +70,39 @@ async def still_there(attempt: Attempt) -> str:
     return "and still answers" if answer.done() else f"though it gives no answer for {_DEATH:g} s"
 
 
+async def still_runs(attempt: Attempt, patience: float = _SUSPICION, who: str = "its task") -> str:
+    """The same as a sentence: `its task still runs (process 123)`."""
+    said = await still_there(attempt, patience)
+    silent = "" if said == "and still answers" else f", {said}"
+    return said and f"{who} still runs (process {attempt.hello['pid']}){silent}"
+
+
 async def within(future: concurrent.futures.Future[Any], limit: float = _DEATH) -> bool:
     await asyncio.wait({asyncio.wrap_future(future)}, timeout=limit)
     return future.done()
+
+
+class Together:
+    """Stories that are told at the same time; one that could not be is told of when all are over.
+
+    What each has found is in `ended`, in the order in which they were begun.
+    """
+
+    def __init__(self) -> None:
+        self._under_way: list[asyncio.Future[str]] = []
+        self.ended: list[str] = []
+
+    def begin(self, story: Coroutine[Any, Any, str]) -> None:
+        """Let one begin."""
+        self._under_way.append(asyncio.ensure_future(story))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc_info: object) -> None:
+        found = await asyncio.gather(*self._under_way, return_exceptions=True)
+        errors = [each for each in found if isinstance(each, BaseException)]
+        self.ended = ["" if isinstance(each, BaseException) else each for each in found]
+        # What the others have found is a finding all the same.
+        if errors and not any(self.ended):
+            raise errors[0]

@@ -18,7 +18,7 @@ from pytest_asyncexec import TaskCancelledError, TaskOutcome, TaskRuntimeError, 
 from . import breaks
 
 
-@breaks("CAN-01", "as if nobody had cancelled it")
+@breaks("CAN-01", "a task that is cancelled by its host: execute returned status FAILED")
 class TakesCancellationForFailure(LocalExecutor):
     """Catches everything in `execute`, so that no error is ever lost."""
 
@@ -29,7 +29,7 @@ class TakesCancellationForFailure(LocalExecutor):
             return TaskOutcome(None, "", repr(error), TaskStatus.FAILED)
 
 
-@breaks("CAN-01", "without teardown having been awaited to its end")
+@breaks("CAN-01", "no teardown came after the last run")
 class TearsDownOnErrorsOnly(ThreadExecutor):
     """Written when CancelledError was still an Exception."""
 
@@ -45,7 +45,7 @@ class TearsDownOnErrorsOnly(ThreadExecutor):
         return TaskOutcome(result, "", "", TaskStatus.COMPLETED)
 
 
-@breaks("CAN-01", "status CANCELLED, result None, as if nobody had cancelled it")
+@breaks("CAN-01", "a task that is cancelled by its host: execute returned status CANCELLED")
 class ReportsItsOwnCancellation(LocalExecutor):
     """Takes the cancellation of its host for one of the task, and returns that status."""
 
@@ -56,14 +56,14 @@ class ReportsItsOwnCancellation(LocalExecutor):
             return TaskOutcome(None, "", "", TaskStatus.CANCELLED)
 
 
-@breaks("CAN-02", "holds its line")
+@breaks("CAN-02", "its task still runs (process")
 class ForgetsTheWork(ThreadExecutor):
     """Drops what it waits for, and believes that this is all there is to cancelling."""
 
     cannot = frozenset({"streams"})
 
 
-@breaks("CAN-02", "deaf to SIGTERM, and busy with pure Python holds its line")
+@breaks("CAN-02", "deaf to SIGTERM, and busy with pure Python: execute had ended in Cancelled")
 class AsksPolitely(LocalExecutor):
     """Sends SIGTERM, as every manual says, and waits a moment for the worker to obey."""
 
@@ -88,7 +88,7 @@ def _workers_of(task):
 
 
 @breaks("CAN-03", "run raised TaskCancelledError: execute raised TaskCancelledError")
-@breaks("CAN-06", "during teardown: teardown was cancelled")
+@breaks("CAN-06", "a task that is cancelled by its host twice: teardown was cancelled before")
 class TearsDownInFinally(ThreadExecutor):
     """The template that everybody writes: a result, or an error for the caller."""
 
@@ -136,7 +136,7 @@ class TearsDownWhatRan(ThreadExecutor):
         return TaskOutcome(result, "", "", TaskStatus.COMPLETED)
 
 
-@breaks("CAN-04", "returned True, and the task holds its line, and still answers")
+@breaks("CAN-04", "returned True, and its task still runs (process")
 class PromisesToCancel(LocalExecutor):
     """Has put the job on the list of those to be stopped."""
 

@@ -330,9 +330,7 @@ class CopiesOnceTooFew(Template):
             await self.teardown(metadata)
 
 
-@breaks(
-    "LIF-08", "a task as the second task of its instance: execute raised RuntimeError: cannot"
-)
+@breaks("LIF-08", "a task as the second task of its instance: execute raised RuntimeError: cannot")
 class ShutsItsPoolDown(ThreadExecutor):
     """Makes its pool with the instance, and shuts it down with the first task."""
 
@@ -348,7 +346,9 @@ class ShutsItsPoolDown(ThreadExecutor):
         self._pool.shutdown(wait=False)
 
 
-@breaks("LIF-08", "as the second (after one that failed) task of its instance: execute raised Value")
+@breaks(
+    "LIF-08", "as the second (after one that failed) task of its instance: execute raised Value"
+)
 class RemembersTheError(ThreadExecutor):
     """Keeps the error of a task where the next one finds it."""
 

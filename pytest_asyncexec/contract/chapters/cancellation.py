@@ -20,7 +20,7 @@ RULES = (
         source="asyncio's documentation: CancelledError is propagated when clean-up is complete",
     ),
     CHAPTER.rule(
-        ("CAN-02", "MUST", "resilient", "run stop shared-files"),
+        ("CAN-02", "MUST", "resilient", "run stop"),
         "The work has really stopped.",
         why="""Cancelled in the user interface and computing on in the cluster is the most
         expensive kind of success: nobody looks at a cancelled job.""",
