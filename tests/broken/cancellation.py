@@ -288,7 +288,7 @@ class ShieldsItsResult(ThreadExecutor):
         return TaskOutcome(result, "", "", TaskStatus.COMPLETED)
 
 
-@breaks("CAN-06", "execute ended before teardown had")
+@breaks("CAN-06", "teardown was begun and not awaited: it was still going on when execute ended")
 class ShieldsAndLeaves(ThreadExecutor):
     """Shields its teardown, and does not wait for it any more."""
 
