@@ -279,7 +279,7 @@ class LogsOneStream(LogsByItself):
 
 @breaks(
     "STR-11",
-    "that raises a TimeoutError, that prints a line, with logs, both: the log of stdout is ''; printed was",
+    "that raises a TimeoutError, that prints a line, with logs, both: the log of stdout is ''",
 )
 class LogsUnlessOutOfTime(LogsByItself):
     """Has thought of errors, and hurries when time is up."""
