@@ -39,7 +39,8 @@ ALLOWED = {
     },
     "conformance": {
         *("contract", "base", "targets", "reference_executor"),
-        *("conformance.instruments", "conformance.subject", "conformance.scenarios"),
+        *("conformance.instruments", "conformance.plan"),
+        *("conformance.subject", "conformance.scenarios"),
     },
     "plugin": {
         *("contract", "targets", "evidence", "report"),
