@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ..base.attributes import type_name
 from ..contract.wording import short
 from .check import check
-from .instruments.audit import audited
 from .instruments.canary import NAME, SOURCE, Canary
-from .instruments.enclosure import Enclosure, enclosed
 from .instruments.hostile import FOLDER, dictionaries, in_folder
-from .instruments.probes import echo, report_home
-from .instruments.shells import commands, is_bare
 from .scenarios.attributes import MISSING, constructing, shown, state
+from .scenarios.data_files import REPRODUCE, anonymous, foreseen, held_tasks
 from .scenarios.description import Refusal, described_by, not_json, rehydrate
-from .scenarios.writing import reproduction, write, writer_of
+from .scenarios.hostile_ids import Harm, harm_by_tasks, harm_by_writing
 from .subject.exceptions import CouldNotRun
 from .subject.subject import Subject
 
@@ -266,203 +261,33 @@ def _places(value: Any, path: str) -> Iterator[str]:
 
 # ---- ids ---------------------------------------------------------------------------------------
 
-_LOG = "asyncexec-log.txt"
-_ESCAPED = "asyncexec-escaped"
-
-
-def _trap(number: int) -> str:
-    """The folder that the command in the id of this number makes."""
-    return f"asyncexec-trap-{number}"
-
-
-#: Each leads out of its folder or is a command, for one way of building paths or commands. The
-#: first ones are the most telling.
-_HOSTILE = (
-    f"../../{_ESCAPED}",
-    "dispatch; mkdir TRAP",
-    "$(mkdir TRAP)",
-    f"ROOT/{_ESCAPED}",
-    "`mkdir TRAP`",
-    "dispatch\nmkdir TRAP\n",
-    "dispatch && mkdir TRAP",
-    "dispatch | mkdir TRAP",
-    "'; mkdir TRAP; '",
-    '"; mkdir TRAP; "',
-    "..",
-    f"dispatch/../../{_ESCAPED}",
-    "dispatch\0null",
-)
-
-
-def _hostile_ids(root: Path) -> list[str]:
-    return [
-        text.replace("TRAP", _trap(number)).replace("ROOT", str(root))
-        for number, text in enumerate(_HOSTILE)
-    ]
-
-
-_WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-
-
-class _Harm:
-    """What ids did, as far as this process or its file system shows."""
-
-    def __init__(self, places: Enclosure, ids: Sequence[str], allowed: Sequence[Path]) -> None:
-        self._places = places
-        self._ids = ids
-        self._allowed = allowed
-        self._commands: list[tuple[str, str]] = []
-        self._opened: list[Path] = []
-
-    def hear(self, event: str, args: tuple[Any, ...]) -> None:
-        # A file that is removed when the task is over was where it was, all the same.
-        if event == "open" and isinstance(args[0], str) and args[2] & _WRITES:
-            path = Path(os.path.normpath(args[0]))
-            # What is relative may be so to a folder that was opened before.
-            if path.is_absolute() and self._places.is_in(path, self._places.folder):
-                self._opened.append(path.relative_to(self._places.folder))
-        for command in commands(event, args):
-            for one in self._ids:
-                if is_bare(one, command):
-                    self._commands.append((one, command))
-
-    def done(self) -> list[str]:
-        """What was done, in words."""
-        folder = str(self._places.folder)
-        told = [
-            f"the shell was given {one!r} as a part of the command {short(command)}"
-            for one, command in sorted(set(self._commands))
-        ]
-        entries = self._places.entries()
-        for path in entries:
-            if any(part == _trap(n) for n in range(len(_HOSTILE)) for part in path.parts):
-                told.append(f"a command in an id was run: there is the folder {path.name}")
-            elif self._has_escaped(path):
-                told.append(f"outside of its directory there is now {path.as_posix()}")
-        for path in sorted(set(self._opened) - set(entries)):
-            if self._has_escaped(path):
-                told.append(f"outside of its directory there was for a while {path.as_posix()}")
-        return [line.replace(folder, "...") for line in told]
-
-    def _has_escaped(self, path: Path) -> bool:
-        named = any(word in path.name for word in (_LOG, _ESCAPED))
-        return named and not self._places.is_in(path, *self._allowed)
-
 
 @check("SEC-03")
 def test_SEC_03_must_keep_ids_from_shells_and_within_their_directory(subject: Subject) -> None:
-    executor = subject.build()
-    if callable(getattr(executor, "write_streams_to_file", None)):
-        for number in range(len(_HOSTILE)):
-            _judge_writing(subject, number)
+    # A writer may be somebody else's, and what tasks do is judged whatever becomes of it.
+    done: list[Harm] = []
     if not subject.preflight().run_error:
-        _judge_tasks(subject, subject.pick(quick=3, default=4, thorough=len(_HOSTILE)))
+        of_tasks = harm_by_tasks(subject)
+        done += [of_tasks] if of_tasks is not None else []
+    if callable(getattr(subject.build(), "write_streams_to_file", None)):
+        done += harm_by_writing(subject)
 
-
-_IDS_REQUIRED = (
-    "an id is a name and nothing else: it is refused (ValueError for instance), or it stays within "
-    "its directory and reaches commands as one argument, quoted where a shell reads it"
-)
-_IDS_CAUSE = (
-    "a command or a path is put together as a text, with the id in it: pass a list of arguments "
-    "without shell=True, use shlex.quote, and ask where a path leads before it is used"
-)
-
-
-def _judge_writing(subject: Subject, number: int) -> None:
-    folder = subject.new_folder()
-    dispatch_id = _hostile_ids(folder)[number]
-    executor = writer_of(subject)
-    with enclosed(folder, home=True) as places:
-        harm = _Harm(places, [dispatch_id], [places.results])
-        with audited(harm.hear):
-            write(subject, executor, ["text\n"], [_LOG], places.results, dispatch_id)
-        done = harm.done()
     if done:
-        shown_id = dispatch_id.replace(str(folder), "...")
-        spelled = repr(shown_id).replace("'...", "str(folder) + '")
+        # What a shell does is worse than what lies in the wrong place.
+        done.sort(key=lambda harm: not harm.by_shell)
         subject.fail(
-            seen=f"write_streams_to_file with the dispatch id {shown_id!r}: {'; '.join(done)}",
-            required=_IDS_REQUIRED,
-            cause=_IDS_CAUSE,
-            reproduce=reproduction(
-                'results = folder.joinpath("a", "b", "c", "results")',
-                "results.mkdir(parents=True)",
-                "os.chdir(folder)",
-                f'write(["text\\n"], [{_LOG!r}], {spelled}, results)',
-                "print(sorted(folder.rglob('*')))",
-            ),
-        )
-
-
-def _judge_tasks(subject: Subject, count: int) -> None:
-    """Run tasks of these ids, all at once."""
-    folder = subject.new_folder()
-    ids = _hostile_ids(folder)[:count]
-    with enclosed(folder) as places:
-        wanted = {"log_stdout": _LOG, "cache_dir": str(places.cache)}
-        try:
-            executor = subject.build(**wanted)
-        except CouldNotRun:
-            executor = subject.build()
-        allowed = [places.results, places.cache, places.temporary]
-        harm = _Harm(places, ids, allowed)
-
-        async def story() -> None:
-            tasks = [(one, 0) for one in ids] + [("dispatch", one) for one in ids[:2]]
-            await asyncio.gather(
-                *(
-                    subject.execute(
-                        executor,
-                        echo,
-                        ["hello"],
-                        dispatch_id=dispatch_id,
-                        node_id=node_id,  # type: ignore[arg-type]
-                        results_dir=places.results,
-                    )
-                    for dispatch_id, node_id in tasks
-                )
-            )
-
-        with subject.following(executor), audited(harm.hear):
-            subject.drive(story)
-        done = harm.done()
-    if done:
-        subject.fail(
-            seen=f"tasks with the dispatch ids {ids!r}, and with node ids likewise: "
-            f"{'; '.join(done)}".replace(str(folder), "..."),
-            required=_IDS_REQUIRED,
-            cause=_IDS_CAUSE,
-            reproduce=f"""
-                import asyncio, os, sys, tempfile
-                from pathlib import Path
-                from pytest_asyncexec.conformance.subject.host import host_for
-
-                def hook(event, args):
-                    if event == "open" and str(folder) in str(args[0]):
-                        print("opened:", os.path.normpath(args[0]))
-
-                folder = Path(tempfile.mkdtemp())
-                sys.addaudithook(hook)
-                results = folder.joinpath("a", "b", "c", "results")
-                cache = folder.joinpath("a", "b", "c", "cache")
-                cache.mkdir(parents=True)
-                executor.log_stdout, executor.cache_dir = {_LOG!r}, str(cache)
-                os.chdir(folder)
-                for text in {_HOSTILE[:count]!r}:
-                    text = text.replace("TRAP", "trap").replace("ROOT", str(folder))
-                    for ids in ({{"dispatch_id": text}}, {{"node_id": text}}):
-                        print(asyncio.run(host_for(executor).execute(
-                            executor, abs, [-1], results_dir=str(results), **ids)))
-                print(sorted(folder.rglob("*")))
-            """,
+            seen="\n".join(map(str, done)),
+            required="an id is a name and nothing else: it is refused (ValueError for instance), "
+            "or it stays within its directory and reaches commands as one argument, quoted where a "
+            "shell reads it",
+            cause="a command or a path is put together as a text, with the id in it: pass a list "
+            "of arguments without shell=True, use shlex.quote, and ask where a path leads before "
+            "it is used",
+            reproduce=done[0].reproduce,
         )
 
 
 # ---- the files of a task -----------------------------------------------------------------------
-
-#: A task's data: what it is given and what it prints.
-_DATA = "asyncexec-data-of-a-task"
 
 
 @check("SEC-05")
@@ -470,127 +295,27 @@ def test_SEC_05_should_keep_the_data_of_a_task_to_itself(subject: Subject) -> No
     if os.name != "posix":
         subject.could_not_run("who may read a file is not told by its mode on this system")
     subject.need_beacon()
-    # The same task twice, as far as anybody knows who is not told.
-    first, second = (_files_of_a_held_task(subject) for _ in range(2))
+    first, second = held_tasks(subject)
 
-    open_to_others = {name: mode for name, mode in first.items() if mode}
+    open_to_others = {name: mode for name, mode in first.files.items() if mode}
     if open_to_others:
         name, mode = next(iter(open_to_others.items()))
         subject.fail(
             seen=f"while a task runs, what it was given or has printed is in the file "
-            f"{_anonymous(name, second)} with the mode {mode}",
+            f"{anonymous(name, second.files)} with the mode {mode}",
             required="mode 0600, or a folder with the mode 0700 around it",
             cause="`open` and `Path.write_bytes` leave the mode to the umask, and that makes files "
             "that everybody reads: use tempfile, or os.open with the mode 0o600",
-            reproduce=_HELD_TASK,
+            reproduce=REPRODUCE,
         )
-    foreseen = [name for name in first if any(_foreseeable(name, other) for other in second)]
-    if foreseen:
+    name = foreseen(first, second)
+    if name:
         subject.fail(
-            seen="while a task runs, its data is in a file whose name could be foreseen: "
-            f"{foreseen[0]}, twice for two tasks"
-            if foreseen[0] in second
-            else "while a task runs, its data is in a file whose name could be foreseen: only a "
-            f"number counts up in {re.sub('[0-9]+', 'N', foreseen[0])}",
+            seen="while a task runs, its data is in a file whose name could be foreseen: nothing "
+            f"in {name} is drawn at random",
             required="a part of the name is random: nobody can put a file or a link in its place "
             "before it is there",
             cause="a name made of the ids of a task, a counter or a process id: use "
             "tempfile.mkdtemp or secrets.token_hex",
-            reproduce=_HELD_TASK,
+            reproduce=REPRODUCE,
         )
-
-
-def _files_of_a_held_task(subject: Subject) -> dict[str, str]:
-    """The files that hold data of a task that runs, and how open to others they are.
-
-    Each name is the path from the cache or from the folder for temporary files; what is empty
-    instead of a mode is closed to others.
-    """
-    umask = os.umask(0o022)
-    try:
-        with enclosed(subject.new_folder()) as places, subject.beacon() as beacon:
-            try:
-                executor = subject.build(cache_dir=str(places.cache))
-            except CouldNotRun:
-                executor = subject.build()
-
-            async def story() -> dict[str, str]:
-                executing = asyncio.ensure_future(
-                    subject.execute(
-                        executor,
-                        report_home,
-                        (beacon.address, _DATA),
-                        dispatch_id="dispatch",
-                        results_dir=places.results,
-                    )
-                )
-                if not await beacon.reported(1, executing):
-                    seen = await executing
-                    subject.could_not_run(f"the task whose files were to be seen ended: {seen}")
-                attempt = beacon.attempts[0]
-                if subject.preflight().captures_streams:
-                    await asyncio.wrap_future(attempt.ask(do="print", text=f"{_DATA}\n"))
-                found = await asyncio.to_thread(_data_files, places)
-                attempt.tell(do="return", value=None)
-                await asyncio.wait({executing}, timeout=60)
-                return found
-
-            with subject.following(executor):
-                return subject.drive(story)
-    finally:
-        os.umask(umask)
-
-
-def _data_files(places: Enclosure) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for root in (places.cache, places.temporary):
-        for path in sorted(root.rglob("*")):
-            # It may be gone again, or be no file that can be read at all.
-            with contextlib.suppress(OSError):
-                if path.is_file() and _DATA.encode() in path.read_bytes():
-                    found[path.relative_to(root).as_posix()] = _open_mode(path, root)
-    return found
-
-
-def _open_mode(path: Path, root: Path) -> str:
-    """The mode of a file that others can read, who can also enter all folders below `root`."""
-    mode = path.stat().st_mode
-    above = [parent.stat().st_mode for parent in path.parents if root in parent.parents]
-    closed = not mode & 0o077 or any(not folder & 0o077 for folder in above)
-    return "" if closed else f"{mode & 0o777:04o}"
-
-
-def _foreseeable(name: str, other: str) -> bool:
-    """Whether two names are the same but for numbers that count up, as process ids do.
-
-    A number that was drawn among a million or more lies further from the next one.
-    """
-    if re.split(r"\d+", name) != re.split(r"\d+", other):
-        return False
-    numbers = zip(re.findall(r"\d+", name), re.findall(r"\d+", other), strict=True)
-    return all(abs(int(one) - int(another)) < 1_000_000 for one, another in numbers)
-
-
-def _anonymous(name: str, others: Iterable[str]) -> str:
-    """A name without the parts of it that are other ones in the names `others`."""
-    known = {part for other in others for part in other.split("/")}
-    return "/".join(part if part in known else "(random)" for part in name.split("/"))
-
-
-_HELD_TASK = """
-    import asyncio, os, tempfile
-    from pytest_asyncexec.conformance.subject.host import host_for
-
-    def task(folders):
-        import os
-        for folder in folders:
-            for path, _, names in os.walk(folder):
-                for name in names:
-                    file = os.path.join(path, name)
-                    print(file, *(oct(os.stat(it).st_mode) for it in (file, path)))
-
-    executor.cache_dir, tempfile.tempdir = tempfile.mkdtemp(), tempfile.mkdtemp()
-    for _ in range(2):
-        print(asyncio.run(host_for(executor).execute(
-            executor, task, [[executor.cache_dir, tempfile.tempdir]], dispatch_id="dispatch")))
-"""

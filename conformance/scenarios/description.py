@@ -13,33 +13,35 @@ from ...contract.wording import short, short_error
 from ..subject.subject import Subject
 from .attributes import shown
 
+#: Whose dictionary it is that SER-01 speaks of.
+FRESH = "a fresh executor"
 
-def described_by(
-    subject: Subject, executor: Any, whose: str = "a fresh executor"
-) -> dict[str, Any]:
+
+def described_by(subject: Subject, executor: Any, whose: str = FRESH) -> dict[str, Any]:
     """What `to_dict` of `executor` returns, at the least a dictionary with its attributes."""
     try:
         described = executor.to_dict()
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
-        fail_to_describe(subject, f"to_dict() of {whose} raised {short_error(error)}")
+        fail_to_describe(subject, f"to_dict() of {whose} raised {short_error(error)}", whose)
     if inspect.iscoroutine(described):
         described.close()
     if not isinstance(described, dict):
-        fail_to_describe(subject, f"to_dict() of {whose} returned {short(described)}")
+        fail_to_describe(subject, f"to_dict() of {whose} returned {short(described)}", whose)
     if not isinstance(described.get("attributes"), dict):
         got = short(described["attributes"]) if "attributes" in described else "missing"
-        fail_to_describe(subject, f"to_dict()['attributes'] of {whose} is {got}")
+        fail_to_describe(subject, f"to_dict()['attributes'] of {whose} is {got}", whose)
     return described
 
 
-def fail_to_describe(subject: Subject, seen: str) -> NoReturn:
+def fail_to_describe(subject: Subject, seen: str, whose: str = FRESH) -> NoReturn:
     subject.fail(
         seen=seen,
         required='a dictionary {"type": ..., "short_name": ..., "attributes": {name: value, ...}}',
         cause="an attribute whose value cannot be written down, or a to_dict of another shape",
         reproduce="print(executor.to_dict())",
+        because="SER-01" if whose == FRESH else "",
     )
 
 
@@ -80,14 +82,14 @@ def written_down(subject: Subject, executor: Any) -> dict[str, Any]:
     """
     described = described_by(subject, executor)
     if problems := not_json(described, "to_dict()"):
-        fail_as_json(subject, "a fresh executor", problems)
+        fail_as_json(subject, FRESH, problems)
     return described
 
 
 def json_text(subject: Subject, described: dict[str, Any]) -> str:
     """The JSON text of a dictionary; a finding if it has none."""
     if problems := not_json(described, "to_dict()"):
-        fail_as_json(subject, "a fresh executor", problems)
+        fail_as_json(subject, FRESH, problems)
     return json.dumps(described, allow_nan=False)
 
 
@@ -130,6 +132,7 @@ def fail_as_json(
             print(described)
             print(json.loads(json.dumps(described, allow_nan=False)) == described)
         """,
+        because="SER-01" if whose == FRESH else "",
     )
 
 

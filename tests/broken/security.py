@@ -124,7 +124,7 @@ class HasItInItsAddress(ThreadExecutor):
 # ---- ids -----------------------------------------------------------------------------------------
 
 
-@breaks("SEC-03", "the shell was given 'dispatch; mkdir asyncexec-trap-1' as a part of the command")
+@breaks("SEC-03", "the shell was given 'dispatch; mkdir asyncexec-trap-2' as a part of the command")
 class MakesFoldersByCommand(Writer):
     """Makes its folder as it would in a terminal."""
 
@@ -136,7 +136,7 @@ class MakesFoldersByCommand(Writer):
         return target
 
 
-@breaks("SEC-03", "with the dispatch id '$(mkdir asyncexec-trap-2)'")
+@breaks("SEC-03", "with the dispatch id '$(mkdir asyncexec-trap-3)-dispatch'")
 class QuotesByHand(Writer):
     """Has met ids with a blank, and puts them between quotation marks."""
 
@@ -162,7 +162,7 @@ class NamesItsFilesByIds(ThreadExecutor):
         return await super().run(function, args, kwargs, task_metadata)
 
 
-@breaks("SEC-03", "there was for a while a/b/c/d/e/f/g/asyncexec-escaped-0.job")
+@breaks("SEC-03", "there was for a while a/b/c/d/e/f/g/asyncexec-escaped-dispatch-0.job")
 class TidiesUpWhereItWas(ThreadExecutor):
     """Puts a task where its ids say, and leaves no trace of that when it is over."""
 
@@ -203,7 +203,7 @@ class LetsEverybodyRead(KeepsItsTask):
     mode = 0o644
 
 
-@breaks("SEC-05", "whose name could be foreseen: dispatch-0.pkl, twice for two tasks")
+@breaks("SEC-05", "nothing in (dispatch id)-N.pkl is drawn at random")
 class NamesItByItsIds(KeepsItsTask):
     """Finds it again by the ids of the task."""
 
@@ -211,7 +211,7 @@ class NamesItByItsIds(KeepsItsTask):
         return Path(self.cache_dir, "{dispatch_id}-{node_id}.pkl".format(**task_metadata))
 
 
-@breaks("SEC-05", "only a number counts up in task-N.pkl")
+@breaks("SEC-05", "nothing in task-N.pkl is drawn at random")
 class CountsItsTasks(KeepsItsTask):
     """Takes the next number, as two tasks of one name would clash."""
 

@@ -316,6 +316,71 @@ class NeverLogs(ThreadExecutor):
         pass
 
 
+class WritesItsLogs(LogsByItself):
+    """Does all that is to be done about logs here, or nearly."""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        ran = await asyncio.gather(
+            self._run_quietly(function, args, kwargs, dispatch_id, results_dir, node_id),
+            return_exceptions=True,
+        )
+        texts = self.task_texts(ran[0])
+        for text, path in zip(texts, (self.log_stdout, self.log_stderr), strict=True):
+            if path and self.wants(text, ran[0], texts):
+                target = self.path(path, results_dir, dispatch_id)
+                await asyncio.to_thread(self.append, text, target)
+        if isinstance(ran[0], BaseException):
+            raise ran[0]
+        return ran[0]
+
+    def task_texts(self, outcome):
+        return (outcome.stdout, outcome.stderr) if isinstance(outcome, tuple) else ("", "")
+
+    def wants(self, text, outcome, texts):
+        return True
+
+    def path(self, path, results_dir, dispatch_id):
+        return Path(results_dir, dispatch_id, path)
+
+    def append(self, text, path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8", newline="") as file:
+            file.write(text)
+
+
+@breaks("STR-11", "that prints a line to stderr alone: the log of stderr is ''")
+class LooksAtItsOutputOnly(WritesItsLogs):
+    """Takes a task without output for one without errors to log."""
+
+    def wants(self, text, outcome, texts):
+        return bool(texts[0])
+
+
+@breaks("STR-11", "with logs, both: the log of stdout is ''; printed was")
+class LogsWhereItStands(WritesItsLogs):
+    """Takes a relative path for one from the working directory."""
+
+    def path(self, path, results_dir, dispatch_id):
+        return Path(path)
+
+
+@breaks("STR-11", "with logs, one file for both")
+class BeginsItsLogAnew(WritesItsLogs):
+    """Opens a log for writing, and forgets that another stream has written there."""
+
+    def append(self, text, path):
+        path.unlink(missing_ok=True)
+        super().append(text, path)
+
+
+@breaks("STR-11", "with logs, both: the log of stdout is ''; printed was")
+class LogsFailuresOnly(WritesItsLogs):
+    """Keeps no log of what went well."""
+
+    def wants(self, text, outcome, texts):
+        return not isinstance(outcome, tuple) or outcome.status != "COMPLETED"
+
+
 @breaks("STR-12", "a task with logs, unwritable: execute raised IsADirectoryError")
 class FailsWithItsLogs(LogsWhatItReturns):
     """Throws away what took hours, because a log could not be opened."""

@@ -34,9 +34,10 @@ RULES = (
         directory.""",
         why="""Published SSH and Slurm plugins build shell commands from dispatch ids, unquoted:
         `mkdir -p` and `rm` with whatever stands there.""",
-        how="""`write_streams_to_file` and real tasks are given ids with separators, quotes,
-        `..`, roots and commands. A file outside of its folder, a command that was run, or one
-        with an id unquoted in it is a finding.""",
+        how="""`write_streams_to_file` and real tasks, all at once, are given ids with separators,
+        quotes, `..`, roots and commands, which show wherever the shell stands that runs them. A
+        file outside of its folder, a command that was run, or one with an id unquoted in it is a
+        finding, the shell's first.""",
     ),
     CHAPTER.rule(
         ("SEC-04", "SHOULD", "hardened", "static"),
@@ -53,8 +54,8 @@ RULES = (
         why="""A pickle is code: who may write the file that a task is read from runs as that
         user. A published SSH plugin calls it `function_<dispatch>_<node>.pkl`, in a folder that
         others may share.""",
-        how="""While a task is held, the files in `cache_dir` and in the temporary folder that
-        hold its data are found; their modes are read, and their names compared with those of
-        the same task run again.""",
+        how="""While two tasks are held that differ in their ids alone, the files in `cache_dir`
+        and in the temporary folder that hold their data are found; their modes are read, and their
+        names compared, but for the ids and what can be computed from them.""",
     ),
 )

@@ -28,8 +28,9 @@ RULES = (
         why="""Covalent's base class keeps the queues and streams of the last task on `self`,
         and so in this dictionary: an executor that has run once cannot be written down again,
         nor used in a second workflow.""",
-        how="""On one instance a task succeeds, one fails and one is cancelled; after each, the
-        dictionary must be strict JSON and equal to the one from before.""",
+        how="""Every instance on which tasks of the plan succeed, fail, are late and are cancelled
+        is looked at before and after them: the dictionary must be strict JSON, and the same. What
+        differs is told with the fewest conditions of one task that leaves it behind.""",
         source='documentation of to_dict: "JSON-serializable dictionary representation of self"',
     ),
     CHAPTER.rule(
@@ -39,7 +40,8 @@ RULES = (
         that is the executor's own list, as after `__dict__.copy()`, the next task runs with the
         edited settings.""",
         how="""Mutable objects of the dictionary and of the executor are compared by identity;
-        then each is changed, and the other looked at.""",
+        then each is changed, and the other looked at; once more after more was read than the
+        constructor makes.""",
     ),
     CHAPTER.rule(
         ("SER-04", "MUST", "core", "static"),
@@ -56,8 +58,9 @@ RULES = (
         why="""Every task is run by an executor that went through JSON. A setting that is lost
         or converted on the way is a setting that the user gave and the task never saw.""",
         how="""What an executor has written down is given back as it is, and with one attribute at
-        a time replaced by a value of its kind, falsy ones first and then drawn by hypothesis; the
-        dictionaries are compared, and a value may be refused politely. Documented attributes that
+        a time replaced by a value of its kind, falsy ones first and then drawn by hypothesis (a
+        dictionary keeps its keys); the dictionaries are compared, and a value may be refused
+        politely. Documented attributes that
         are set on an executor must come back, too.""",
         source='documentation of from_dict: "Rehydrate a dictionary representation"',
     ),
@@ -66,9 +69,10 @@ RULES = (
         "`from_dict` copies deeply and changes nothing of its argument.",
         why="""The host goes on using the dictionary, for the next instance and for its records.
         If the executor holds parts of it, two executors made from one record change each other.""",
-        how="""The argument, once as written down and once with an attribute nobody knows, is
-        compared with a copy from before; then everything in it is changed, and `to_dict` of the
-        executor must stay as it was.""",
+        how="""The argument, as it was written down and with one thing different at a time (a name
+        that nobody knows, one that is missing, another value, a list that is not sorted), is
+        compared with a copy from before, also where it is refused; then everything in it is
+        changed, and `to_dict` of the executor must stay as it was.""",
     ),
     CHAPTER.rule(
         ("SER-07", "MUST", "core", "static"),
@@ -76,8 +80,8 @@ RULES = (
         why="""An attribute that keeps the constructor's value runs tasks with a default that
         nobody chose: with another account, another queue, no limit.""",
         how="""Each attribute whose name does not speak of a secret is given another value, a
-        falsy one and its first one; the dictionary and the attribute must show it, unless the
-        value is refused politely.""",
+        falsy one and its first one, of a dictionary one key at a time; the dictionary and the
+        attribute must show it, unless the value is refused politely.""",
         source='documentation of from_dict: "Instance attributes will be overwritten"',
     ),
     CHAPTER.rule(
@@ -106,8 +110,9 @@ RULES = (
         why="""A record that was cut off or mixed up must stop there and say so. Taken in part,
         it gives an executor that is half of each and fails in the middle of somebody's task.""",
         how="""No dictionary at all, no `attributes`, attributes of another type, and names that
-        are no strings, drawn by hypothesis: each must raise, name the part, and leave `to_dict`
-        and the attributes as they were.""",
+        are no strings, drawn by hypothesis, each the one thing that is wrong in a dictionary which
+        an executor has taken: it must raise, name the part, and leave `to_dict` and the attributes
+        as they were.""",
     ),
     CHAPTER.rule(
         ("SER-11", "SHOULD", "core", "static"),
@@ -133,7 +138,6 @@ RULES = (
         process pool among the attributes makes the first copy fail, often only after the first
         task.""",
         how="""`copy.deepcopy` and a cloudpickle round trip are made of a fresh executor and of
-        one that has run a task that succeeded and one that failed; `to_dict` of copy and
-        original must be equal.""",
+        every one that has run tasks of the plan; `to_dict` of copy and original must be equal.""",
     ),
 )

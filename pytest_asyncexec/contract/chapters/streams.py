@@ -110,16 +110,18 @@ RULES = (
         failure and time-out.""",
         why="""Logs are read when something went wrong. Covalent's base class writes them after
         the last line that can raise, so that just the failed tasks have none.""",
-        how="""A task, and a `run` that writes to its streams itself, returns, raises `ValueError`
-        and raises `TimeoutError`; what came back, and what was printed, must be in the files.""",
+        how="""Tasks of the plan with one log, both, one file for both and absolute paths return,
+        raise, are retried and time out; what they print must be in the files when the outcome is
+        known, and when all have ended. A `run` that writes to its streams itself returns, raises
+        `ValueError` and `TimeoutError`, and is ended by its limit; what it wrote must be there.""",
         source='documented attribute log_stdout: "the file to be used for redirecting stdout"',
     ),
     CHAPTER.rule(
         ("STR-12", "MUST", "core", "run"),
         "A log that cannot be written never loses the result or hides the error.",
         why="A full disk or a mistyped log path must cost the log, not the night's computation.",
-        how="""One log is a folder and the other lies below a file, which stops every user; a
-        task then succeeds, and one fails.""",
+        how="""One log is a folder and the other lies below a file, which stops every user; tasks
+        of the plan then succeed, fail, time out and are cancelled as if nothing were wrong.""",
         source="decision of the contract: the outcome of run wins",
     ),
     CHAPTER.rule(
