@@ -18,6 +18,13 @@ from .instruments.strategies import for_all
 from .subject.host import CovalentHost, DispatchWorld, dispatch_world, host_for
 from .subject.subject import Subject
 
+#: What a class without a base class has to do to be asked.
+_WAY_OUT = (
+    "`from pytest_asyncexec import dispatch_context`, and end the method in `return "
+    "dispatch_context(dispatch_info)`, or have `with dispatch_context(dispatch_info):` around its "
+    "`yield`"
+)
+
 _RAISED = "get_dispatch_context, or the context manager that it returned, raised"
 
 
@@ -66,8 +73,9 @@ def _tracks_dispatches(subject: Subject, executor: Any) -> None:
 
     if _told(subject, executor, story) is not None:
         subject.could_not_run(
-            "the executor has a base class of its own, and pytest_asyncexec.get_active_dispatch() "
-            "does not show the dispatches that it makes active: nobody knows whom to ask"
+            "the executor has no base class of this package's or of Covalent's, and "
+            "pytest_asyncexec.get_active_dispatch() does not show the dispatches that it makes "
+            f"active: nobody knows whom to ask. The way out: {_WAY_OUT}"
         )
 
 
@@ -90,7 +98,8 @@ def test_CTX_01_must_yield_the_dispatch_and_make_it_active(subject: Subject) -> 
         subject.fail(
             seen=f"{type(executor).__name__} has no method get_dispatch_context",
             required="get_dispatch_context(dispatch_info) returns a context manager",
-            cause="the class derives from no base class of executors, and does without the method",
+            cause="the class derives from no base class of executors, and does without the "
+            f"method. The way out: {_WAY_OUT}",
             reproduce="print(executor.get_dispatch_context)",
         )
 

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .base.context import DispatchInfo, get_active_dispatch
+    from .base.context import DispatchInfo, dispatch_context, get_active_dispatch
     from .base.executor import AsyncBaseExecutor, run_task
     from .base.outcome import (
         TaskCancelledError,
@@ -30,6 +30,7 @@ __all__ = [
     "TaskStatus",
     "TaskTimeoutError",
     "__version__",
+    "dispatch_context",
     "get_active_dispatch",
     "run_task",
     "write_streams_to_file",
@@ -43,6 +44,7 @@ _HOMES = {
     "TaskRuntimeError": ".base.outcome",
     "TaskStatus": ".base.outcome",
     "TaskTimeoutError": ".base.outcome",
+    "dispatch_context": ".base.context",
     "get_active_dispatch": ".base.context",
     "run_task": ".base.executor",
     "write_streams_to_file": ".base.streams",

@@ -1,12 +1,16 @@
 """The active dispatch: who sees it, and who does not."""
 
 import asyncio
+import contextlib
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from pytest_asyncexec.conformance.runner import judge_target
 
-from pytest_asyncexec import AsyncBaseExecutor, DispatchInfo, get_active_dispatch
+from pytest_asyncexec import AsyncBaseExecutor, DispatchInfo, dispatch_context, get_active_dispatch
+from pytest_asyncexec.targets.target import Target
 
 
 class Executor(AsyncBaseExecutor):
@@ -67,3 +71,45 @@ async def test_a_task_runs_inside_its_own_dispatch(tmp_path) -> None:
 
     assert outcome.result == ONE
     assert get_active_dispatch() is None
+
+
+class WithoutABase:
+    """All that it is it says itself."""
+
+    cannot = frozenset({"stop", "streams"})
+
+    def __init__(self) -> None:
+        self.log_stdout = self.log_stderr = self.cache_dir = ""
+        self.time_limit, self.retries = -1, 0
+
+    async def run(self, function, args, kwargs, task_metadata) -> Any:
+        return function(*args, **kwargs)
+
+
+class TakesTheWayOut(WithoutABase):
+    def get_dispatch_context(self, dispatch_info) -> Any:
+        return dispatch_context(dispatch_info)
+
+
+class KeepsItToItself(WithoutABase):
+    @contextlib.contextmanager
+    def get_dispatch_context(self, dispatch_info) -> Iterator[Any]:
+        self.dispatch_info = dispatch_info
+        yield dispatch_info
+
+
+@pytest.mark.parametrize(
+    ("executor", "outcome"),
+    [
+        (WithoutABase, "failed"),
+        (TakesTheWayOut, "passed"),
+        (KeepsItToItself, "could_not_run"),
+    ],
+)
+def test_a_class_without_a_base_class_is_told_the_way_out(executor: type, outcome: str) -> None:
+    target = Target(f"{__name__}:{executor.__name__}", executor.__name__, executor, True)
+
+    found = judge_target(target, only={"CTX-01", "CTX-02"}, profile="quick")["CTX-01"]
+
+    assert found.outcome == outcome
+    assert ("return dispatch_context(dispatch_info)" in found.message) is (outcome != "passed")

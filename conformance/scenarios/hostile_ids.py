@@ -147,9 +147,10 @@ class _Witness:
 
     def harm(self, by: str, reproduce: str) -> Harm | None:
         """What was done; None for nothing."""
+        order = {one.shown: number for number, one in enumerate(self._ids)}
         by_shell = [
             f"the shell was given {one!r} as a part of the command {command}"
-            for one, command in sorted(self._commands)
+            for one, command in sorted(self._commands, key=lambda each: (order[each[0]], each[1]))
         ]
         by_path = []
         traps = {one.trap for one in self._ids}
