@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import copy
 import os
 from pathlib import Path
@@ -316,69 +317,51 @@ class NeverLogs(ThreadExecutor):
         pass
 
 
-class WritesItsLogs(LogsByItself):
-    """Does all that is to be done about logs here, or nearly."""
+@breaks("STR-11", "that prints a line to stderr alone, with logs, both: the log of stderr is ''")
+class LooksAtItsOutputOnly(LocalExecutor):
+    """Takes a task without output for one without anything to log."""
 
-    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
-        ran = await asyncio.gather(
-            self._run_quietly(function, args, kwargs, dispatch_id, results_dir, node_id),
-            return_exceptions=True,
-        )
-        texts = self.task_texts(ran[0])
-        for text, path in zip(texts, (self.log_stdout, self.log_stderr), strict=True):
-            if path and self.wants(text, ran[0], texts):
-                target = self.path(path, results_dir, dispatch_id)
-                await asyncio.to_thread(self.append, text, target)
-        if isinstance(ran[0], BaseException):
-            raise ran[0]
-        return ran[0]
-
-    def task_texts(self, outcome):
-        return (outcome.stdout, outcome.stderr) if isinstance(outcome, tuple) else ("", "")
-
-    def wants(self, text, outcome, texts):
-        return True
-
-    def path(self, path, results_dir, dispatch_id):
-        return Path(results_dir, dispatch_id, path)
-
-    def append(self, text, path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8", newline="") as file:
-            file.write(text)
+    async def write_streams_to_file(self, stream_strings, filepaths, dispatch_id, results_dir):
+        stream_strings = list(stream_strings)
+        if stream_strings[0]:
+            await super().write_streams_to_file(stream_strings, filepaths, dispatch_id, results_dir)
 
 
-@breaks("STR-11", "that prints a line to stderr alone: the log of stderr is ''")
-class LooksAtItsOutputOnly(WritesItsLogs):
-    """Takes a task without output for one without errors to log."""
-
-    def wants(self, text, outcome, texts):
-        return bool(texts[0])
-
-
-@breaks("STR-11", "with logs, both: the log of stdout is ''; printed was")
-class LogsWhereItStands(WritesItsLogs):
+@breaks("STR-11", "with logs, both: the log of stdout ")
+class LogsWhereItStands(LocalExecutor):
     """Takes a relative path for one from the working directory."""
 
-    def path(self, path, results_dir, dispatch_id):
-        return Path(path)
+    async def write_streams_to_file(self, stream_strings, filepaths, dispatch_id, results_dir):
+        here = [path and os.path.abspath(path) for path in filepaths]
+        await super().write_streams_to_file(stream_strings, here, dispatch_id, results_dir)
 
 
-@breaks("STR-11", "with logs, one file for both")
-class BeginsItsLogAnew(WritesItsLogs):
-    """Opens a log for writing, and forgets that another stream has written there."""
+@breaks("STR-11", "with logs, one file for both: ")
+class BeginsItsLogsAnew(LocalExecutor):
+    """Removes an old log before it writes the new one, and is asked to write two to one file."""
 
-    def append(self, text, path):
-        path.unlink(missing_ok=True)
-        super().append(text, path)
+    async def write_streams_to_file(self, stream_strings, filepaths, dispatch_id, results_dir):
+        for text, path in zip(stream_strings, filepaths, strict=True):
+            if path:
+                Path(results_dir, dispatch_id, path).unlink(missing_ok=True)
+            await super().write_streams_to_file([text], [path], dispatch_id, results_dir)
 
 
-@breaks("STR-11", "with logs, both: the log of stdout is ''; printed was")
-class LogsFailuresOnly(WritesItsLogs):
+_went_well = contextvars.ContextVar("went_well", default=False)
+
+
+@breaks("STR-11", "with logs, both: the log of stdout ")
+class LogsFailuresOnly(LocalExecutor):
     """Keeps no log of what went well."""
 
-    def wants(self, text, outcome, texts):
-        return not isinstance(outcome, tuple) or outcome.status != "COMPLETED"
+    async def run(self, function, args, kwargs, task_metadata):
+        result = await super().run(function, args, kwargs, task_metadata)
+        _went_well.set(True)
+        return result
+
+    async def write_streams_to_file(self, stream_strings, filepaths, dispatch_id, results_dir):
+        if not _went_well.get():
+            await super().write_streams_to_file(stream_strings, filepaths, dispatch_id, results_dir)
 
 
 @breaks("STR-12", "a task with logs, unwritable: execute raised IsADirectoryError")
