@@ -11,15 +11,15 @@ from pathlib import Path
 import covertable
 from pytest_asyncexec.conformance import plan
 from pytest_asyncexec.conformance.plan.array import written
-from pytest_asyncexec.conformance.plan.conditions import CONDITIONS, CONSTRAINTS, LOOKED_AT
+from pytest_asyncexec.conformance.plan.conditions import CONDITIONS, CONSTRAINTS
 
 
 def main() -> None:
     """Write the rows in which every value, every pair and every triple occurs."""
     values = {name: list(condition.crossed) for name, condition in CONDITIONS.items()}
     constraints = [
-        {"operator": "fn", "requires": list(names), "evaluate": holds}
-        for holds, names in zip(CONSTRAINTS, LOOKED_AT, strict=True)
+        {"operator": "fn", "requires": list(constraint.of), "evaluate": constraint.holds}
+        for constraint in CONSTRAINTS
     ]
     for name, strength in {"ones.txt": 1, "pairs.txt": 2, "triples.txt": 3}.items():
         rows = covertable.make(values, strength=strength, constraints=constraints)

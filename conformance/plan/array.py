@@ -7,13 +7,12 @@ made by `scripts/covering_array.py` with covertable, and a test counts that noth
 from __future__ import annotations
 
 import importlib.resources
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
-from itertools import combinations, product
 from typing import Final
 
 from ...contract.rule import Profile
-from .conditions import CONDITIONS, CONSTRAINTS, LOOKED_AT, Row, single_rows, unusual
+from .conditions import CONDITIONS, Row, single_rows, unusual
 
 #: How many values meet in the rows of each profile.
 STRENGTH: Final[Mapping[Profile, int]] = {"quick": 2, "default": 2, "thorough": 3}
@@ -41,29 +40,6 @@ def written(crossed: Sequence[Row]) -> str:
         places = (condition.crossed.index(row[name]) for name, condition in CONDITIONS.items())
         lines.append(" ".join(map(str, places)))
     return "\n".join(lines) + "\n"
-
-
-def combinations_of(strength: int) -> Iterator[Mapping[str, str]]:
-    """Every combination of so many crossed values that can occur in one task."""
-    for names in combinations(CONDITIONS, strength):
-        for values in product(*(CONDITIONS[name].crossed for name in names)):
-            chosen = dict(zip(names, values, strict=True))
-            if _can_be_completed(chosen):
-                yield chosen
-
-
-def _can_be_completed(chosen: Mapping[str, str]) -> bool:
-    """Whether some task has these values; every constraint looks at `end` and one other."""
-    ends = [chosen["end"]] if "end" in chosen else CONDITIONS["end"].crossed
-    return any(_allows(end, chosen) for end in ends)
-
-
-def _allows(end: str, chosen: Mapping[str, str]) -> bool:
-    for holds, (_, other) in zip(CONSTRAINTS, LOOKED_AT, strict=True):
-        values = [chosen[other]] if other in chosen else CONDITIONS[other].crossed
-        if not any(holds({"end": end, other: value}) for value in values):
-            return False
-    return True
 
 
 def table(strength: int) -> str:

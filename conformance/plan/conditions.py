@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -130,7 +130,7 @@ _CONDITIONS: Final = (
         "names",
         ("none", "named as the host's own", "not sorted"),
         ("not ASCII",),
-        "with keyword arguments, {}",
+        "with keyword arguments that are {}",
     ),
     Condition("fails", ("0", "1", "2"), ("11",), "that fails {} times first"),
     Condition("retries", ("0", "1", "2"), ("12",), "with retries={}"),
@@ -156,16 +156,16 @@ _CONDITIONS: Final = (
     Condition(
         "logs",
         ("none", "both", "stdout alone, under an absolute path", "one file for both", "unwritable"),
-        words="with logs, {}",
+        words="with log files: {}",
     ),
     Condition("node", ("0", "-1", "7"), words="with node id {}"),
     Condition(
         "dispatch",
         ("its own", SHARED_DISPATCH, "named with dots and capitals"),
         ("named with digits alone",),
-        "of a dispatch, {}",
+        "in a dispatch {}",
     ),
-    Condition("instance", ("shared by tasks at once", "its own"), words="on an instance, {}"),
+    Condition("instance", ("shared by tasks at once", "its own"), words="on an instance of {}"),
     Condition("turn", ("first", SECOND), (AFTER_FAILURE,), "as the {} task of its instance"),
 )
 
@@ -192,74 +192,79 @@ def in_words(conditions: Mapping[str, str]) -> str:
         conditions: the unusual ones, by name.
     """
     told = [CONDITIONS[n].words.format(v) for n, v in chosen(conditions).items()]
-    return f"a task {', '.join(told)}" if told else "an ordinary task"
+    # Once and twice are said otherwise than three times.
+    sentence = ", ".join(told).replace("s 1 times", "s once").replace("s 2 times", "s twice")
+    return f"a task {sentence}" if told else "an ordinary task"
+
+
+#: The condition that a way of ending asks for, and that is not told beside it.
+_BROUGHT_ALONG: Final = {TOO_LATE: "limit", **dict.fromkeys(BREAKING, "instance")}
 
 
 def chosen(conditions: Mapping[str, str]) -> dict[str, str]:
-    """The unusual conditions without what one of them brings along."""
-    implied = {"instance"} if conditions.get("end") in BREAKING else set()
-    return {n: v for n, v in conditions.items() if v != USUAL[n] and n not in implied}
+    """The unusual conditions, without what one of them brings along, in the order of telling."""
+    implied = _BROUGHT_ALONG.get(conditions.get("end", RETURNS))
+    return {
+        name: conditions[name]
+        for name in CONDITIONS
+        if conditions.get(name, USUAL[name]) != USUAL[name] and name != implied
+    }
 
 
 # ---- what cannot occur together ------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """Some conditions, by name, and whether their values can occur together."""
+
+    of: tuple[str, ...]
+    holds: Callable[[Row], bool]
+
+
 def is_possible(conditions: Row) -> bool:
-    """Whether one task can be all of this; `None` stands for a value that is not chosen yet."""
-    return all(holds(conditions) for holds in CONSTRAINTS)
+    """Whether one task can be all of this."""
+    return all(constraint.holds(conditions) for constraint in CONSTRAINTS)
 
 
-def _end(given: Row) -> str:
-    return given["end"]
+def _is_cut_short(given: Row) -> bool:
+    return given["end"] in (*STOPPED, *BREAKING)
 
 
-def _only_what_returns_has_a_result(given: Row) -> bool:
-    return _end(given) == RETURNS or given["result"] == USUAL["result"]
+def _a_result_is_returned(given: Row) -> bool:
+    returns = given["end"] == RETURNS and int(given["fails"]) <= int(given["retries"])
+    return returns or given["result"] == USUAL["result"]
 
 
 def _a_short_limit_is_for_who_is_late(given: Row) -> bool:
-    return (given["limit"] == SHORT) == (_end(given) == TOO_LATE)
+    return (given["limit"] == SHORT) == (given["end"] == TOO_LATE)
 
 
-def _who_is_stopped_or_dies_does_so_at_once(given: Row) -> bool:
+def _who_is_cut_short_is_so_at_once(given: Row) -> bool:
     # Which attempt it is to happen in is one more condition, which no rule speaks of.
-    return _end(given) not in (*STOPPED, *BREAKING) or given["fails"] == "0"
+    return not _is_cut_short(given) or given["fails"] == "0"
 
 
-def _who_is_stopped_or_dies_prints_little(given: Row) -> bool:
-    return _end(given) not in (*STOPPED, *BREAKING) or given["prints"] in (
-        "nothing",
-        "a line",
-        "a line without its end",
-    )
+def _who_is_cut_short_prints_little(given: Row) -> bool:
+    little = ("nothing", "a line", "a line without its end")
+    return not _is_cut_short(given) or given["prints"] in little
 
 
-def _who_is_stopped_or_dies_has_light_arguments(given: Row) -> bool:
-    return _end(given) not in (*STOPPED, *BREAKING) or given["arguments"] != "of 1 MiB"
+def _who_is_cut_short_has_light_arguments(given: Row) -> bool:
+    return not _is_cut_short(given) or given["arguments"] != "of 1 MiB"
 
 
 def _a_worker_that_dies_is_nobody_elses(given: Row) -> bool:
-    return _end(given) not in BREAKING or given["instance"] == "its own"
+    return given["end"] not in BREAKING or given["instance"] == "its own"
 
 
-#: Each takes the conditions of one task, by name, and says whether they can occur together.
 CONSTRAINTS: Final = (
-    _only_what_returns_has_a_result,
-    _a_short_limit_is_for_who_is_late,
-    _who_is_stopped_or_dies_does_so_at_once,
-    _who_is_stopped_or_dies_prints_little,
-    _who_is_stopped_or_dies_has_light_arguments,
-    _a_worker_that_dies_is_nobody_elses,
-)
-
-#: The conditions that each of `CONSTRAINTS` looks at.
-LOOKED_AT: Final[Sequence[tuple[str, ...]]] = (
-    ("end", "result"),
-    ("end", "limit"),
-    ("end", "fails"),
-    ("end", "prints"),
-    ("end", "arguments"),
-    ("end", "instance"),
+    Constraint(("end", "fails", "retries", "result"), _a_result_is_returned),
+    Constraint(("end", "limit"), _a_short_limit_is_for_who_is_late),
+    Constraint(("end", "fails"), _who_is_cut_short_is_so_at_once),
+    Constraint(("end", "prints"), _who_is_cut_short_prints_little),
+    Constraint(("end", "arguments"), _who_is_cut_short_has_light_arguments),
+    Constraint(("end", "instance"), _a_worker_that_dies_is_nobody_elses),
 )
 
 

@@ -43,9 +43,8 @@ def predict(row: Row, own: str) -> Prediction:
         row: the conditions.
         own: the text that no other task has.
     """
-    budget = int(row["retries"]) + 1
+    end, attempts = ending(row)
     fails = int(row["fails"])
-    end, attempts = _end(row, fails, budget)
     text = values.printed(row["prints"], own)
     # The last error is the one that counts.
     message = ""
@@ -66,8 +65,9 @@ def predict(row: Row, own: str) -> Prediction:
     )
 
 
-def _end(row: Row, fails: int, budget: int) -> tuple[End, int]:
-    """How a task ends and after how many attempts."""
+def ending(row: Row) -> tuple[End, int]:
+    """How a task with these conditions ends, and after how many attempts."""
+    fails, budget = int(row["fails"]), int(row["retries"]) + 1
     if row["end"] in _CANCELLED:
         return "cancelled by its host", 1
     if row["end"] == TOO_LATE:

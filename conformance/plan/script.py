@@ -44,7 +44,7 @@ _RESULTS: Final = {
     "bytes of 17 MiB": "bytes(17 << 20)",
 }
 _ARGUMENTS: Final = {
-    "plain": "[]",
+    "plain": '["an argument", 1]',
     "none": "[]",
     "falsy": '[0, "", [], None, False, {}]',
     "one list twice": "[one, one]",

@@ -9,7 +9,7 @@ from typing import Final
 
 from .conditions import BREAKING, SHORT, TOO_LATE, Row, is_possible, row, unusual
 from .observation import Deviation, Observation
-from .prediction import predict
+from .prediction import ending
 
 #: So many conditions together are looked for.
 _DEEPEST: Final = 3
@@ -71,15 +71,14 @@ def causes(found: Sequence[Deviation], observations: Sequence[Observation]) -> I
 def _candidates(deviation: Deviation, fine: Iterable[Observation]) -> Iterator[dict[str, str]]:
     """The smallest sets of unusual conditions of a task that no task without the fault has."""
     of_task = unusual(deviation.observation.row)
-    own = deviation.observation.own
-    wanted = predict(deviation.observation.row, own).end
-    comparable = [seen.row for seen in fine if predict(seen.row, own).end == wanted]
+    wanted, _ = ending(deviation.observation.row)
+    comparable = [seen.row for seen in fine if ending(seen.row)[0] == wanted]
     for size in range(_DEEPEST + 1):
         hits = False
         for names in combinations(of_task, size):
             chosen = _completed({name: of_task[name] for name in names})
             whole = row(**chosen)
-            if not is_possible(whole) or predict(whole, own).end != wanted:
+            if not is_possible(whole) or ending(whole)[0] != wanted:
                 continue
             if not any(_has(other, chosen) for other in comparable):
                 hits = True

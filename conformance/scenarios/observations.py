@@ -127,7 +127,8 @@ class Plan:
         tried = 0
         # In what later tasks of an instance differ, where it is for the first one.
         spoilt: set[Aspect] = set()
-        for same in by_kind(found):
+        for kind in by_kind(found):
+            same = [each for each in kind if not _is_told(each, findings.broken)]
             for cause in causes(same, findings.sight.observations):
                 if tried >= _TRIED_ALONE or alone:
                     confirmed: Cause | None = replace(cause, alone=None)
@@ -209,6 +210,18 @@ class Plan:
             findings.sight.untried[reason] = list(again[most:])
         findings.broken = [each for each in findings.broken if each.among_others][:1]
         list(self._explain(findings, part, all_deviations(sight), alone=True))
+
+
+def _is_told(deviation: Deviation, broken: Iterable[Broken]) -> bool:
+    """Whether the loss of a message is that of the tasks which fail under the same conditions.
+
+    Where the executor itself fails, a task that fails anyway has its error instead of its own.
+    """
+    return deviation.aspect == "message" and any(
+        each.cause.deviation.aspect == "failed"
+        and each.cause.conditions.items() <= deviation.observation.row.items()
+        for each in broken
+    )
 
 
 _plans: weakref.WeakKeyDictionary[Subject, dict[bool, Plan]] = weakref.WeakKeyDictionary()

@@ -1,0 +1,804 @@
+"""The plan: its array, its tasks, the model, how deviations are judged, made small and told."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pytest_asyncexec.conformance.instruments.sameness import same
+from pytest_asyncexec.conformance.instruments.seen import Seen
+from pytest_asyncexec.conformance.plan import values
+from pytest_asyncexec.conformance.plan.__main__ import main
+from pytest_asyncexec.conformance.plan.array import STRENGTH, rows
+from pytest_asyncexec.conformance.plan.attribution import broken_rule
+from pytest_asyncexec.conformance.plan.conditions import (
+    CANCELLED,
+    CANCELLED_TWICE,
+    CONDITIONS,
+    CONSTRAINTS,
+    DIES,
+    EXITS,
+    RAISES,
+    SHARED_DISPATCH,
+    SHORT,
+    TOO_LATE,
+    USUAL,
+    Row,
+    in_words,
+    is_possible,
+    row,
+    unusual,
+)
+from pytest_asyncexec.conformance.plan.observation import (
+    ASPECTS,
+    Aspect,
+    Deviation,
+    Observation,
+    deviations,
+)
+from pytest_asyncexec.conformance.plan.prediction import ending, predict
+from pytest_asyncexec.conformance.plan.script import script
+from pytest_asyncexec.conformance.plan.small import causes, shrunk
+from pytest_asyncexec.conformance.scenarios import observations
+from pytest_asyncexec.conformance.scenarios.asking import likewise, told
+from pytest_asyncexec.conformance.scenarios.batch import Sight
+from pytest_asyncexec.conformance.scenarios.observations import Broken, Plan
+from pytest_asyncexec.conformance.subject.building import Building
+
+from plan_rows import OTHER, OWN, history, right
+from pytest_asyncexec.contract.catalogue import RULES
+from pytest_asyncexec.targets.loading import load_target
+
+SINGLE = [(name, value) for name, condition in CONDITIONS.items() for value in condition.single]
+EVERY = [(name, value) for name, condition in CONDITIONS.items() for value in condition.values]
+
+
+# ---- the array ---------------------------------------------------------------------------------
+
+
+def _meetings(strength: int) -> Iterator[frozenset[tuple[str, str]]]:
+    """Every combination of so many crossed values that some task can have."""
+    constrained = {name for constraint in CONSTRAINTS for name in constraint.of}
+    known: dict[frozenset[tuple[str, str]], bool] = {}
+    for names in itertools.combinations(CONDITIONS, strength):
+        for chosen in itertools.product(*(CONDITIONS[name].crossed for name in names)):
+            pairs = frozenset(zip(names, chosen, strict=True))
+            # The others go with everything.
+            hard = frozenset(pair for pair in pairs if pair[0] in constrained)
+            if hard not in known:
+                known[hard] = _can_be_completed(dict(hard), sorted(constrained - {*dict(hard)}))
+            if known[hard]:
+                yield pairs
+
+
+def _can_be_completed(chosen: dict[str, str], free: list[str]) -> bool:
+    if not all(c.holds(chosen) for c in CONSTRAINTS if {*c.of} <= {*chosen}):
+        return False
+    if not free:
+        return True
+    name, *others = free
+    return any(
+        _can_be_completed({**chosen, name: value}, others) for value in CONDITIONS[name].crossed
+    )
+
+
+@pytest.mark.parametrize("strength", [1, 2, 3])
+def test_every_values_meet_that_can(strength: int) -> None:
+    needed = set(_meetings(strength))
+    met = {
+        frozenset(chosen)
+        for each in rows(strength)
+        for chosen in itertools.combinations(each.items(), strength)
+    }
+
+    assert not needed - met
+
+
+def test_a_constraint_asks_for_the_conditions_that_it_names() -> None:
+    for constraint in CONSTRAINTS:
+        for value in CONDITIONS["end"].values:
+            given = row(end=value)
+            assert constraint.holds(given) is constraint.holds(
+                {name: given[name] for name in constraint.of}
+            )
+
+
+@pytest.mark.parametrize("strength", [1, 2, 3])
+def test_every_task_is_possible_and_no_two_are_the_same(strength: int) -> None:
+    tasks = rows(strength)
+
+    assert not [each for each in tasks if not is_possible(each)]
+    assert all(list(each) == list(CONDITIONS) for each in tasks)
+    same = Counter(tuple(each.values()) for each in tasks)
+    assert not [each for each, times in same.items() if times > 1]
+
+
+@pytest.mark.parametrize("strength", [1, 2, 3])
+def test_every_value_occurs(strength: int) -> None:
+    occur = {pair for each in rows(strength) for pair in each.items()}
+
+    assert not set(EVERY) - occur
+
+
+def test_a_single_value_stands_in_a_task_that_is_usual_otherwise() -> None:
+    for name, value in SINGLE:
+        tasks = [each for each in rows(2) if each[name] == value]
+        assert tasks, value
+        # A task that fails so often first needs as many retries.
+        assert all(set(unusual(each)) <= {name, "fails", "retries"} for each in tasks)
+
+
+def test_the_array_is_the_same_every_time() -> None:
+    ask = "from pytest_asyncexec.conformance.plan.array import table; print(table(2))"
+    texts = {
+        subprocess.run(
+            [sys.executable, "-c", ask],
+            env={"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+
+    assert len(texts) == 1
+
+
+@pytest.mark.parametrize("profile", STRENGTH)
+def test_the_command_prints_a_line_for_each_task(
+    profile: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([profile]) == 0
+
+    *lines, total = capsys.readouterr().out.splitlines()
+    strength = STRENGTH[profile]  # type: ignore[index]
+    assert len(lines) == len(rows(strength))
+    assert [int(line.split()[0]) for line in lines] == list(range(1, len(lines) + 1))
+    assert "result: an int of 5,000 digits" in "\n".join(lines)
+    assert total == f"{len(lines)} tasks, in which every {strength} values meet that can."
+
+
+def test_the_command_takes_the_default_profile_without_a_word(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main([]) == main(["default"]) == 0
+
+    out = capsys.readouterr().out
+    half = len(out) // 2
+    assert out[:half] == out[half:]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["quik"], "plan: there is no profile 'quik'.\n  Known are quick, default, thorough.\n"),
+        (["quick", "more"], "plan: there is no profile 'quick more'.\n"),
+    ],
+)
+def test_the_command_does_not_know_other_profiles(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith(says)
+
+
+# ---- the conditions ----------------------------------------------------------------------------
+
+
+def test_the_usual_task_is_possible_and_has_nothing_unusual() -> None:
+    assert is_possible(USUAL)
+    assert unusual(USUAL) == {}
+    assert in_words({}) == in_words(USUAL) == "an ordinary task"
+
+
+@pytest.mark.parametrize(
+    ("conditions", "words"),
+    [
+        ({"retries": "2", "end": RAISES[0]}, "a task that raises an error, with retries=2"),
+        ({"fails": "1", "retries": "1"}, "a task that fails once first, with retries=1"),
+        ({"fails": "2"}, "a task that fails twice first"),
+        ({"end": TOO_LATE, "limit": SHORT}, "a task that goes on past its limit"),
+        ({"result": "0", "limit": "30 days"}, "a task whose result is 0, with time_limit=30 days"),
+        ({"names": "not sorted"}, "a task with keyword arguments that are not sorted"),
+        ({"logs": "one file for both"}, "a task with log files: one file for both"),
+        ({"dispatch": SHARED_DISPATCH}, "a task in a dispatch shared with other nodes"),
+        ({"instance": "its own", "turn": "first"}, "a task on an instance of its own"),
+        ({"node": "-1", "turn": "second"}, "a task with node id -1, as the second task of its ins"),
+    ],
+)
+def test_conditions_are_told_in_words(conditions: dict[str, str], words: str) -> None:
+    """However they are given, they are told in the same order."""
+    assert in_words(conditions).startswith(words)
+
+
+def test_every_unusual_value_is_told() -> None:
+    for name, value in EVERY:
+        if value not in (USUAL[name], SHORT, "1", "2"):
+            assert value in in_words({name: value})
+
+
+def test_values_of_one_condition_have_names_of_their_own() -> None:
+    for condition in CONDITIONS.values():
+        assert len(set(condition.values)) == len(condition.values)
+
+
+@pytest.mark.parametrize(("name", "value"), EVERY)
+def test_every_value_has_its_entry_wherever_it_is_made(name: str, value: str) -> None:
+    """A new value cannot be forgotten in one place."""
+    if name == "result":
+        assert values.difference(values.make(value, OWN), values.make(value, OWN)) == ""
+    if name == "arguments":
+        given = values.arguments(value, OWN)
+        assert values.difference(given, values.arguments(value, OWN)) == ""
+        assert all(given is not again for again in values.arguments(value, OWN))
+    if name == "names":
+        assert values.difference(values.named(value, OWN), values.named(value, OWN)) == ""
+    if name == "prints":
+        assert (values.printed(value, OWN) == "") is (
+            value == "nothing" or value.endswith("to stderr alone")
+        )
+    if name == "end":
+        assert isinstance(values.message(value, OWN), str)
+
+
+def test_values_differ_from_each_other() -> None:
+    """Who takes the one for the other is seen."""
+    made = [values.make(value, OWN) for value in CONDITIONS["result"].values]
+    for one, other in itertools.combinations(made, 2):
+        assert not same(one, other), (values.in_words(one), values.in_words(other))
+
+
+@pytest.mark.parametrize(
+    ("sent", "arrived"),
+    [
+        (0, False),
+        (0, 0.0),
+        (0.0, -0.0),
+        ((1,), [1]),
+        ("text", b"text"),
+        ({1, 2}, frozenset({1, 2})),
+        ({"b": 1, "a": 2}, {"a": 2, "b": 1}),
+        ({1: "int", "1": "text"}, {"1": "text"}),
+        ("\n text ", "text"),
+        (None, ""),
+        ([1, [2, (3,)]], [1, [2, [3]]]),
+        (ValueError("text"), TypeError("text")),
+    ],
+)
+def test_what_is_alike_and_not_the_same_differs(sent: Any, arrived: Any) -> None:
+    assert values.difference(sent, arrived)
+    assert values.difference(arrived, sent)
+    assert values.difference(sent, sent) == ""
+
+
+def test_one_list_that_became_two_differs() -> None:
+    assert "two lists" in values.difference(values.make("one list twice"), [[1], [1]])
+
+
+# ---- the model ---------------------------------------------------------------------------------
+
+_FIRST = f"{OWN} fails in attempt"
+
+
+@pytest.mark.parametrize(
+    ("conditions", "end", "attempts", "message"),
+    [
+        ({}, "completed", 1, ""),
+        ({"retries": "2"}, "completed", 1, ""),
+        ({"fails": "1"}, "failed", 1, f"{_FIRST} 1"),
+        ({"fails": "1", "retries": "1"}, "completed", 2, ""),
+        ({"fails": "2", "retries": "1"}, "failed", 2, f"{_FIRST} 2"),
+        ({"fails": "2", "retries": "2"}, "completed", 3, ""),
+        ({"end": RAISES[0]}, "failed", 1, f"{OWN} went wrong"),
+        ({"end": RAISES[0], "retries": "2"}, "failed", 3, f"{OWN} went wrong"),
+        # The last error is the one that is seen.
+        ({"end": RAISES[0], "fails": "2", "retries": "1"}, "failed", 2, f"{_FIRST} 2"),
+        ({"end": RAISES[0], "fails": "1", "retries": "1"}, "failed", 2, f"{OWN} went wrong"),
+        ({"end": "raises an error without a message"}, "failed", 1, ""),
+        ({"end": "raises a TimeoutError", "retries": "1"}, "failed", 2, f"{OWN} went wrong"),
+        ({"end": TOO_LATE, "limit": SHORT}, "timed out", 1, ""),
+        ({"end": TOO_LATE, "limit": SHORT, "retries": "2"}, "timed out", 3, ""),
+        ({"end": CANCELLED, "retries": "2"}, "cancelled by its host", 1, ""),
+        ({"end": CANCELLED_TWICE, "retries": "2"}, "cancelled by its host", 1, ""),
+        ({"end": EXITS, "instance": "its own", "retries": "1"}, "failed", 2, ""),
+        ({"end": DIES, "instance": "its own"}, "failed", 1, ""),
+        # What changes nothing of how it ends.
+        ({"limit": "3600", "logs": "unwritable", "node": "-1"}, "completed", 1, ""),
+        ({"result": "0", "turn": "second"}, "completed", 1, ""),
+    ],
+)
+def test_the_model_predicts(
+    conditions: dict[str, str], end: str, attempts: int, message: str
+) -> None:
+    assert is_possible(row(**conditions))
+    predicted = predict(row(**conditions), OWN)
+
+    assert (predicted.end, predicted.attempts, predicted.message) == (end, attempts, message)
+    # Of those that are stopped early, fewer attempts may be seen.
+    assert predicted.exactly is (end not in ("timed out", "cancelled by its host"))
+
+
+@pytest.mark.parametrize("prints", [p for p in CONDITIONS["prints"].values if "descr" not in p])
+def test_the_model_predicts_the_output_of_each_attempt(prints: str) -> None:
+    once = predict(row(prints=prints), OWN)
+    thrice = predict(row(prints=prints, end=RAISES[0], retries="2"), OWN)
+
+    assert once.stdout == values.printed(prints, OWN)
+    assert (thrice.stdout, thrice.stderr) == (once.stdout * 3, once.stderr * 3)
+
+
+@pytest.mark.parametrize("strength", [2, 3])
+@pytest.mark.parametrize("raises", [True, False])
+def test_the_tasks_do_what_the_model_predicts(strength: int, raises: bool) -> None:
+    """Each is run here by its own code, and shows no deviation."""
+    for each in rows(strength):
+        seen = right(each, raises=raises)
+        found = list(deviations(seen, predict(each, OWN), {OTHER}))
+        assert not found, (unusual(each), found[0].aspect, found[0].seen)
+
+
+# ---- observations are judged -------------------------------------------------------------------
+
+_RAISES = {"end": RAISES[0]}
+_LATE = {"end": TOO_LATE, "limit": SHORT}
+_SAYS = {"prints": "a line"}
+_OUT, _ERR = (getattr(predict(row(**_SAYS), OWN), stream) for stream in ("stdout", "stderr"))
+
+
+def _completed(result: Any = OWN, **more: str) -> Seen:
+    return Seen(result=result, status="COMPLETED", **more)
+
+
+def _metadata(**ids: Any) -> Any:
+    return history("srt", **ids)
+
+
+WRONG: list[tuple[Aspect, dict[str, str], dict[str, Any], str]] = [
+    (
+        "no end",
+        {},
+        {"seen": None, "stood": "it waits at a.py:3"},
+        "never ended: it waits at a.py:3",
+    ),
+    ("foreign", {}, {"seen": _completed(OTHER)}, OTHER),
+    ("foreign", {}, {"seen": _completed(stdout=f"{OTHER} says")}, OTHER),
+    ("foreign", _RAISES, {"seen": Seen(error=ValueError(OTHER))}, OTHER),
+    ("foreign", {"logs": "both"}, {"logs": {"stdout": f"{OTHER} says"}}, "its log of stdout"),
+    ("completed", _RAISES, {"seen": _completed(None)}, "returned status COMPLETED"),
+    ("completed", _RAISES, {"seen": Seen(status="CANCELLED")}, "returned status CANCELLED"),
+    ("completed", _RAISES, {"seen": Seen(malformed="execute returned 3")}, "execute returned 3"),
+    ("completed", _LATE, {"seen": _completed()}, "returned status COMPLETED"),
+    ("completed", _LATE, {"seen": Seen(error=OSError("late"))}, "raised OSError: late"),
+    ("completed", {"end": EXITS, "instance": "its own"}, {"seen": _completed(3)}, "COMPLETED"),
+    ("failed", {}, {"seen": Seen(error=ValueError("no"))}, "raised ValueError: no"),
+    ("failed", {}, {"seen": Seen(status="FAILED", stderr="no")}, "status FAILED"),
+    ("failed", {}, {"seen": Seen(malformed="execute returned 3")}, "execute returned 3"),
+    ("cancellation", {}, {"seen": None, "cancelled": True}, "nobody had cancelled it"),
+    ("cancellation", {"end": CANCELLED}, {"seen": _completed()}, "status COMPLETED"),
+    ("cancellation", {"end": CANCELLED_TWICE}, {"seen": Seen(status="CANCELLED")}, "CANCELLED"),
+    ("result", {"result": "0"}, {"seen": _completed(None)}, "as None (NoneType)"),
+    ("result", {"result": "0"}, {"seen": _completed(False)}, "as False (bool)"),
+    ("result", {"result": "one list twice"}, {"seen": _completed([[1], [1]])}, "two lists"),
+    ("attempts", {}, {"attempts": 2}, "attempted 2 times"),
+    ("attempts", {"fails": "1", "retries": "1"}, {"attempts": 1}, "attempted 1 time"),
+    ("attempts", {"end": CANCELLED, "retries": "1"}, {"attempts": 2}, "attempted 2 times"),
+    ("message", _RAISES, {"seen": Seen(error=ValueError("failed"))}, "went wrong"),
+    ("message", _RAISES, {"seen": Seen(status="FAILED", stderr="failed")}, "went wrong"),
+    (
+        "message",
+        {"end": "raises an error of many lines"},
+        {"seen": Seen(error=ValueError(f"{OWN} first line"))},
+        "second line",
+    ),
+    (
+        "stdout",
+        _SAYS,
+        {"seen": _completed(stderr=values.to_stderr(values.printed("a line", OWN)))},
+        "stdout",
+    ),
+    ("stderr", _SAYS, {"seen": _completed(stdout=values.printed("a line", OWN))}, "stderr"),
+    ("log", {"logs": "both", **_SAYS}, {"logs": {"stdout": ""}}, "the log of stdout"),
+    ("arguments", {}, {"arguments": "args[0] became 2"}, "args[0] became 2"),
+    ("alive", _LATE, {"alive": ("the attempt (process 12)",)}, "process 12"),
+    ("alive", {"end": CANCELLED}, {"alive": ("the attempt (process 12)",)}, "process 12"),
+    ("order of calls", {}, {"history": history("rst")}, "run began before setup"),
+    ("order of calls", _RAISES, {"history": history("sr")}, "no teardown"),
+    ("number of calls", {}, {"history": history("srtt")}, "teardown was called 2 times"),
+    ("metadata", {}, {"history": _metadata(node_id=3)}, "'node_id'"),
+    ("metadata", {"node": "-1"}, {"history": _metadata(node_id=0)}, "'node_id'"),
+    ("metadata", {}, {"history": _metadata(node_id="0")}, "'node_id'"),
+]
+
+
+@pytest.mark.parametrize(("aspect", "conditions", "changed", "says"), WRONG)
+def test_a_deviation_is_seen(
+    aspect: Aspect, conditions: dict[str, str], changed: dict[str, Any], says: str
+) -> None:
+    seen = right(row(**conditions), **changed)
+    found = list(deviations(seen, predict(seen.row, OWN), {OTHER}))
+
+    assert [each.aspect for each in found] == [aspect]
+    assert says in found[0].seen
+    assert found[0].required
+    assert found[0].observation is seen
+
+
+def test_every_aspect_can_deviate() -> None:
+    assert {aspect for aspect, *_ in WRONG} == set(ASPECTS)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "changed"),
+    [
+        # What is stopped early may not have reported.
+        ({**_LATE, "retries": "2"}, {"attempts": 0}),
+        ({"end": CANCELLED}, {"attempts": 0}),
+        # A time-out may be told as a failure.
+        (_LATE, {"seen": Seen(status="FAILED")}),
+        # With an error that is raised, no output is returned.
+        ({**_RAISES, **_SAYS}, {"seen": Seen(error=ValueError(f"{OWN} went wrong"))}),
+        # Nobody could count, or look.
+        ({"retries": "2"}, {"attempts": None}),
+        ({}, {"history": history("")}),
+        # Without capturing, nothing is said of output.
+        (_SAYS, {"seen": _completed(), "captures": False}),
+        # Executors may add to stderr what they like, and to a log.
+        (
+            _SAYS,
+            {"seen": _completed(stdout=_OUT, stderr=f"begins\n{_ERR}ends\n")},
+        ),
+        # A log of a dispatch that others share holds what others print.
+        (
+            {"logs": "both", "dispatch": SHARED_DISPATCH},
+            {"logs": {"stdout": f"{OTHER} says", "stderr": ""}},
+        ),
+    ],
+)
+def test_what_is_right_as_well(conditions: dict[str, str], changed: dict[str, Any]) -> None:
+    seen = right(row(**conditions), **changed)
+
+    assert not [each.seen for each in deviations(seen, predict(seen.row, OWN), {OTHER})]
+
+
+# ---- made small --------------------------------------------------------------------------------
+
+Fault = Callable[[Row], bool]
+
+
+def _has(**conditions: str) -> Fault:
+    return lambda each: all(each[name] == value for name, value in conditions.items())
+
+
+def _causes(fault: Fault, strength: int = 2) -> list[Mapping[str, str]]:
+    """The causes of an executor's fault: tasks under these conditions fail, and should not."""
+    tasks = [
+        Observation(each, OWN, "dispatch-1", Seen())
+        for each in rows(strength)
+        if ending(each)[0] == "completed"
+    ]
+    found = [Deviation("failed", "it failed", "", each) for each in tasks if fault(each.row)]
+    return [cause.conditions for cause in causes(found, tasks)]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (name, value)
+        for name, value in EVERY
+        if value != USUAL[name] and is_possible(row(**{name: value}))
+        # One that fails first, without a retry, fails.
+        if name != "end" and name != "fails"
+    ],
+)
+def test_a_single_value_is_found(name: str, value: str) -> None:
+    assert _causes(_has(**{name: value})) == [{name: value}]
+
+
+def test_a_fault_of_every_task_has_no_condition() -> None:
+    assert _causes(lambda each: True) == [{}]
+
+
+def test_no_fault_has_no_cause() -> None:
+    assert _causes(lambda each: False) == []
+
+
+PAIRS = [
+    {"limit": "3600", "result": "an empty list"},
+    {"limit": "30 days", "result": "a text of 1 MiB"},
+    {"retries": "1", "result": "False"},
+    {"retries": "2", "logs": "unwritable"},
+    {"node": "-1", "turn": "second"},
+    {"node": "7", "dispatch": SHARED_DISPATCH},
+    {"names": "not sorted", "arguments": "falsy"},
+    {"prints": "a line of 200 KB", "instance": "its own"},
+    {"prints": "line ends of every kind", "logs": "both"},
+    {"result": "None", "names": "named as the host's own"},
+]
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_a_pair_is_among_what_may_explain_it(pair: dict[str, str]) -> None:
+    found = _causes(_has(**pair), strength=3)
+
+    assert found == [pair]
+
+
+def test_a_triple_is_found() -> None:
+    triple = {"limit": "3600", "result": "None", "logs": "both"}
+
+    assert [len(each) for each in _causes(_has(**triple), strength=3)] == [3]
+
+
+def test_several_values_of_one_condition_are_several_causes() -> None:
+    falsy = ("None", "0", "False")
+
+    found = _causes(lambda each: each["result"] in falsy)
+
+    assert sorted(each["result"] for each in found) == sorted(falsy)
+    assert all(len(each) == 1 for each in found)
+
+
+def test_where_the_same_conditions_are_right_elsewhere_all_of_them_are_told() -> None:
+    """Nothing that can be seen explains it: one of two equal tasks is wrong."""
+    conditions = row(retries="1", node="7")
+    wrong = right(conditions, seen=Seen(error=LookupError("failed")))
+    found = list(deviations(wrong, predict(conditions, OWN)))
+
+    (cause,) = causes(found, [wrong, right(conditions)])
+
+    assert cause.conditions == {"retries": "1", "node": "7"}
+    assert cause.tasks == 1
+
+
+def test_what_can_be_left_out_is() -> None:
+    tried = []
+
+    def deviates(fewer: Row) -> bool:
+        tried.append(unusual(fewer))
+        return _has(retries="1", result="0")(fewer)
+
+    whole = {"result": "0", "retries": "1", "node": "7", "logs": "both", "turn": "second"}
+
+    assert shrunk(whole, deviates) == {"result": "0", "retries": "1"}
+    # Each is left out once; what is impossible without it stays.
+    assert len(tried) == 5
+
+
+def test_nothing_impossible_is_tried_when_conditions_are_left_out() -> None:
+    tried: list[Row] = []
+
+    def deviates(fewer: Row) -> bool:
+        tried.append(fewer)
+        return True
+
+    assert shrunk({"end": TOO_LATE, "limit": SHORT, "node": "7"}, deviates)
+    assert all(map(is_possible, tried))
+
+
+# ---- the plan of an executor that is wrong under some conditions -------------------------------
+
+
+class _Executors:
+    """Stands for an executor: what `observe` says of its tasks."""
+
+    def __init__(self, fault: Fault, *, among_others: bool = False) -> None:
+        self.fault = fault
+        self.among_others = among_others
+        self.batches: list[int] = []
+
+    def observe(self, subject: Any, asked: Any, at_once: int = 64) -> Sight:
+        asked = list(asked)
+        self.batches.append(len(asked))
+        sight = Sight()
+        for each in asked:
+            seen = right(each)
+            alone = self.among_others and at_once == 1
+            if self.fault(each) and not alone and seen.seen is not None:
+                seen = replace(seen, seen=Seen(error=LookupError("the executor failed")))
+            sight.observations.append(seen)
+        return sight
+
+
+def _plan(executors: _Executors, monkeypatch: pytest.MonkeyPatch) -> list[Broken]:
+    monkeypatch.setattr(observations, "observe", executors.observe)
+    monkeypatch.setattr(observations, "possible", lambda subject, asked: asked)
+    subject: Any = SimpleNamespace(
+        strength=2, profile="quick", one_task_each=False, pick=lambda *, quick, **_: quick
+    )
+    return Plan(subject).part("ordinary").broken
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_a_pair_is_told_with_no_condition_too_many(
+    pair: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executors = _Executors(_has(**pair))
+    broken = _plan(executors, monkeypatch)
+
+    (only,) = broken
+    assert only.cause.conditions == pair
+    assert only.cause.alone
+    assert not only.among_others
+    assert told(only).startswith(f"{in_words(pair)}: execute raised LookupError")
+    # Whatever is run again is run alone.
+    assert all(size == 1 for size in executors.batches[1:])
+
+
+def test_a_pair_says_that_less_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    (broken,) = _plan(_Executors(_has(retries="2", result="0")), monkeypatch)
+
+    assert broken.rule_id == "RES-01"
+    assert told(broken) == (
+        "a task whose result is 0, with retries=2: execute raised LookupError: the executor "
+        "failed; with less than all of these it is right"
+    )
+
+
+def test_a_single_condition_says_nothing_of_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    (broken,) = _plan(_Executors(_has(names="not sorted")), monkeypatch)
+
+    assert told(broken).endswith("execute raised LookupError: the executor failed")
+
+
+def test_what_shows_among_others_alone_is_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = _plan(_Executors(_has(retries="1"), among_others=True), monkeypatch)
+
+    assert {each.rule_id for each in broken} == {"CNC-01"}
+    assert all(each.among_others for each in broken)
+    assert "by itself it is right" in told(broken[0])
+
+
+def test_other_causes_stand_in_one_line_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    falsy = ("None", "0", "False", "an empty text", "an empty list")
+    broken = _plan(_Executors(lambda each: each["result"] in falsy), monkeypatch)
+
+    assert {each.rule_id for each in broken} == {"RES-01"}
+    lines = likewise(broken[1:]).strip().splitlines()
+    assert len(lines) == len(broken) - 1
+    assert all(line.startswith("likewise a task whose result is ") for line in lines)
+    assert likewise([]) == ""
+    assert likewise(broken[:1] * 9).endswith("\nand 3 more of the kind")
+
+
+# ---- the rule that is broken -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("aspect", "conditions", "rule"),
+    [
+        ("no end", {}, "LIF-09"),
+        ("no end", {"turn": "second"}, "LIF-08"),
+        ("no end", {"arguments": "falsy"}, "RES-01"),
+        ("no end", {"end": RAISES[-1]}, "RES-12"),
+        ("no end", _LATE, "TIM-02"),
+        ("no end", {"end": CANCELLED}, "CAN-01"),
+        ("no end", {"end": EXITS}, "RES-08"),
+        ("no end", {"end": DIES}, "RES-09"),
+        ("foreign", {}, "CNC-01"),
+        ("foreign", {"instance": "its own"}, "CNC-02"),
+        ("completed", _RAISES, "RES-04"),
+        ("completed", {"end": RAISES[-1]}, "RES-12"),
+        ("completed", {"end": "raises a group of errors"}, "RES-12"),
+        ("completed", {"end": EXITS}, "RES-08"),
+        ("completed", {"end": DIES}, "RES-09"),
+        ("completed", _LATE, "TIM-02"),
+        ("failed", {}, "LIF-09"),
+        ("failed", {"turn": "second"}, "LIF-08"),
+        ("failed", {"limit": "3600"}, "TIM-04"),
+        ("failed", {"names": "named as the host's own"}, "RES-11"),
+        ("failed", {"prints": "a line"}, "RES-06"),
+        ("failed", {"logs": "unwritable"}, "STR-12"),
+        ("failed", {"result": "None"}, "RES-01"),
+        ("failed", {"result": "a text of 1 MiB"}, "RES-03"),
+        ("failed", {"arguments": "of 1 MiB"}, "RES-03"),
+        ("failed", {"fails": "1", "retries": "1"}, "RET-02"),
+        ("failed", {"node": "-1"}, "LIF-06"),
+        ("cancellation", {"end": CANCELLED}, "CAN-01"),
+        ("cancellation", {"end": CANCELLED_TWICE}, "CAN-01"),
+        ("cancellation", {}, "LIF-09"),
+        ("result", {"result": "0"}, "RES-01"),
+        ("result", {"result": "a text of 1 MiB"}, "RES-03"),
+        ("attempts", {}, "RET-01"),
+        ("attempts", {"fails": "1", "retries": "1"}, "RET-02"),
+        ("attempts", {"end": RAISES[0], "retries": "1"}, "RET-03"),
+        ("attempts", {**_LATE, "retries": "1"}, "RET-06"),
+        ("attempts", {"end": CANCELLED, "retries": "1"}, "RET-05"),
+        ("message", _RAISES, "RES-04"),
+        ("message", {"end": RAISES[-1]}, "RES-12"),
+        ("message", {**_RAISES, "retries": "1"}, "RET-03"),
+        ("stdout", {"prints": "a line"}, "RES-06"),
+        ("stdout", {"prints": "to the descriptor"}, "RES-13"),
+        ("stderr", {"prints": "a line", "retries": "2"}, "RET-07"),
+        ("log", {"logs": "both"}, "STR-11"),
+        ("log", {"logs": "both", **_LATE}, "STR-11"),
+        ("arguments", {}, "RES-07"),
+        ("arguments", {"fails": "1", "retries": "1"}, "RET-04"),
+        ("alive", _LATE, "TIM-03"),
+        ("alive", {"end": CANCELLED}, "CAN-02"),
+        ("order of calls", {}, "LIF-01"),
+        ("order of calls", _RAISES, "LIF-03"),
+        ("number of calls", {}, "LIF-02"),
+        ("number of calls", _LATE, "TIM-05"),
+        ("metadata", {"node": "-1"}, "LIF-06"),
+    ],
+)
+def test_the_rule_that_is_broken(aspect: Aspect, conditions: dict[str, str], rule: str) -> None:
+    assert broken_rule(aspect, conditions, among_others=False) == rule
+
+
+@pytest.mark.parametrize(
+    ("conditions", "rule"),
+    [({}, "CNC-01"), ({"instance": "its own"}, "CNC-02"), ({"end": DIES}, "RES-09")],
+)
+def test_the_rule_of_what_shows_among_others_alone(conditions: dict[str, str], rule: str) -> None:
+    assert broken_rule("failed", conditions, among_others=True) == rule
+
+
+@pytest.mark.parametrize("among_others", [True, False])
+def test_every_deviation_breaks_a_rule_that_exists(among_others: bool) -> None:
+    pairs = itertools.combinations([p for p in EVERY if p[1] != USUAL[p[0]]], 2)
+    chosen = [{}, *map(dict, pairs)]
+
+    assert {
+        broken_rule(aspect, conditions, among_others=among_others)
+        for aspect in ASPECTS
+        for conditions in chosen
+    } <= set(RULES)
+
+
+# ---- the script that shows it ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "value"), EVERY)
+def test_the_script_of_every_value_is_python(name: str, value: str) -> None:
+    conditions = {name: value}
+    if value == TOO_LATE:
+        conditions["limit"] = SHORT
+    text = script(conditions)
+
+    ast.parse(text)
+    if name in ("end", "result", "arguments", "names", "prints") and value != USUAL[name]:
+        assert text != script({}), "nothing of the condition is in the script"
+
+
+SHOWN: list[tuple[dict[str, str], list[str]]] = [
+    ({}, ["status COMPLETED, result 'the result'", "attempt\n"]),
+    ({"end": RAISES[0], "retries": "2"}, ["raised ValueError: why", "attempt\nattempt\nattempt\n"]),
+    ({"fails": "1", "retries": "1", "result": "0"}, ["result 0", "attempt\nattempt\n"]),
+    ({"end": TOO_LATE, "limit": SHORT}, ["TaskTimeoutError", "attempt\n"]),
+    ({"end": CANCELLED_TWICE}, ["CancelledError", "attempt\n"]),
+    ({"end": RAISES[3]}, ["why", "TakesTwo"]),
+    ({"end": DIES, "instance": "its own"}, ["status FAILED", "exit code 3"]),
+    ({"logs": "unwritable", "prints": "to the descriptor"}, ["to the descriptor", "COMPLETED"]),
+    ({"names": "named as the host's own", "arguments": "one list twice"}, ["COMPLETED"]),
+    ({"turn": "second", "dispatch": "named with dots and capitals"}, ["attempt\nattempt\n"]),
+    ({"result": "an instance of a class of __main__", "node": "-1"}, ["Scale object"]),
+]
+
+
+@pytest.mark.parametrize(("conditions", "shows"), SHOWN)
+def test_the_script_runs_as_it_is_printed(
+    conditions: dict[str, str], shows: list[str], tmp_path: Path
+) -> None:
+    target = load_target("pytest_asyncexec.reference_executor:LocalExecutor")
+    text = f"{Building(target, lambda: None).script}\n{script(conditions)}"
+
+    ran = subprocess.run(
+        [sys.executable, "-c", text], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    assert not [words for words in shows if words not in ran.stdout], ran.stdout
+    assert not list(tmp_path.iterdir()), "it leaves nothing where it is run"
