@@ -53,25 +53,28 @@ def right(conditions: Row, *, raises: bool = False, **changed: Any) -> Observati
         "row": conditions,
         "own": OWN,
         "dispatch_id": dispatch_id,
+        "results_dir": "results",
         "seen": seen,
         "cancelled": cancelled,
         "attempts": attempts,
         "history": history("s" + "r" * attempts + "t", dispatch_id, int(conditions["node"])),
         "has": METHODS,
         "logs": _logs(conditions, stdout, stderr),
+        "kept_logs": _logs(conditions, stdout, stderr),
     }
     return Observation(**{**observation, **changed})
 
 
 def history(steps: str, dispatch_id: str = "dispatch-1", node_id: Any = 0) -> History:
-    """One call of `setup`, `run` or `teardown` for each letter."""
+    """A call of `setup`, `run` or `teardown` for each letter; one in capitals does not end."""
     names = {"s": METHODS[0], "r": METHODS[1], "t": METHODS[2]}
     metadata = {"dispatch_id": dispatch_id, "node_id": node_id, "results_dir": "results"}
     return History(
         [
-            Event(number, names[letter], step, metadata)
+            Event(number, names[letter.lower()], step, metadata)
             for number, letter in enumerate(steps)
             for step in ("begins", "returns")
+            if step == "begins" or letter.islower()
         ]
     )
 

@@ -280,7 +280,7 @@ class LogsOneStream(LogsByItself):
 
 @breaks(
     "STR-11",
-    "that raises a TimeoutError, that prints a line, with logs, both: the log of stdout is ''",
+    "that raises a TimeoutError, that prints a line, with log files: both: the log of stdout is ''",
 )
 class LogsUnlessOutOfTime(LogsByItself):
     """Has thought of errors, and hurries when time is up."""
@@ -317,7 +317,7 @@ class NeverLogs(ThreadExecutor):
         pass
 
 
-@breaks("STR-11", "that prints a line to stderr alone, with logs, both: the log of stderr is ''")
+@breaks("STR-11", "that prints a line to stderr alone, with log files: both: the log of stderr is ''")
 class LooksAtItsOutputOnly(LocalExecutor):
     """Takes a task without output for one without anything to log."""
 
@@ -327,7 +327,7 @@ class LooksAtItsOutputOnly(LocalExecutor):
             await super().write_streams_to_file(stream_strings, filepaths, dispatch_id, results_dir)
 
 
-@breaks("STR-11", "with logs, both: the log of stdout ")
+@breaks("STR-11", "with log files: both: the log of stdout ")
 class LogsWhereItStands(LocalExecutor):
     """Takes a relative path for one from the working directory."""
 
@@ -336,7 +336,7 @@ class LogsWhereItStands(LocalExecutor):
         await super().write_streams_to_file(stream_strings, here, dispatch_id, results_dir)
 
 
-@breaks("STR-11", "with logs, one file for both: ")
+@breaks("STR-11", "with log files: one file for both: ")
 class BeginsItsLogsAnew(LocalExecutor):
     """Removes an old log before it writes the new one, and is asked to write two to one file."""
 
@@ -350,7 +350,7 @@ class BeginsItsLogsAnew(LocalExecutor):
 _went_well = contextvars.ContextVar("went_well", default=False)
 
 
-@breaks("STR-11", "with logs, both: the log of stdout ")
+@breaks("STR-11", "with log files: both: the log of stdout ")
 class LogsFailuresOnly(LocalExecutor):
     """Keeps no log of what went well."""
 
@@ -364,12 +364,12 @@ class LogsFailuresOnly(LocalExecutor):
             await super().write_streams_to_file(stream_strings, filepaths, dispatch_id, results_dir)
 
 
-@breaks("STR-12", "a task with logs, unwritable: execute raised IsADirectoryError")
+@breaks("STR-12", "a task with log files: unwritable: execute raised IsADirectoryError")
 class FailsWithItsLogs(LogsWhatItReturns):
     """Throws away what took hours, because a log could not be opened."""
 
 
-@breaks("STR-12", "with logs, unwritable: execute raised IsADirectoryError")
+@breaks("STR-12", "with log files: unwritable: execute raised IsADirectoryError")
 class HidesTheErrorBehindItsLogs(LogsByItself):
     """Writes the logs in a `finally`, and what that raises is what the host sees."""
 
