@@ -6,7 +6,15 @@ import asyncio
 
 import cloudpickle
 import pytest
-from pytest_asyncexec.conformance.instruments.history import recorded, then_raise
+from pytest_asyncexec.conformance.instruments.history import (
+    METHODS,
+    Event,
+    History,
+    Method,
+    lingering,
+    recorded,
+    then_raise,
+)
 
 from pytest_asyncexec import AsyncBaseExecutor
 
@@ -107,3 +115,46 @@ async def test_a_planted_error_comes_after_the_methods_own() -> None:
         await Fails().teardown({})
 
     assert isinstance(raised.value.__context__, KeyError)
+
+
+# ---- whose is an event ---------------------------------------------------------------------------
+
+
+def _event(method: Method, dispatch: str, task: str) -> Event:
+    return Event(1, method, "begins", {"dispatch_id": dispatch, "node_id": 0}, task=task)
+
+
+def _given(history: History) -> list[tuple[str, str]]:
+    return [(event.method, event.dispatch_id) for event in history.events]
+
+
+def test_a_task_is_known_by_its_metadata() -> None:
+    # A worker of the executor's does the work of all tasks, in the context of the first one.
+    history = History([_event(m, d, "one") for d in ("a", "b") for m in METHODS])
+
+    assert _given(history.of_task("one", "a")) == [(method, "a") for method in METHODS]
+    assert _given(history.of_task("two", "b")) == [(method, "b") for method in METHODS]
+
+
+def test_a_task_is_known_by_its_context_where_it_was_given_the_metadata_of_another() -> None:
+    first = [_event(method, "a", "one") for method in METHODS]
+    second = [
+        _event("setup", "b", "two"),
+        _event("run", "a", "two"),
+        _event("teardown", "b", "two"),
+    ]
+    history = History([*first, *second])
+
+    assert _given(history.of_task("one", "a")) == [(method, "a") for method in METHODS]
+    assert _given(history.of_task("two", "b")) == [("setup", "b"), ("run", "a"), ("teardown", "b")]
+
+
+async def test_whoever_does_not_wait_for_a_method_that_lingers_is_seen() -> None:
+    with recorded(Executor, teardown=lingering(0.05)) as history:
+        left_alone = asyncio.ensure_future(Executor().teardown({}))
+        await asyncio.sleep(0)
+        seen = [event.step for event in history.events]
+        await left_alone
+
+    assert seen == ["begins"]
+    assert history.count("teardown", "returns") == 1

@@ -49,6 +49,9 @@ class Subject:
         self.tasks = Tasks()
         #: The rule after whose check it is not certain that an ordinary task still works.
         self.doubts = ""
+        #: The rule whose check has cut tasks short. It went well, and yet the next finding is
+        #: believed only where an ordinary task still works.
+        self.interrupted = ""
         #: Why nothing more is tried: an ordinary task did not even end.
         self.blocked = ""
         #: Whether this process was made for one rule, on whose backend nobody else has been.
