@@ -99,6 +99,8 @@ class Plan:
             wanted = [each for each in wanted if self._is_of_its_rule(each)]
         asked = list(possible(self._subject, wanted))
         sight = observe(self._subject, asked)
+        if part != "ordinary" and self._subject.rule is not None:
+            self._subject.interrupted = self._subject.interrupted or self._subject.rule.id
         findings = Findings(sight)
         crowd = list(self._explain(findings, part, all_deviations(sight)))
         spent = [each for each in findings.broken if serves_one_task(each)]

@@ -146,7 +146,7 @@ class TemplateHost(NativeHost):
 
 
 def host_for(executor: Any) -> NativeHost:
-    """The host that an executor was written for."""
+    """The host that an executor was written for; one without `execute` needs a template."""
     base = sys.modules.get("covalent.executor.base")
     if base is not None and isinstance(executor, base._AbstractBaseExecutor):
         return CovalentHost()

@@ -10,7 +10,7 @@ from ...contract.verdict import Outcome, RuleOutcome
 from .blame import explain
 from .exceptions import CouldNotRun, NotApplicable, RuleViolation
 from .inheritance import second_look
-from .needs import require
+from .needs import believe, require
 from .subject import Subject
 from .supervising import supervise
 
@@ -42,7 +42,7 @@ def judge(
     try:
         subject.preflight()
         require(subject, rule, working=working)
-        supervise(subject, function)
+        _decide(subject, function, in_doubt=working and "run" in rule.needs)
         outcome = "passed"
     except RuleViolation as violation:
         finding = violation.finding
@@ -70,6 +70,16 @@ def judge(
         subject.findings[rule.id] = RuleOutcome(
             rule.id, outcome, message, inherited, finding=finding
         )
-        went_well = outcome in ("passed", "not_applicable")
-        if "run" in rule.needs and not (went_well and not rule.id.startswith(_INTERRUPTING)):
+        if "run" in rule.needs and outcome not in ("passed", "not_applicable"):
             subject.doubts = subject.doubts or rule.id
+        elif outcome == "passed" and rule.id.startswith(_INTERRUPTING):
+            subject.interrupted = subject.interrupted or rule.id
+
+
+def _decide(subject: Subject, function: Callable[[Subject], None], *, in_doubt: bool) -> None:
+    try:
+        supervise(subject, function)
+    except RuleViolation:
+        if in_doubt:
+            believe(subject)
+        raise

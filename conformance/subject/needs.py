@@ -54,6 +54,21 @@ def require(subject: Subject, rule: Rule, *, working: bool = True) -> None:
         _clear_doubts(subject)
 
 
+def believe(subject: Subject) -> None:
+    """Make sure that what a check has found is no consequence of tasks that were cut short before.
+
+    Looked at only where a rule seems broken: a task more for each of those checks would cost every
+    right executor a wait.
+
+    Raises:
+        CouldNotRun: not even an ordinary task works any more.
+    """
+    if subject.interrupted:
+        subject.doubts = subject.doubts or subject.interrupted
+        subject.interrupted = ""
+        _clear_doubts(subject)
+
+
 def _clear_doubts(subject: Subject) -> None:
     """Make sure that an ordinary task works on a fresh executor, where that is in doubt.
 

@@ -35,7 +35,9 @@ class Tasks:
     def host_for(self, executor: Any) -> NativeHost:
         """The host that hands over tasks to this executor at this moment."""
         native = host_for(executor)
-        return TemplateHost(native) if self.under_template else native
+        if self.under_template and not isinstance(native, TemplateHost):
+            return TemplateHost(native)
+        return native
 
     async def execute(
         self,

@@ -156,6 +156,7 @@ def told_once(outcomes: Iterable[RuleOutcome]) -> tuple[RuleOutcome, ...]:
         teller = next(able, "")
         if not teller and finding is not None:
             teller = first.setdefault(finding.seen, rule_id)
+        # Who found it first tells it.
         tellers[rule_id] = "" if teller == rule_id else teller
     return tuple(_referring(o, _root(o.rule_id, tellers)) for o in complete)
 
