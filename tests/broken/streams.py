@@ -317,7 +317,9 @@ class NeverLogs(ThreadExecutor):
         pass
 
 
-@breaks("STR-11", "that prints a line to stderr alone, with log files: both: the log of stderr is ''")
+@breaks(
+    "STR-11", "that prints a line to stderr alone, with log files: both: the log of stderr is ''"
+)
 class LooksAtItsOutputOnly(LocalExecutor):
     """Takes a task without output for one without anything to log."""
 
