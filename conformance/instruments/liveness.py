@@ -39,8 +39,17 @@ async def living(attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
 
 
 async def still_alive(attempts: Sequence[Attempt]) -> tuple[str, ...]:
-    """The same in words."""
-    return tuple(
-        f"the {attempt.hello['label']} (process {attempt.hello['pid']})"
-        for attempt in await living(attempts)
-    )
+    """The same in words, for `still_running`."""
+    return tuple(name_of(attempt) for attempt in await living(attempts))
+
+
+def name_of(attempt: Attempt) -> str:
+    """Who it is that may still run: its task, or a child of that, and the number of its process."""
+    who = "child" if "child" in str(attempt.hello["label"]) else "task"
+    return f"{who} (process {attempt.hello['pid']})"
+
+
+def still_running(alive: Sequence[str]) -> str:
+    """What `still_alive` has found, in words: `its task still runs (process 123)`."""
+    words = [each.replace(" (", " still runs (", 1) for each in alive]
+    return f"its {' and its '.join(words)}"

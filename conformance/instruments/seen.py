@@ -7,6 +7,7 @@ import traceback
 from dataclasses import dataclass
 from typing import Any
 
+from ...base.outcome import TaskTimeoutError
 from ...contract.wording import short, short_error, short_text
 
 
@@ -30,6 +31,11 @@ class Seen:
     def timed_out(self) -> bool:
         """Whether the outcome is one that the contract allows for a task over its limit."""
         return isinstance(self.error, TimeoutError) or self.status == "FAILED"
+
+    @property
+    def over_its_limit(self) -> bool:
+        """Whether the error is of the class by which the template says that the limit was over."""
+        return isinstance(self.error, TaskTimeoutError)
 
     @property
     def everything_said(self) -> str:

@@ -10,6 +10,7 @@ from .conditions import (
     CANCELLED,
     CANCELLED_TWICE,
     DIES,
+    OWN_TIME_OUT,
     RAISES,
     RAISES_SINGLE,
     RETURNS,
@@ -18,6 +19,7 @@ from .conditions import (
 from .observation import Aspect
 
 _CANCELLED: Final = (CANCELLED, CANCELLED_TWICE)
+_ATTEMPTS: Final = ("attempts", "more attempts", "attempts twice")
 _LARGE: Final = ("a text of 1 MiB", "of 1 MiB", "bytes of 17 MiB", "of 17 MiB")
 _AT_DESCRIPTORS: Final = ("to the descriptor", "by a child process")
 
@@ -54,11 +56,13 @@ def broken_rule(aspect: Aspect, conditions: Mapping[str, str], *, among_others: 
         return "RES-13"
     if aspect == "metadata":
         return "LIF-06"
+    if aspect == "own time-out":
+        return "TIM-08"
     if conditions.get("logs") == "unwritable":
         return "STR-12"
-    if end == DIES and aspect == "attempts" and "retries" not in conditions:
+    if end == DIES and aspect in _ATTEMPTS and "retries" not in conditions:
         return "RET-10"
-    if end in BREAKING and aspect != "attempts":
+    if end in BREAKING and aspect not in _ATTEMPTS:
         return "RES-08" if end == "calls sys.exit(3)" else "RES-09"
     if aspect in _OF_CALLS:
         return _OF_CALLS[aspect]
@@ -68,9 +72,11 @@ def broken_rule(aspect: Aspect, conditions: Mapping[str, str], *, among_others: 
         )
         return _of_teardown(aspect, end, fails=fails)
     if end == TOO_LATE:
-        return {"attempts": "RET-06", "alive": "TIM-03"}.get(aspect, "TIM-02")
+        return _of_one_too_late(aspect, retried="retries" in conditions)
     if end in _CANCELLED:
-        return {"attempts": "RET-05", "alive": "CAN-02"}.get(aspect, "CAN-01")
+        if aspect in _ATTEMPTS or (aspect == "cancellation" and "retries" in conditions):
+            return "RET-05"
+        return {"alive": "CAN-02", "overlap": "RET-05"}.get(aspect, "CAN-01")
     return _of_a_living_task(aspect, conditions, end)
 
 
@@ -92,17 +98,38 @@ def _of_teardown(aspect: Aspect, end: str, *, fails: bool) -> str:
     return "LIF-03" if fails else "LIF-01"
 
 
+def _of_one_too_late(aspect: Aspect, *, retried: bool) -> str:
+    if aspect in _ATTEMPTS:
+        return "RET-06" if retried else "RET-01"
+    if aspect == "alive":
+        return "TIM-03"
+    # With retries alone: the limit ends an attempt where it is the only one.
+    return "RET-06" if retried or aspect == "overlap" else "TIM-02"
+
+
 def _of_a_living_task(aspect: Aspect, conditions: Mapping[str, str], end: str) -> str:
-    retried = "fails" in conditions or "retries" in conditions
+    retried = "retries" in conditions
     fails = end != RETURNS
+    limited = conditions.get("limit", "-1")
     if aspect in _SPOILT and "turn" in conditions:
         return "LIF-08"
-    if aspect == "attempts":
-        if "retries" not in conditions:
+    if aspect == "attempts twice":
+        return "RET-09"
+    if aspect in _ATTEMPTS:
+        if not retried:
             return "RET-01"
-        return "RET-03" if fails else "RET-02"
+        gives_up = int(conditions.get("fails", "0")) > int(conditions["retries"])
+        return "RET-03" if fails or gives_up else "RET-02"
+    if aspect == "given":
+        if retried:
+            return "RET-04"
+        return "RES-11" if "names" in conditions else _of_a_value(conditions)
     if aspect == "arguments":
         return "RET-04" if retried else "RES-07"
+    if aspect == "message" and end == OWN_TIME_OUT:
+        return "TIM-08"
+    if limited != "-1" and aspect in ("result", "message", "stdout", "stderr", "failed"):
+        return "TIM-01" if limited == "-60" else "TIM-04"
     if aspect == "message":
         if end in (RAISES[-1], *RAISES_SINGLE[1:3]):
             return "RES-12"
@@ -112,7 +139,7 @@ def _of_a_living_task(aspect: Aspect, conditions: Mapping[str, str], end: str) -
     if aspect == "completed":
         return "RES-12" if end in (RAISES[-1], *RAISES_SINGLE[1:3]) else "RES-04"
     if aspect == "result":
-        return "RES-03" if _LARGE_IN & set(conditions.values()) else "RES-01"
+        return _of_a_value(conditions)
     if aspect == "failed":
         if set(conditions.values()) & set(_LARGE):
             return "RES-03"
@@ -120,6 +147,8 @@ def _of_a_living_task(aspect: Aspect, conditions: Mapping[str, str], end: str) -
             if name in conditions:
                 return rule_id
         return "LIF-09"
+    if limited == "-60":
+        return "TIM-01"
     # It did not end, or ended in a cancellation that nobody had asked for.
     for name, rule_id in _FAILED_BY:
         if name in conditions:
@@ -127,4 +156,5 @@ def _of_a_living_task(aspect: Aspect, conditions: Mapping[str, str], end: str) -
     return "RES-12" if fails else "LIF-09"
 
 
-_LARGE_IN: Final = frozenset(_LARGE)
+def _of_a_value(conditions: Mapping[str, str]) -> str:
+    return "RES-03" if set(_LARGE) & set(conditions.values()) else "RES-01"

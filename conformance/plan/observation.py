@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from ...contract.wording import short
+from ...contract.wording import says, short
 from ..instruments.brackets import (
     cut_short,
     left_out,
@@ -16,26 +16,42 @@ from ..instruments.brackets import (
     repeated,
 )
 from ..instruments.history import METHODS, History, Method
+from ..instruments.liveness import still_running
 from ..instruments.seen import Seen
 from . import values
-from .conditions import BREAKING, LIMITS, SHARED_DISPATCH, TOO_LATE, Row
-from .prediction import Prediction
+from .conditions import (
+    BREAKING,
+    LIMITS,
+    OWN_TIME_OUT,
+    RETURNS,
+    SHARED_DISPATCH,
+    STOPPED,
+    TOO_LATE,
+    Row,
+)
+from .prediction import Prediction, predict
+from .task import GIVEN
 
 #: In what an observation can differ from its prediction, in the order in which it is told: what
 #: comes first explains what comes later.
 Aspect = Literal[
     "no end",
     "foreign",
+    "given",
+    "more attempts",
+    "attempts twice",
+    "attempts",
     "completed",
     "failed",
     "cancellation",
     "result",
-    "attempts",
+    "own time-out",
     "message",
     "stdout",
     "stderr",
     "log",
     "arguments",
+    "overlap",
     "alive",
     "order of calls",
     "no teardown",
@@ -74,6 +90,8 @@ class Observation:
     arguments: str = ""
     #: The processes in which the task still did what it was told when the outcome was known.
     alive: tuple[int, ...] = ()
+    #: Which processes of an attempt still did so when the next attempt had begun.
+    overlap: tuple[str, ...] = ()
     #: Where it stood when it was given up.
     stood: str = ""
     #: Whether what tasks print is captured.
@@ -112,8 +130,15 @@ def deviations(
     if found:
         yield differs("foreign", found, "each task gets its own result, error and output")
         return
+    given = _not_given(seen)
+    counted = _miscounted_attempts(observation, predicted)
+    if counted is not None and not given:
+        yield differs(*counted)
+        predicted = predict(observation.row, observation.own, made=observation.attempts or 0)
     ended = _judged_end(observation, predicted)
-    if ended is not None:
+    if given:
+        yield differs("given", given, "every attempt is given what the task was sent with")
+    elif ended is not None:
         yield differs(*ended)
     else:
         yield from (differs(*each) for each in _judged_values(observation, predicted))
@@ -121,6 +146,32 @@ def deviations(
 
 
 _Difference = tuple[Aspect, object, str]
+
+
+def _not_given(seen: Seen | None) -> str:
+    """How what an attempt was given differs from what was sent, in the words of the task."""
+    lines = "" if seen is None else _told(seen)
+    _, found, wrong = lines.partition(GIVEN)
+    return f"{GIVEN} {wrong.strip().splitlines()[0]}" if found and wrong.strip() else ""
+
+
+def _miscounted_attempts(
+    observation: Observation, predicted: Prediction
+) -> tuple[Aspect, str, str] | None:
+    made, due = observation.attempts, predicted.attempts
+    # Of one that never began the end says why.
+    if not made or made == due or (made < due and not predicted.exactly):
+        return None
+    aspect: Aspect = "attempts"
+    calls = observation.history.count("run")
+    seen = f"it was attempted {made} time{'s' * (made > 1)}"
+    if made > due and 1 < calls < made:
+        aspect = "attempts twice"
+        seen += f", and `run` was called {calls} times"
+    elif made > due:
+        aspect = "more attempts"
+    outcome = "it ended in CancelledError" if observation.seen is None else observation.seen
+    return aspect, f"{seen}; {outcome}", f"{due} attempt{'s' * (due > 1)}"
 
 
 def _judged_end(observation: Observation, predicted: Prediction) -> _Difference | None:
@@ -135,6 +186,8 @@ def _judged_end(observation: Observation, predicted: Prediction) -> _Difference 
             "execute ended in CancelledError, and nobody had cancelled it",
             "the outcome of the task, or its error",
         )
+    if observation.attempts == 0 and observation.row["end"] not in (*STOPPED, *BREAKING):
+        return "failed", f"it never ran; {seen}", "the task is run"
     if predicted.end == "completed":
         if not seen.completed:
             return "failed", seen, "the status COMPLETED, with the result of the task"
@@ -152,7 +205,14 @@ def _judged_values(observation: Observation, predicted: Prediction) -> Iterator[
         wrong = values.difference(values.make(row["result"], own), seen.result)
         if wrong:
             yield "result", f"the result {wrong}", "the result arrives as the task returned it"
-    if seen is not None and predicted.end == "failed" and predicted.message:
+    own_time_out = _not_its_own_time_out(seen, row, own)
+    if own_time_out:
+        yield (
+            "own time-out",
+            own_time_out,
+            "that error, or the status FAILED with its message in stderr",
+        )
+    elif seen is not None and predicted.end == "failed" and predicted.message:
         lost = [line for line in predicted.message.split("\n") if line.strip() not in _told(seen)]
         if lost:
             yield (
@@ -166,16 +226,25 @@ def _judged_values(observation: Observation, predicted: Prediction) -> Iterator[
                 f"{seen}; its own error is left as the mere context of that",
                 "the task's own error is raised, whatever becomes of its logs",
             )
+        elif _hidden_by_an_earlier_one(seen, predicted):
+            yield (
+                "message",
+                f"{seen}; that is not its last error, which said "
+                f"{values.in_words(predicted.message)}",
+                "the error of the last attempt",
+            )
     if not observation.captures:
         return
     for stream, text in (("stdout", predicted.stdout), ("stderr", predicted.stderr)):
         # With an error that is raised no output is returned.
-        if seen is not None and seen.error is None:
+        if seen is not None and seen.error is None and row["end"] != TOO_LATE:
             got = getattr(seen, stream)
             # An executor may add words of its own to stderr, a traceback for one.
             right = got == text if stream == "stdout" and row["end"] == "returns" else text in got
-            if stream == "stderr" and not right:
-                right = _in_order(predicted, observation.own, row, got)
+            if not right:
+                right = (stream, row["end"]) != ("stdout", RETURNS) and _in_order(
+                    got, getattr(predicted, f"to_{stream}")
+                )
             if not right:
                 yield _aspect(stream), _difference(stream, text, got), _WHOLE
         for when, logs in (("", observation.logs), (_LATER, observation.kept_logs)):
@@ -191,6 +260,31 @@ def _judged_values(observation: Observation, predicted: Prediction) -> Iterator[
 
 
 _LATER = "when the other tasks had ended, too, "
+
+
+def _not_its_own_time_out(seen: Seen | None, row: Row, own: str) -> str:
+    """How a TimeoutError that a task raised itself was told as something else, in words."""
+    if seen is None or seen.error is None or row["end"] != OWN_TIME_OUT:
+        return ""
+    message = values.message(row["end"], own)
+    if seen.over_its_limit:
+        return f"{seen}, of the class of errors that says that the limit was over"
+    carried = getattr(seen.error, "stderr", "")
+    said = carried.decode(errors="replace") if isinstance(carried, bytes) else str(carried)
+    if says(seen.error, message) or message in said or message not in _told(seen):
+        return ""
+    # Behind another error it is merely its cause.
+    return f"{seen}, which does not say what the task said"
+
+
+def _hidden_by_an_earlier_one(seen: Seen, predicted: Prediction) -> bool:
+    """Whether the error of an attempt before the last one is told, with that as its cause."""
+    if seen.error is None:
+        return False
+    earlier = any(says(seen.error, message) for message in predicted.earlier)
+    return earlier and not says(seen.error, predicted.message.split("\n")[0])
+
+
 _WHOLE = "what every attempt printed, whole and in order"
 
 
@@ -198,10 +292,15 @@ def _aspect(stream: str) -> Aspect:
     return "stdout" if stream == "stdout" else "stderr"
 
 
-def _in_order(predicted: Prediction, own: str, row: Row, got: str) -> bool:
-    """Whether what each attempt wrote to stderr is there in order, with other words between."""
-    text = values.to_stderr(row["prints"], own)
-    return not text or got.count(text) >= predicted.attempts
+def _in_order(got: str, texts: Iterable[str]) -> bool:
+    """Whether what each attempt wrote is there in order, with other words between."""
+    end = 0
+    for text in texts:
+        begin = got.find(text, end)
+        if begin < 0:
+            return False
+        end = begin + len(text)
+    return True
 
 
 def _log_holds(
@@ -210,6 +309,7 @@ def _log_holds(
     row = observation.row
     make = values.printed if stream == "stdout" else values.to_stderr
     one = make(row["prints"], observation.own)
+    each = getattr(predicted, f"to_{stream}")
     if row["end"] == TOO_LATE or predicted.end == "cancelled by its host":
         # How many of its attempts came to print before they were stopped is nobody's fault, and
         # what is lost of those that did is another rule's; but the log holds what is returned.
@@ -217,7 +317,7 @@ def _log_holds(
         return not one or log.count(one) >= returned.count(one)
     if row["end"] in BREAKING:
         return not one or one in log
-    return text in log or log.count(one) >= predicted.attempts
+    return text in log or _in_order(log, each)
 
 
 def _difference(stream: str, text: str, got: str) -> str:
@@ -275,20 +375,18 @@ def _processes(pids: Collection[int]) -> str:
 
 
 def _judged_calls(observation: Observation, predicted: Prediction) -> Iterator[_Difference]:
-    seen, attempts = observation.seen, observation.attempts
-    if attempts is not None:
-        fewer = attempts < predicted.attempts and predicted.exactly
-        if fewer or attempts > predicted.attempts:
-            yield (
-                "attempts",
-                f"it was attempted {attempts} times",
-                f"{predicted.attempts} attempt{'s' * (predicted.attempts > 1)}",
-            )
+    seen = observation.seen
     if observation.arguments:
         yield (
             "arguments",
             f"after the task the host's own {observation.arguments}",
             "the host's objects stay as they are",
+        )
+    if observation.overlap:
+        yield (
+            "overlap",
+            f"another attempt began while {still_running(observation.overlap)}",
+            "the next attempt begins only once the work of the one before is dead",
         )
     if observation.alive:
         yield (

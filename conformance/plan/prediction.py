@@ -31,43 +31,68 @@ class Prediction:
     exactly: bool
     #: What is found in the error, its notes or stderr, where the task failed; "" for nothing.
     message: str
-    #: What is returned as stdout and stderr, and found in the logs, where output is captured.
-    stdout: str
-    stderr: str
+    #: What the attempts before the last one said when they failed: no outcome is told by it.
+    earlier: tuple[str, ...]
+    #: What each attempt prints: together it is returned as stdout and stderr, and found in the
+    #: logs, where output is captured.
+    to_stdout: tuple[str, ...]
+    to_stderr: tuple[str, ...]
+
+    @property
+    def stdout(self) -> str:
+        """What all attempts print to stdout."""
+        return "".join(self.to_stdout)
+
+    @property
+    def stderr(self) -> str:
+        """What all attempts print to stderr."""
+        return "".join(self.to_stderr)
 
 
-def predict(row: Row, own: str) -> Prediction:
+def predict(row: Row, own: str, *, made: int = 0) -> Prediction:
     """What has to be seen of a task with these conditions.
 
     Args:
         row: the conditions.
         own: the text that no other task has.
+        made: how many attempts were made, where they are not as many as there have to be: what
+            has to be seen after those.
     """
-    end, attempts = ending(row)
+    end, attempts = ending(row, made)
     fails = int(row["fails"])
     text = values.printed(row["prints"], own)
+    errors = values.to_stderr(row["prints"], own)
+    ends = [
+        values.ends_attempt(number, own) * bool(fails and text) for number in range(1, attempts + 1)
+    ]
     # The last error is the one that counts.
     message = ""
     if end == "failed":
         last_fails_first = attempts <= fails
-        message = (
-            f"{own} fails in attempt {attempts}"
-            if last_fails_first
-            else values.message(row["end"], own)
-        )
+        message = _failure(attempts, own) if last_fails_first else values.message(row["end"], own)
     return Prediction(
         end,
         attempts,
         row["end"] not in (TOO_LATE, *_CANCELLED),
         message,
-        text * attempts,
-        values.to_stderr(row["prints"], own) * attempts,
+        tuple(_failure(number, own) for number in range(1, min(fails + 1, attempts))),
+        tuple(text + end for end in ends),
+        tuple(errors + end for end in ends),
     )
 
 
-def ending(row: Row) -> tuple[End, int]:
-    """How a task with these conditions ends, and after how many attempts."""
-    fails, budget = int(row["fails"]), int(row["retries"]) + 1
+def _failure(number: int, own: str) -> str:
+    return f"{own} fails in attempt {number}"
+
+
+def ending(row: Row, made: int = 0) -> tuple[End, int]:
+    """How a task with these conditions ends, and after how many attempts.
+
+    Args:
+        row: the conditions.
+        made: how many attempts were made, where they are not as many as there have to be.
+    """
+    fails, budget = int(row["fails"]), made or int(row["retries"]) + 1
     if row["end"] in _CANCELLED:
         return "cancelled by its host", 1
     if row["end"] == TOO_LATE:

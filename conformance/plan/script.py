@@ -79,6 +79,8 @@ _ENDS: Final = {
     "raises an error with a cause and a note": 'raise ValueError("why") from KeyError("cause")',
     "raises a group of errors": 'raise ExceptionGroup("why", [ValueError("one")])',
     "raises a TimeoutError": 'raise TimeoutError("why")',
+    "raises a ConnectionError": 'raise ConnectionError("why")',
+    "raises an EOFError": 'raise EOFError("why")',
     "raises an error whose message is not ASCII": 'raise ValueError("grün 漢字 % {0} %s")',
     "goes on past its limit": "time.sleep(60)",
     CANCELLED: "time.sleep(60)",

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from ..instruments.probes import report_home
-from .values import arguments, difference, make, message, named, printed, to_stderr
+from .values import (
+    arguments,
+    difference,
+    ends_attempt,
+    make,
+    message,
+    named,
+    printed,
+    to_stderr,
+)
+
+#: The beginning of the error of a task that was not given what was sent to it.
+GIVEN: Final = "what the task was given"
 
 
 def act(address: Any, orders: dict[str, Any], /, *given: Any, **names: Any) -> Any:
@@ -42,15 +54,21 @@ def act(address: Any, orders: dict[str, Any], /, *given: Any, **names: Any) -> A
         or ("" if list(named(orders["names"], own)) == list(names) else "came in another order")
     )
     if wrong:
-        raise AssertionError(f"what the task was given {wrong}")
+        raise AssertionError(f"{GIVEN} {wrong}")
     # Whoever sees them after this task, another attempt or the host, sees it at once.
     for value in (*given, *names.values()):
         if isinstance(value, list):
             value.append("changed by the task")
         elif isinstance(value, dict):
             value["changed by the task"] = True
+    if orders["fails"] and text:
+        # By this the output of one attempt is told from that of another.
+        sys.stdout.write(ends_attempt(number, own))
+        sys.stderr.write(ends_attempt(number, own))
     if number <= orders["fails"]:
-        raise ValueError(f"{own} fails in attempt {number}")
+        # Some retry what they think will go away, and a failure is a failure.
+        kinds = (ValueError, ConnectionError, TypeError, TimeoutError, RuntimeError)
+        raise kinds[(number - 1) % len(kinds)](f"{own} fails in attempt {number}")
     end_as(orders["end"], message(orders["end"], own))
     return make(orders["result"], own)
 
@@ -83,5 +101,9 @@ def end_as(end: str, message: str) -> None:
         raise ValueError
     if end == "raises a TimeoutError":
         raise TimeoutError(message)
+    if end == "raises a ConnectionError":
+        raise ConnectionError(message)
+    if end == "raises an EOFError":
+        raise EOFError(message)
     if end.startswith("raises"):
         raise ValueError(message)

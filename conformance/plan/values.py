@@ -156,6 +156,11 @@ def to_stderr(name: str, own: str = "") -> str:
     return text and f"E{text}"
 
 
+def ends_attempt(number: int, own: str = "") -> str:
+    """What an attempt prints last, where there may be several and it prints at all."""
+    return f"[attempt {number} of {own}]\n"
+
+
 def message(end: str, own: str = "") -> str:
     """What an error says, for a value of the condition `end`."""
     texts = {

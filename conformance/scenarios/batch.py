@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import itertools
+import math
 import secrets
 import threading
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,7 +19,7 @@ from ..instruments import patience
 from ..instruments.beacon import Attempt
 from ..instruments.blocking import nobody_sleeps_on_a_loop
 from ..instruments.history import METHODS, History, lingering, under_way
-from ..instruments.liveness import living
+from ..instruments.liveness import living, name_of
 from ..instruments.seen import Seen
 from ..plan import values
 from ..plan.conditions import (
@@ -24,6 +27,7 @@ from ..plan.conditions import (
     CANCELLED,
     CANCELLED_TWICE,
     RAISES,
+    RETURNS,
     SHARED_DISPATCH,
     STOPPED,
     TOO_LATE,
@@ -124,6 +128,8 @@ class _Trial:
     held: bool = False
     #: What was awaited for it, as it stood the moment `execute` ended.
     history: History = field(default_factory=History)
+    #: What attempts said that were asked whether they live when the next one had reported.
+    asked: list[tuple[Attempt, concurrent.futures.Future[Any]]] = field(default_factory=list)
 
 
 class _Batch:
@@ -171,10 +177,12 @@ class _Batch:
             instance.rows.append(each)
             self.trials.append(trial)
             self._by_own[own] = trial
+        # Who takes the longest begins first, so that few are left to be waited for at the end.
+        self.trials.sort(key=lambda trial: _turns(trial.row), reverse=True)
 
     def _build(self, each: Row) -> Instance:
         attributes: dict[str, Any] = {"retries": int(each["retries"])}
-        limit = limit_of(each, self._short)
+        limit = self._limit_of(each)
         if limit != -1 or "stop" not in self.subject.preflight().cannot:
             attributes["time_limit"] = limit
         logs: dict[str, Path | str] = {}
@@ -192,8 +200,20 @@ class _Batch:
             attributes["log_stdout"] = str(folder)
             attributes["log_stderr"] = str(folder / "file" / "err.log")
         attributes |= {f"log_{stream}": str(path) for stream, path in logs.items()}
-        executor = self.subject.build(**attributes)
+        try:
+            executor = self.subject.build(**attributes)
+        except CouldNotRun:
+            # A negative limit other than the documented one may be refused.
+            if limit != -60 or not _takes(self.subject, -1):
+                raise
+            _refuse_negative.add(self.subject)
+            executor = self.subject.build(**attributes | {"time_limit": -1})
         return Instance(executor, each, settings(executor), logs, written_before=written(executor))
+
+    def _limit_of(self, each: Row) -> float:
+        if each["limit"] == "-60" and self.subject in _refuse_negative:
+            return -1
+        return limit_of(each, self._short)
 
     # ---- on a thread of the beacon's -------------------------------------------------------
 
@@ -205,6 +225,9 @@ class _Batch:
             if trial is None:
                 attempt.tell(do="return", value=1)
                 return
+            if trial.held and trial.reports:
+                before = trial.reports[-1]
+                trial.asked.append((before, before.ask(do="answer")))
             trial.reports.append(attempt)
             number, held = len(trial.reports), trial.held
         if not held:
@@ -287,7 +310,8 @@ class _Batch:
             instance.first = asyncio.ensure_future(self._run(trial))
         await asyncio.shield(instance.first)
 
-    async def _run(self, trial: _Trial) -> Observation | None:
+    async def _run(self, trial: _Trial, *, again: bool = False) -> Observation | None:
+        limit = trial.instance.before["time_limit"]
         given = values.arguments(trial.row["arguments"], trial.own)
         names = values.named(trial.row["names"], trial.own)
         orders = {
@@ -309,6 +333,8 @@ class _Batch:
             return None
         if executing.cancelled():
             return await self._seen_of(trial, None, given, names)
+        if not again and self._refused(trial, limit, executing.result()):
+            return await self._run(trial, again=True)
         return await self._seen_of(trial, executing.result(), given, names)
 
     async def _execute(self, trial: _Trial, given: tuple[Any, ...], names: dict[str, Any]) -> Seen:
@@ -326,6 +352,21 @@ class _Batch:
         finally:
             trial.history = self._history_of(trial)
 
+    def _refused(self, trial: _Trial, limit: Any, seen: Seen) -> bool:
+        """Whether `execute` has refused a limit that may be refused; another is set then."""
+        if trial.reports or not refuses(seen):
+            return False
+        if trial.row["end"] == TOO_LATE and isinstance(limit, float) and limit % 1:
+            self._short = whole_seconds(self.subject)
+            instead = self._short
+        elif limit == -60:
+            _refuse_negative.add(self.subject)
+            instead = -1
+        else:
+            return False
+        trial.instance.executor.time_limit = trial.instance.before["time_limit"] = instead
+        return True
+
     async def _cancel(self, trial: _Trial, executing: asyncio.Task[Seen]) -> None:
         reported = asyncio.ensure_future(trial.reported.wait())
         await asyncio.wait({reported, executing}, return_when=asyncio.FIRST_COMPLETED)
@@ -339,9 +380,15 @@ class _Batch:
         self, trial: _Trial, seen: Seen | None, given: list[Any], names: dict[str, Any]
     ) -> Observation:
         alive: tuple[int, ...] = ()
+        overlap: tuple[str, ...] = ()
         if trial.held:
             if "stop" not in self.subject.preflight().cannot:
                 alive = tuple(a.hello["pid"] for a in await living(trial.reports))
+            overlap = tuple(
+                name_of(attempt)
+                for attempt, answer in trial.asked
+                if answer.done() and answer.result() is not None
+            )
             for attempt in trial.reports:
                 attempt.close()
         changed = values.difference(
@@ -353,6 +400,7 @@ class _Batch:
             cancelled=seen is None,
             arguments=f"arguments: {changed}" if changed else "",
             alive=alive,
+            overlap=overlap,
         )
 
     def _observation(self, trial: _Trial, seen: Seen | None, **more: Any) -> Observation:
@@ -421,9 +469,49 @@ class _Dispatches:
         return new
 
 
+#: Subjects that refuse a limit with a fraction of a second, and one below zero other than -1.
+_count_whole_seconds: weakref.WeakSet[Subject] = weakref.WeakSet()
+_refuse_negative: weakref.WeakSet[Subject] = weakref.WeakSet()
+
+
 def short_limit(subject: Subject) -> float:
-    """Seconds of a limit under which attempts begin, by how long the first task of all took."""
-    return max(0.5, 0.3 + 2 * subject.preflight().seconds)
+    """Seconds of a limit under which attempts begin, by how long the first task of all took.
+
+    Whole ones, where a fraction is refused.
+    """
+    limit = max(0.5, 0.3 + 2 * subject.preflight().seconds)
+    if subject not in _count_whole_seconds and _takes(subject, limit):
+        return limit
+    return whole_seconds(subject, limit)
+
+
+def whole_seconds(subject: Subject, limit: float = 0.0) -> float:
+    """A limit without a fraction, for a subject that refuses any other from now on."""
+    _count_whole_seconds.add(subject)
+    return math.ceil(limit or short_limit(subject))
+
+
+def refuses(seen: Seen) -> bool:
+    """Whether an executor has refused what its task was to run with, in the way that it may."""
+    return isinstance(seen.error, ValueError | TypeError)
+
+
+def _takes(subject: Subject, limit: float) -> bool:
+    """Whether the attribute can be set to this limit."""
+    try:
+        subject.build(time_limit=limit)
+    except CouldNotRun:
+        return False
+    except Exception:
+        return True  # whoever builds the next one will say what is wrong
+    return True
+
+
+def _turns(each: Row) -> int:
+    """How many attempts there are to be waited for, one after the other."""
+    budget = int(each["retries"]) + 1
+    attempts = min(budget, int(each["fails"]) + 1) if each["end"] == RETURNS else budget
+    return attempts + (each["turn"] == "second")
 
 
 def settings(executor: Any) -> dict[str, Any]:

@@ -1,149 +1,153 @@
-"""Attempts that only a time limit can end, of several kinds, and what became of them."""
+"""Tasks that a time limit ends, or must not end, all at once; and what became of each."""
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Final
 
-from ..instruments import patience
-from ..instruments.beacon import Attempt, Beacon
-from ..instruments.history import History
-from ..instruments.liveness import answered, still_alive
-from ..instruments.probes import echo, grandchild, report_home
-from ..instruments.seen import Seen, finish
+from ..subject.exceptions import CouldNotRun
+from ..subject.preflight import ANOTHER_PROCESS
 from ..subject.subject import Subject
+from .batch import short_limit, whole_seconds
+from .limited import RUN_BY, Kind, Limited, Trial
 
-#: What the task is at when its limit is over: held in a blocking C call; in pure CPU work; held
-#: and deaf to SIGTERM; likewise, with a child process that is.
-Kind = Literal["held", "spinning", "deaf", "with a child"]
+#: How often the limit of a trial is doubled, while tasks start too slowly for it.
+_DOUBLED: Final = 7
+#: Likewise, where an attempt that is not made is taken for one that has not begun.
+_DOUBLED_WITH_RETRIES: Final = 5
 
-#: Seconds. The first limit of a trial; doubled while tasks on this machine start too slowly for it.
-_FIRST_LIMIT = 0.3
-LAST_LIMIT = 64.0
+_OVER: Final[tuple[Kind, ...]] = ("held", "spinning", "deaf", "with a child", "retried")
 
-_limits: weakref.WeakKeyDictionary[Subject, float] = weakref.WeakKeyDictionary()
-_known: weakref.WeakKeyDictionary[Subject, dict[tuple[Kind, bool], Overrun]] = (
+_known: weakref.WeakKeyDictionary[Subject, dict[tuple[Kind, bool], Limited | CouldNotRun]] = (
     weakref.WeakKeyDictionary()
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Overrun:
-    """What was seen of one task that would never have ended by itself."""
-
-    kind: Kind
-    limit: float
-    #: The outcome; None where there was none long after nothing held the task any more.
-    seen: Seen | None
-    #: Whether the task had come to where its kind says before the limit was over.
-    begun: bool
-    #: Whether nothing had stopped it, until it was told to return.
-    let_go: bool
-    #: Which of its processes, after the outcome was known, did what they were told.
-    alive: tuple[str, ...]
-    history: History
-    #: What became of the next task on the same instance; for the kind "held" only.
-    next_seen: Seen | None = None
-
-    @property
-    def stopped(self) -> bool:
-        """Whether the limit has ended it, as the contract wants it to be told."""
-        return self.seen is not None and self.seen.timed_out and not self.let_go
+_longer: weakref.WeakKeyDictionary[Subject, float] = weakref.WeakKeyDictionary()
 
 
 def usual_limit(subject: Subject) -> float:
     """A limit under which tasks of the subject have begun, as far as that is known."""
-    return _limits.get(subject, _FIRST_LIMIT)
+    return max(short_limit(subject), _longer.get(subject, 0.0))
+
+
+def last_limit(subject: Subject) -> float:
+    """The longest limit that is tried."""
+    return short_limit(subject) * 2.0**_DOUBLED
 
 
 def keep_limit(subject: Subject, limit: float) -> None:
     """Remember the limit that tasks needed to begin."""
-    _limits[subject] = max(limit, usual_limit(subject))
+    _longer[subject] = max(limit, usual_limit(subject))
 
 
-def overruns(subject: Subject, *kinds: Kind) -> dict[Kind, Overrun]:
-    """Run a task of each kind over its limit, all at once; what is known already is not repeated.
+def limited(subject: Subject, kind: Kind) -> Limited:
+    """What became of a task of one kind; with the first that is asked for, all others are run.
 
-    A trial whose limit was over before the task had begun is repeated: alone, for an executor may
-    queue, and then with a limit twice as long.
+    A trial that says nothing, for its limit was over before the task had begun, is repeated: alone,
+    for an executor may queue, and then with a limit twice as long. One that went wrong is repeated
+    alone, too, so that it is judged by itself.
+
+    Raises:
+        CouldNotRun: no executor could be built for it.
     """
     known = _known.setdefault(subject, {})
     template = subject.template_host
-    missing = [kind for kind in kinds if (kind, template) not in known]
-    limit = usual_limit(subject)
-    together = len(missing) > 1
-    while missing:
-        groups = [missing] if together else [[kind] for kind in missing]
-        for group in groups:
-            for overrun in _try(subject, group, limit):
-                if overrun.begun or (limit >= LAST_LIMIT and not together):
-                    known[overrun.kind, template] = overrun
-        missing = [kind for kind in missing if (kind, template) not in known]
-        if missing and not together:
-            limit *= 2
-        together = False
-    keep_limit(subject, limit)
-    return {kind: known[kind, template] for kind in kinds}
+    if (kind, template) not in known:
+        try:
+            tried = _at_once(subject)
+        except BaseException as error:
+            # Whoever hung once is not asked the same again.
+            hung = CouldNotRun(f"tasks under a limit did not come to an end: {error}")
+            known |= {(each, template): hung for each in possible_kinds(subject)}
+            raise
+        known |= {(each, template): found for each, found in tried.items()}
+    first = known[kind, template]
+    if isinstance(first, CouldNotRun):
+        raise first
+    if not first.settled:
+        known[kind, template] = first = _alone(subject, first)
+    return first
 
 
-def _try(subject: Subject, kinds: Sequence[Kind], limit: float) -> list[Overrun]:
-    executors = [subject.build(time_limit=limit, retries=0) for _ in kinds]
-    dispatches = [subject.new_dispatch() for _ in kinds]
-    with subject.recording(executors[0]) as history:
-
-        async def story() -> list[Overrun]:
-            trials = zip(executors, kinds, dispatches, strict=True)
-            return await asyncio.gather(
-                *(_one(subject, *trial, limit, history) for trial in trials)
-            )
-
-        return subject.drive(story, longer=limit + 2 * patience.PAST_LIMIT)
+def _at_once(subject: Subject) -> dict[Kind, Limited | CouldNotRun]:
+    kinds, limit = possible_kinds(subject), usual_limit(subject)
+    tried = _run(subject, kinds, limit)
+    if limit % 1 and any(isinstance(f, Limited) and f.refused for f in tried.values()):
+        tried |= _run(subject, kinds, whole_seconds(subject, limit))
+    return tried
 
 
-async def _one(
-    subject: Subject, executor: Any, kind: Kind, dispatch: str, limit: float, history: History
-) -> Overrun:
-    with subject.beacon() as beacon:
-        executing = asyncio.ensure_future(
-            subject.execute(executor, report_home, (beacon.address, "task"), dispatch_id=dispatch)
+def _alone(subject: Subject, found: Limited) -> Limited:
+    """The same trial with nothing beside it, and with a limit under which its task begins."""
+    limit = found.limit if found.kind in _OVER else usual_limit(subject)
+    doubled = _DOUBLED_WITH_RETRIES if found.kind == "retried" else _DOUBLED
+    last = short_limit(subject) * 2.0**doubled
+    while True:
+        if found.refused and limit % 1:
+            limit = whole_seconds(subject, limit)
+        again = _run(subject, [found.kind], limit)[found.kind]
+        if isinstance(again, CouldNotRun):
+            raise again
+        found = again
+        if found.refused and limit % 1:
+            continue
+        if found.begun or limit >= last or found.kind not in _OVER:
+            break
+        limit *= 2
+    if found.begun:
+        keep_limit(subject, limit)
+    return replace(found, settled=True)
+
+
+def possible_kinds(subject: Subject) -> list[Kind]:
+    """What the subject can be asked for."""
+    facts = subject.preflight()
+    kinds: list[Kind] = ["with a negative limit", "with a tiny negative limit"]
+    # What happens on the event loop cannot happen while a task blocks it.
+    if facts.blocks_loop_at:
+        return kinds
+    if subject.template_host or inspect.iscoroutinefunction(getattr(subject.cls, "execute", None)):
+        kinds.append("cancelled in its second attempt")
+    if "stop" in facts.cannot:
+        return kinds
+    kinds += ["led by the loop", "held", "spinning", "retried"]
+    # It is the suite's own process that would ignore the signal.
+    if facts.place != "this process":
+        kinds.append("deaf")
+    if facts.place == ANOTHER_PROCESS:
+        kinds.append("with a child")
+    return kinds
+
+
+def _run(
+    subject: Subject, kinds: Sequence[Kind], limit: float
+) -> dict[Kind, Limited | CouldNotRun]:
+    found: dict[Kind, Limited | CouldNotRun] = {}
+    trials = []
+    for kind in kinds:
+        try:
+            trials.append(Trial(subject, kind, limit))
+        except CouldNotRun as error:
+            found[kind] = error
+    if not trials:
+        return found
+    with subject.recording(trials[0].executor) as history:
+        for trial in trials:
+            trial.history = history
+
+        async def story() -> list[Limited]:
+            return await asyncio.gather(*(RUN_BY[trial.kind](trial) for trial in trials))
+
+        seen = subject.drive(
+            story,
+            longer=trials[0].patient,
+            progress=lambda: [trial.steps for trial in trials],
         )
-        begun = await _bring_to(kind, beacon, executing)
-        await asyncio.wait({executing}, timeout=limit + patience.PAST_LIMIT)
-        let_go = not executing.done()
-        # Not what happens later: teardown belongs to the time before the outcome.
-        events = History(list(history.of(dispatch).events))
-        alive = () if let_go else await still_alive(beacon.attempts)
-        for attempt in beacon.attempts:
-            attempt.tell(do="return", value="ran to its end")
-        seen = await finish(executing)
-        next_seen = None
-        if kind == "held" and not let_go:
-            executor.time_limit = 3600
-            next_seen = await subject.execute(executor, echo, ("next",))
-    return Overrun(kind, limit, seen, begun, let_go, alive, events, next_seen)
-
-
-async def _bring_to(kind: Kind, beacon: Beacon, executing: asyncio.Future[Seen]) -> bool:
-    """Bring a task to where its kind says; False where it was over before."""
-
-    async def did(attempt: Attempt, **command: Any) -> bool:
-        return await answered(attempt, executing, **command)
-
-    if not await beacon.reported(1, executing):
-        return False
-    task = beacon.attempts[0]
-    if kind == "spinning":
-        return await did(task, do="spin")
-    if kind == "deaf":
-        return await did(task, do="ignore_sigterm")
-    if kind == "with a child":
-        return (
-            await did(task, do="ignore_sigterm")
-            and await did(task, **grandchild(beacon.address, "child of the task"))
-            and await beacon.reported(2, executing)
-            and await did(beacon.attempts[1], do="ignore_sigterm")
-        )
-    return True
+    alone = len(kinds) == 1
+    for each in seen:
+        settled = each.begun and (alone or each.is_right or each.is_wrong)
+        found[each.kind] = replace(each, settled=settled)
+    return found

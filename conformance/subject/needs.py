@@ -43,13 +43,15 @@ def require(subject: Subject, rule: Rule, *, working: bool = True) -> None:
         raise CouldNotRun(f"no task runs: {facts.run_error}")
     if "run" in rule.needs and driving.hangs >= _HANGS:
         raise CouldNotRun(f"not tried any more: calls never ended, see {driving.hung_in}")
+    # A task has its line home over files that are shared, or over a connection: either will do.
+    met = {"shared-files"} if facts.reachable else set()
     for need in rule.needs:
-        if need in facts.cannot:
+        if need in facts.cannot - met:
             raise NotApplicable(f"the executor declares that it cannot: {need}")
     if "cancel" in rule.needs and not facts.cancels:
         raise NotApplicable("the executor has no cancel of its own")
-    if "shared-files" in rule.needs and not facts.shared_files:
-        raise NotApplicable("its tasks do not see the suite's files")
+    if "shared-files" in set(rule.needs) - met and not facts.shared_files:
+        raise NotApplicable("its tasks neither see the suite's files nor can connect to the suite")
     if "run" in rule.needs and working:
         _clear_doubts(subject)
 

@@ -19,8 +19,8 @@ from .certificate import Certificate, digest_of, result_of
 from .environment import DISTRIBUTION, Environment
 from .schemas import SchemaError, validate
 
-#: Needs without which no check of a rule is run at all.
-_FOUND_BEFOREHAND = ("static", "run", "shared-files", "cancel", "stop")
+#: Needs without which no check of a rule is run at all. Not shared files: a connection will do.
+_FOUND_BEFOREHAND = ("static", "run", "cancel", "stop")
 
 _PAYLOAD = "application/vnd.in-toto+json"
 

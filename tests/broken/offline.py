@@ -35,7 +35,7 @@ class AsksNicelyBehindAFirewall(_Offline, AsksItsWorkersNicely):
     """Sends SIGTERM and waits for a moment, to workers that nobody but its author can reach."""
 
 
-@breaks("TIM-09", "the child of the task")
+@breaks("TIM-09", "its child still runs (process")
 class KillsTheWorkerBehindAFirewall(_Offline, KillsTheWorkerAlone):
     """Kills the process it has started, and none of those that that one has started, unseen."""
 

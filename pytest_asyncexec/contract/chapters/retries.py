@@ -14,8 +14,9 @@ RULES = (
         "`retries=0`: exactly one attempt.",
         why="""Tasks that book, send or pay must not happen twice because something thought it
         knew better.""",
-        how="""At each attempt a failing task reports to the suite, by a connection or in a shared
-        folder; with `retries=0` there must be one report.""",
+        how="""Every task of the plan reports to the suite at each attempt, by a connection or in a
+        shared folder. Those without retries, which return, raise errors of many kinds or go on past
+        their limit, must report once.""",
     ),
     CHAPTER.rule(
         ("RET-02", "MUST", "resilient", "run"),
@@ -23,9 +24,11 @@ RULES = (
         result after exactly `k + 1` attempts.""",
         why="""Covalent stores `retries` and never reads it: the user who set 3 because the
         network is bad gets one attempt. An attempt too many is paid for as well.""",
-        how="""For several numbers of retries and of failures, up to five (in the quick profile,
-        one failure with two retries), attempts are counted by their reports to the suite, which
-        tells each whether to fail.""",
+        how="""Tasks of the plan fail up to two times first, by errors of several kinds, with up to
+        two retries and in company of every other condition; their attempts are counted by their
+        reports to the suite. One fails eleven times, with twelve retries: where `execute` calls a
+        `run` that fails as often as it has to, that is enough (but for the thorough profile);
+        elsewhere a real task does.""",
     ),
     CHAPTER.rule(
         ("RET-03", "MUST", "resilient", "run"),
@@ -33,17 +36,18 @@ RULES = (
         is the one seen.""",
         why="""A task that can never succeed must end, and what the user repairs is what went
         wrong at last; the error of the first attempt is often another one.""",
-        how="""A task fails at every attempt, with a message of its own each time; the attempts
-        are counted, and the last message must be found, and not hidden behind the error of an
-        earlier one.""",
+        how="""Tasks of the plan fail at every attempt, with a message of its own each time; the
+        attempts are counted, and the last message must be found, and not hidden behind the error of
+        an earlier one. So does one with eleven retries, as in RET-02.""",
     ),
     CHAPTER.rule(
         ("RET-04", "MUST", "resilient", "run"),
         "Each attempt gets the original arguments, whatever the one before did to them.",
         why="""A task that pops from its list gets an emptier one at the second attempt: it
         succeeds, with a wrong result.""",
-        how="""Each attempt reports the arguments that it got, and has altered them at every depth
-        before it fails; all reports must be the original.""",
+        how="""Each attempt of a task of the plan compares what it was given with what was sent, and
+        then alters it before it fails, so that the next attempt sees it; the host's own objects
+        are compared afterwards.""",
         source="decision of the contract: every attempt sees the caller's original values",
     ),
     CHAPTER.rule(
@@ -52,7 +56,8 @@ RULES = (
         why="""Whoever cancels wants it to stop. A retry loop that takes the cancellation for
         one more failure starts the job again.""",
         how="""With three retries left, `run` raises `TaskCancelledError`, and then the host
-        cancels an attempt that is held; no further attempt may begin.""",
+        cancels attempts that are held, the first of tasks of the plan and the second of one that
+        has failed once; no further attempt may begin.""",
         source="decision of the contract: a cancellation is never retried",
     ),
     CHAPTER.rule(
@@ -62,7 +67,7 @@ RULES = (
         time-out.""",
         how="""Every attempt but the last is held until its limit ends it, and the last returns;
         its result must be the outcome, and no attempt may still answer when the next has
-        begun.""",
+        begun. Of tasks of the plan all attempts are held: the last one has a limit, too.""",
         source="decision of the contract: a time-out is a failure and is retried",
     ),
     CHAPTER.rule(
@@ -70,17 +75,18 @@ RULES = (
         "The output of every attempt is kept, in order.",
         why="""Why the first attempt failed is only in its output. Overwritten by the second,
         the reason for a failure that comes and goes is never found.""",
-        how="""Each of three attempts prints a line to each stream; both returned streams must
-        hold all three, in order.""",
+        how="""Tasks of the plan that fail first print at each attempt, in every way that the plan
+        knows, and then the number of the attempt; both returned streams must hold all of it, in
+        order.""",
     ),
     CHAPTER.rule(
         ("RET-08", "MUST", "resilient", "run"),
         "`retries` and `time_limit` on the instance are what they were after any task.",
         why="""Counting down on `self.retries` is a mistake that lasts: the instance is shared,
         and the next task has no retries left.""",
-        how="""On one instance tasks succeed after a failure, succeed, fail for good, are over
-        their limit, and are cancelled by their host in a second attempt; both attributes are
-        compared after each. The quick profile leaves out the second and the third.""",
+        how="""Both attributes of every instance are compared before and after the tasks of the
+        plan that it has served: they succeed, also after failures, fail for good, are over their
+        limit and are cancelled by their host. One more is cancelled in its second attempt.""",
     ),
     CHAPTER.rule(
         ("RET-09", "MUST", "resilient", "run"),
@@ -88,8 +94,9 @@ RULES = (
         stay at `retries + 1`.""",
         why="""A backend that retries, under a template that retries: 3 become 16 attempts, each
         of them paid for.""",
-        how="""A task always fails. Its attempts are counted twice, by their reports to the suite
-        and by the calls of `run`; neither may go over `retries + 1`.""",
+        how="""The attempts of every task of the plan are counted twice, by their reports to the
+        suite and by the calls of `run`: more reports than calls, and more than one call, are
+        retries that were made in two places.""",
         source="decision of the contract: who leaves retries to a backend says so in `enforces`",
     ),
 )

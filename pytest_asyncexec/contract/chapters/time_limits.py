@@ -16,8 +16,9 @@ RULES = (
         comparison with the time that has passed is true from the beginning: every task of every
         user who set nothing would fail.""",
         how="""A year goes by on a loop whose clock is virtual, where the methods are coroutine
-        functions and wait for nothing else; and real tasks are held for longer than the tiniest
-        limit would last. None may be stopped; a negative limit other than -1 may be refused.""",
+        functions and wait for nothing else; real tasks are held for longer than their limit would
+        last without its sign, and those of the plan run with -60. None may be stopped; a negative
+        limit other than -1 may be refused.""",
     ),
     CHAPTER.rule(
         ("TIM-02", "MUST", "resilient", "run stop"),
@@ -26,8 +27,9 @@ RULES = (
         why="""Covalent stores `time_limit` and never reads it. A user who limits a task to an
         hour, so as not to pay for the night, pays for the night; a documented setting that does
         nothing is worse than none.""",
-        how="""A task is held by the suite, which alone could let it go: only the limit can end
-        it. A limit that was over before the task had begun is doubled, and tried again. Where a
+        how="""Tasks are held by the suite, which alone could let them go: only the limit can end
+        them. It is chosen by how long the very first task took, in whole seconds where others are
+        refused; one that was over before the task had begun is doubled, and tried again. Where a
         virtual clock ends tasks, a limit of an hour must end one of two hours.""",
     ),
     CHAPTER.rule(
@@ -45,17 +47,17 @@ RULES = (
         "A task within its limit is untouched, result and output.",
         why="""A limit taken for milliseconds, or counted from the submission, stops tasks that
         were in time; one that stops capturing loses their output.""",
-        how="""A short task runs with a limit of an hour; its status, its result and, where it is
-        captured, its output are looked at. Where a clock can be virtual, a task of 54 minutes may
-        not be stopped either.""",
+        how="""Tasks of the plan run with limits of an hour and of 30 days; their status, their
+        result, their error and, where it is captured, their output are looked at. Where a clock can
+        be virtual, a task of 54 minutes may not be stopped either.""",
     ),
     CHAPTER.rule(
         ("TIM-05", "MUST", "resilient", "run stop"),
         "`teardown` ran, and the instance runs the next task.",
         why="""After a time-out the machine is still there, and the client may be in the middle
         of a sentence. The next task gets both.""",
-        how="""A held task is ended by its limit; the history must hold a `teardown` that came
-        to its end, and the next task on the same instance must complete.""",
+        how="""Held tasks are ended by their limits; each history must hold a `teardown` that came
+        to its end before the outcome, and the next task on the same instance must complete.""",
     ),
     CHAPTER.rule(
         ("TIM-06", "MUST", "resilient", "run stop"),
@@ -76,8 +78,8 @@ RULES = (
         second chance.""",
         how="""On a virtual clock `setup` and `teardown` take twice the limit, and three attempts
         nine tenths of it each. Elsewhere, in real time, `setup` and `teardown` take longer than
-        the limit and so do six attempts together, of a fifth of it each; the limit is doubled
-        while a single attempt takes too much of it. None may be stopped.""",
+        the limit and so do three attempts together, of a third of it and more each; the limit is
+        doubled while a single attempt takes too much of it. None may be stopped.""",
         source="decision of the contract: seconds, each attempt anew, `run` alone",
     ),
     CHAPTER.rule(
@@ -85,8 +87,8 @@ RULES = (
         "A `TimeoutError` that the task itself raises is passed on as that error.",
         why="""A task's own `TimeoutError` (a server did not answer) has another cure than the
         limit. Reported as the limit, it makes the user raise the limit.""",
-        how="""Tasks without a limit, and with one of an hour, raise `TimeoutError` with a
-        message; the caller must see that message, and no `TaskTimeoutError`.""",
+        how="""Tasks of the plan, without a limit and with one of an hour, raise `TimeoutError` with
+        a message; the caller must see that message, and no `TaskTimeoutError`.""",
         source="decision of the contract: a TimeoutError of the task's own is passed on as it is",
         presupposes="RES-04",
     ),
