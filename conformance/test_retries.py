@@ -69,7 +69,6 @@ def test_RET_03_must_give_up_after_the_last_retry(subject: Subject) -> None:
         "ordinary",
         cause=f"{_CAUSE}; or the first error is kept, and raised at the end",
         also=("RET-09",),
-        presupposed="RES-04",
     )
     _ask_past_ten(
         subject,

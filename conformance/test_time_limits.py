@@ -505,7 +505,6 @@ def test_TIM_08_must_pass_on_a_time_out_of_the_tasks_own(subject: Subject) -> No
         "ordinary",
         cause="an `except TimeoutError` that takes every time-out for one of the limit; whether "
         "that was over only its own clock can say: asyncio.timeout().expired()",
-        presupposed="RES-04",
     )
 
 

@@ -39,7 +39,7 @@ async def living(attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
 
 
 async def still_alive(attempts: Sequence[Attempt]) -> tuple[str, ...]:
-    """The same in words, for `still_running`."""
+    """The same in words: `task (process 123)`."""
     return tuple(name_of(attempt) for attempt in await living(attempts))
 
 

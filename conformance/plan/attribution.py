@@ -56,10 +56,10 @@ def broken_rule(aspect: Aspect, conditions: Mapping[str, str], *, among_others: 
         return "RES-13"
     if aspect == "metadata":
         return "LIF-06"
-    if aspect == "own time-out":
-        return "TIM-08"
     if conditions.get("logs") == "unwritable":
         return "STR-12"
+    if aspect == "own time-out":
+        return "TIM-08"
     if end == DIES and aspect in _ATTEMPTS and "retries" not in conditions:
         return "RET-10"
     if end in BREAKING and aspect not in _ATTEMPTS:
@@ -74,9 +74,7 @@ def broken_rule(aspect: Aspect, conditions: Mapping[str, str], *, among_others: 
     if end == TOO_LATE:
         return _of_one_too_late(aspect, retried="retries" in conditions)
     if end in _CANCELLED:
-        if aspect in _ATTEMPTS or (aspect == "cancellation" and "retries" in conditions):
-            return "RET-05"
-        return {"alive": "CAN-02", "overlap": "RET-05"}.get(aspect, "CAN-01")
+        return _of_one_cancelled(aspect, retried="retries" in conditions)
     return _of_a_living_task(aspect, conditions, end)
 
 
@@ -105,6 +103,12 @@ def _of_one_too_late(aspect: Aspect, *, retried: bool) -> str:
         return "TIM-03"
     # With retries alone: the limit ends an attempt where it is the only one.
     return "RET-06" if retried or aspect == "overlap" else "TIM-02"
+
+
+def _of_one_cancelled(aspect: Aspect, *, retried: bool) -> str:
+    if aspect in _ATTEMPTS or aspect == "overlap" or (aspect == "cancellation" and retried):
+        return "RET-05"
+    return "CAN-02" if aspect == "alive" else "CAN-01"
 
 
 def _of_a_living_task(aspect: Aspect, conditions: Mapping[str, str], end: str) -> str:

@@ -16,7 +16,6 @@ from ..instruments.brackets import (
     repeated,
 )
 from ..instruments.history import METHODS, History, Method
-from ..instruments.liveness import still_running
 from ..instruments.seen import Seen
 from . import values
 from .conditions import (
@@ -90,8 +89,8 @@ class Observation:
     arguments: str = ""
     #: The processes in which the task still did what it was told when the outcome was known.
     alive: tuple[int, ...] = ()
-    #: Which processes of an attempt still did so when the next attempt had begun.
-    overlap: tuple[str, ...] = ()
+    #: Those in which an attempt still did so when the next one had begun.
+    overlap: tuple[int, ...] = ()
     #: Where it stood when it was given up.
     stood: str = ""
     #: Whether what tasks print is captured.
@@ -170,8 +169,7 @@ def _miscounted_attempts(
         seen += f", and `run` was called {calls} times"
     elif made > due:
         aspect = "more attempts"
-    outcome = "it ended in CancelledError" if observation.seen is None else observation.seen
-    return aspect, f"{seen}; {outcome}", f"{due} attempt{'s' * (due > 1)}"
+    return aspect, f"{seen}; {_outcome(observation.seen)}", f"{due} attempt{'s' * (due > 1)}"
 
 
 def _judged_end(observation: Observation, predicted: Prediction) -> _Difference | None:
@@ -385,7 +383,7 @@ def _judged_calls(observation: Observation, predicted: Prediction) -> Iterator[_
     if observation.overlap:
         yield (
             "overlap",
-            f"another attempt began while {still_running(observation.overlap)}",
+            f"an attempt began while the one before still ran ({_processes(observation.overlap)})",
             "the next attempt begins only once the work of the one before is dead",
         )
     if observation.alive:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -33,8 +34,8 @@ class Prediction:
     message: str
     #: What the attempts before the last one said when they failed: no outcome is told by it.
     earlier: tuple[str, ...]
-    #: What each attempt prints: together it is returned as stdout and stderr, and found in the
-    #: logs, where output is captured.
+    #: What the attempts print, in pieces: together it is returned as stdout and stderr, and found
+    #: in the logs, where output is captured.
     to_stdout: tuple[str, ...]
     to_stderr: tuple[str, ...]
 
@@ -60,11 +61,8 @@ def predict(row: Row, own: str, *, made: int = 0) -> Prediction:
     """
     end, attempts = ending(row, made)
     fails = int(row["fails"])
-    text = values.printed(row["prints"], own)
-    errors = values.to_stderr(row["prints"], own)
-    ends = [
-        values.ends_attempt(number, own) * bool(fails and text) for number in range(1, attempts + 1)
-    ]
+    text, error = values.printed(row["prints"], own), values.to_stderr(row["prints"], own)
+    numbers = range(1, attempts + 1)
     # The last error is the one that counts.
     message = ""
     if end == "failed":
@@ -76,9 +74,14 @@ def predict(row: Row, own: str, *, made: int = 0) -> Prediction:
         row["end"] not in (TOO_LATE, *_CANCELLED),
         message,
         tuple(_failure(number, own) for number in range(1, min(fails + 1, attempts))),
-        tuple(text + end for end in ends),
-        tuple(errors + end for end in ends),
+        _printed(text, own, numbers if fails else [0] * attempts),
+        _printed(error, own, numbers if fails else [0] * attempts),
     )
+
+
+def _printed(text: str, own: str, numbers: Iterable[int]) -> tuple[str, ...]:
+    pieces = [[text, values.ends_attempt(number, own)] if text else [] for number in numbers]
+    return tuple(piece for both in pieces for piece in both if piece)
 
 
 def _failure(number: int, own: str) -> str:
@@ -90,7 +93,7 @@ def ending(row: Row, made: int = 0) -> tuple[End, int]:
 
     Args:
         row: the conditions.
-        made: how many attempts were made, where they are not as many as there have to be.
+        made: as for `predict`.
     """
     fails, budget = int(row["fails"]), made or int(row["retries"]) + 1
     if row["end"] in _CANCELLED:

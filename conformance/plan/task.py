@@ -61,10 +61,10 @@ def act(address: Any, orders: dict[str, Any], /, *given: Any, **names: Any) -> A
             value.append("changed by the task")
         elif isinstance(value, dict):
             value["changed by the task"] = True
-    if orders["fails"] and text:
+    if orders["fails"]:
         # By this the output of one attempt is told from that of another.
-        sys.stdout.write(ends_attempt(number, own))
-        sys.stderr.write(ends_attempt(number, own))
+        sys.stdout.write(text and ends_attempt(number, own))
+        sys.stderr.write(errors and ends_attempt(number, own))
     if number <= orders["fails"]:
         # Some retry what they think will go away, and a failure is a failure.
         kinds = (ValueError, ConnectionError, TypeError, TimeoutError, RuntimeError)

@@ -157,8 +157,8 @@ def to_stderr(name: str, own: str = "") -> str:
 
 
 def ends_attempt(number: int, own: str = "") -> str:
-    """What an attempt prints last, where there may be several and it prints at all."""
-    return f"[attempt {number} of {own}]\n"
+    """What an attempt prints last, where it is one of several (0: it is not) and prints at all."""
+    return f"[attempt {number} of {own}]\n" if number else ""
 
 
 def message(end: str, own: str = "") -> str:

@@ -15,7 +15,6 @@ def ask_plan(
     cause: str = "",
     also: tuple[str, ...] = (),
     at_once: str = "",
-    presupposed: str = "",
 ) -> None:
     """End the check if tasks of these parts of the plan break its rule.
 
@@ -26,8 +25,6 @@ def ask_plan(
         cause: the likely mistake in the executor, as a hint to its author.
         also: ids of rules, of an older contract perhaps, whose findings are told as this one's.
         at_once: lines that run several tasks at once, for what one by itself does not show.
-        presupposed: the id of a rule. Where the same is amiss with tasks that break that one, what
-            this one adds is not told again.
 
     Raises:
         RuleViolation: they do; the fewest conditions under which they do are told.
@@ -38,12 +35,6 @@ def ask_plan(
     found = [each for rule_id in (subject.rule.id, *also) for each in plan.broken(rule_id, asked)]
     if found:
         first = found[0]
-        known = {each.cause.deviation.aspect for each in plan.broken(presupposed, parts)}
-        if known and all(each.cause.deviation.aspect in known for each in found):
-            subject.fail(
-                seen=f"broken by {presupposed}, see there",
-                required=first.cause.deviation.required,
-            )
         subject.fail(
             seen=told(first) + likewise(found[1:]),
             required=first.cause.deviation.required,

@@ -19,7 +19,7 @@ from ..instruments import patience
 from ..instruments.beacon import Attempt
 from ..instruments.blocking import nobody_sleeps_on_a_loop
 from ..instruments.history import METHODS, History, lingering, under_way
-from ..instruments.liveness import living, name_of
+from ..instruments.liveness import living
 from ..instruments.seen import Seen
 from ..plan import values
 from ..plan.conditions import (
@@ -29,6 +29,7 @@ from ..plan.conditions import (
     RAISES,
     RETURNS,
     SHARED_DISPATCH,
+    SHORT,
     STOPPED,
     TOO_LATE,
     USUAL,
@@ -326,6 +327,9 @@ class _Batch:
         if cancels:
             await self._cancel(trial, executing)
         await asyncio.wait({executing})
+        refused = not executing.cancelled() and self._refused(trial, limit, executing.result())
+        if refused and not again:
+            return await self._run(trial, again=True)
         if cancels and not trial.reports and not executing.cancelled():
             # What is over before it begins cannot be cancelled.
             why = f"the task never began: {executing.result()}"
@@ -333,8 +337,6 @@ class _Batch:
             return None
         if executing.cancelled():
             return await self._seen_of(trial, None, given, names)
-        if not again and self._refused(trial, limit, executing.result()):
-            return await self._run(trial, again=True)
         return await self._seen_of(trial, executing.result(), given, names)
 
     async def _execute(self, trial: _Trial, given: tuple[Any, ...], names: dict[str, Any]) -> Seen:
@@ -356,7 +358,7 @@ class _Batch:
         """Whether `execute` has refused a limit that may be refused; another is set then."""
         if trial.reports or not refuses(seen):
             return False
-        if trial.row["end"] == TOO_LATE and isinstance(limit, float) and limit % 1:
+        if trial.row["limit"] == SHORT and isinstance(limit, float) and limit % 1:
             self._short = whole_seconds(self.subject)
             instead = self._short
         elif limit == -60:
@@ -380,15 +382,15 @@ class _Batch:
         self, trial: _Trial, seen: Seen | None, given: list[Any], names: dict[str, Any]
     ) -> Observation:
         alive: tuple[int, ...] = ()
-        overlap: tuple[str, ...] = ()
+        overlap: tuple[int, ...] = ()
         if trial.held:
             if "stop" not in self.subject.preflight().cannot:
                 alive = tuple(a.hello["pid"] for a in await living(trial.reports))
-            overlap = tuple(
-                name_of(attempt)
-                for attempt, answer in trial.asked
-                if answer.done() and answer.result() is not None
-            )
+                overlap = tuple(
+                    attempt.hello["pid"]
+                    for attempt, answer in trial.asked
+                    if answer.done() and answer.result() is not None
+                )
             for attempt in trial.reports:
                 attempt.close()
         changed = values.difference(

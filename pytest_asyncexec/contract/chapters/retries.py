@@ -39,6 +39,7 @@ RULES = (
         how="""Tasks of the plan fail at every attempt, with a message of its own each time; the
         attempts are counted, and the last message must be found, and not hidden behind the error of
         an earlier one. So does one with eleven retries, as in RET-02.""",
+        presupposes="RES-04",
     ),
     CHAPTER.rule(
         ("RET-04", "MUST", "resilient", "run"),
