@@ -12,10 +12,8 @@ from .check import check
 from .instruments.history import History, Method
 from .instruments.probes import echo, report_home
 from .instruments.sweep import coroutine_methods, methods_of
-from .plan.conditions import CANCELLED, CANCELLED_TWICE
 from .scenarios import revoking
-from .scenarios.asking import ask_plan
-from .scenarios.observations import plan_of
+from .scenarios.asking import ask_cancelled, ask_plan
 from .scenarios.stopping import (
     Together,
     cancellable,
@@ -26,8 +24,6 @@ from .scenarios.stopping import (
 )
 from .subject.host import task_error
 from .subject.subject import Subject
-
-_CANCELLED = (CANCELLED, CANCELLED_TWICE)
 
 #: Seconds for which a cancelled `execute` may go on: a guard, far beyond what stopping takes.
 _PATIENCE = 60.0
@@ -56,22 +52,12 @@ _REPRODUCE = """
 """
 
 
-def _ask_cancelled(subject: Subject, cause: str) -> None:
-    """End the check if cancelled tasks of the plan break its rule, or none could be cancelled."""
-    ask_plan(subject, besides=("stopped",), cause=cause)
-    sight = plan_of(subject).part("stopped").sight
-    if not any(seen.row["end"] in _CANCELLED for seen in sight.observations):
-        subject.could_not_run(
-            f"no task could be cancelled: {next(iter(sight.untried), 'none ran')}"
-        )
-
-
 @check("CAN-01")
 def test_CAN_01_must_end_a_cancelled_execute_in_cancelled_error(subject: Subject) -> None:
     cancellable(subject)
     subject.need_beacon()
     subject.need_free_loop(lost="nobody can cancel anything", reproduce=_REPRODUCE)
-    _ask_cancelled(
+    ask_cancelled(
         subject,
         cause="a bare `except`, or `except BaseException`, that takes the CancelledError for an "
         "error of the task; or a teardown that is not in a `finally`",
@@ -134,7 +120,7 @@ def test_CAN_02_must_have_stopped_the_work_of_a_cancelled_task(subject: Subject)
         return
 
     # Of those that merely wait the plan has cancelled many.
-    _ask_cancelled(subject, cause=_WORK_CAUSE)
+    ask_cancelled(subject, cause=_WORK_CAUSE)
     ways = [["spin"]]
     if facts.place != "this process":
         ways = [["ignore_sigterm", "spin"], ["ignore_sigterm"], ["spin"]]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from ..plan.conditions import chosen, in_words
+from typing import Final
+
+from ..plan.conditions import CANCELLED, CANCELLED_TWICE, chosen, in_words
 from ..plan.script import script
 from ..subject.subject import Subject
 from .observations import Broken, Part, plan_of
+
+_CANCELLED: Final = (CANCELLED, CANCELLED_TWICE)
 
 
 def ask_plan(
@@ -48,6 +52,20 @@ def ask_plan(
         untried = plan.part(part).untried
         if untried:
             subject.could_not_run(f"not all tasks could be tried: {untried}")
+
+
+def ask_cancelled(subject: Subject, cause: str) -> None:
+    """End the check if cancelled tasks of the plan break its rule, or none could be cancelled.
+
+    Raises:
+        RuleViolation, CouldNotRun: they do, or none could.
+    """
+    ask_plan(subject, besides=("stopped",), cause=cause)
+    sight = plan_of(subject).part("stopped").sight
+    if not any(seen.row["end"] in _CANCELLED for seen in sight.observations):
+        subject.could_not_run(
+            f"no task could be cancelled: {next(iter(sight.untried), 'none ran')}"
+        )
 
 
 def told(broken: Broken) -> str:

@@ -151,7 +151,7 @@ class StartsBehindAPlainWrapper(Template):
             await self.teardown(dict(metadata))
 
 
-@breaks("LIF-03", "a task that raises an error of many lines: no teardown came after the last run")
+@breaks("LIF-03", "no teardown came after the last run")
 class HasNoFinally(Template):
     """Tears down on the way that its author had in mind."""
 
