@@ -45,7 +45,7 @@ from .description import Written, written
 from .stopping import is_awaited
 
 #: So many tasks are under way at once.
-AT_ONCE: Final = 64
+AT_ONCE: Final = 128
 
 #: Seconds that setup and teardown take longer, so that whoever does not wait for them is seen.
 #: Whoever does wait is only slower: no right executor can fail by it.
