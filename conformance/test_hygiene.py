@@ -230,6 +230,11 @@ def test_HYG_03_must_leave_the_process_as_it_was(subject: Subject) -> None:
     if seen.first_changes:
         _tell_of_changes(subject, "the first tasks, which end in every way", seen.first_changes)
 
+    if subject.preflight().changes:
+        _tell_of_changes(
+            subject, "the first task of all, which succeeds", [*subject.preflight().changes]
+        )
+
     # Where every user's asyncio.run is, more can be changed: the handlers of signals, for one.
     there = in_main_thread_of_a_fresh_process(subject)
     if "changes" not in there:

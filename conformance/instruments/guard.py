@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from .audit import line_outside_the_library
+from .process_state import ProcessState
 
 #: What every other part of a host relies on; of these names none may become another thing.
 _MODULES: tuple[ModuleType, ...] = (
@@ -55,8 +56,7 @@ class Guard:
         self._set_recursion_limit = sys.setrecursionlimit
         self._recursion_limit = sys.getrecursionlimit()
         self._names = {module: dict(vars(module)) for module in _MODULES}
-        self._environment = dict(os.environ)
-        self._folder = _working_directory()
+        self._state = ProcessState()
         #: The calls that would have ended this process, as sentences.
         self.exits: list[str] = []
         #: What was changed in the modules of the standard library, and put right again.
@@ -98,12 +98,7 @@ class Guard:
                 elif name not in _FREE and callable(value):
                     setattr(module, name, value)
                     self.replaced.append(f"{module.__name__}.{name}")
-        if dict(os.environ) != self._environment:
-            os.environ.clear()
-            os.environ.update(self._environment)
-        if self._folder and _working_directory() != self._folder:
-            with contextlib.suppress(OSError):
-                os.chdir(self._folder)
+        self._state.restore(lists=False)
 
 
 _MISSING: Any = object()
@@ -135,10 +130,3 @@ def _is_a_plugin(module: object) -> bool:
 
 def _caller() -> str:
     return line_outside_the_library(sys._getframe(2))
-
-
-def _working_directory() -> str:
-    try:
-        return os.getcwd()
-    except OSError:
-        return ""

@@ -70,8 +70,12 @@ class ProcessState:
         differs("the time limit of new sockets", self.timeout, now.timeout)
         return found
 
-    def restore(self) -> None:
-        """Put everything right that can be."""
+    def restore(self, *, lists: bool = True) -> None:
+        """Put everything right that can be.
+
+        Args:
+            lists: also what is in lists to which modules add what they need, once and for all.
+        """
         if _working_directory() != self.folder:
             with contextlib.suppress(OSError):
                 os.chdir(self.folder)
@@ -87,6 +91,9 @@ class ProcessState:
                 # Not from another thread than the main one.
                 with contextlib.suppress(ValueError, OSError):
                     signal.signal(number, handler)
+        socket.setdefaulttimeout(self.timeout)
+        if not lists:
+            return
         sys.path[:] = self.path
         if not _is_drawn(self.random, random.getstate()):
             random.setstate(self.random)
@@ -97,7 +104,6 @@ class ProcessState:
             warnings.filters[:] = self.filters  # type: ignore[index]
         root = logging.getLogger()
         root.handlers[:], root.level = self.handlers, self.level
-        socket.setdefaulttimeout(self.timeout)
 
 
 def comes_with_an_import(change: str) -> bool:

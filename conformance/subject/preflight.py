@@ -24,6 +24,7 @@ from ..instruments.guard import guarded
 from ..instruments.loop import Hang
 from ..instruments.mailbox import Mailbox
 from ..instruments.probes import look_around
+from ..instruments.process_state import ProcessState, comes_with_an_import
 from ..instruments.seen import Seen
 from .blame import explain, raised_at
 from .building import Building
@@ -52,6 +53,8 @@ class Preflight:
     seconds: float = 0.0
     #: Where the executor kept the event loop from running for as long as its task ran.
     blocks_loop_at: str = ""
+    #: How the task changed what all of this process shares.
+    changes: tuple[str, ...] = ()
     #: Rules that are broken so badly that nothing else can be found out: what was seen, by id.
     convicts: Mapping[str, str] = field(default_factory=dict)
 
@@ -165,7 +168,7 @@ def _look(building: Building, driving: Driving, tasks: Tasks) -> Preflight:
             lines.append(stack.enter_context(Mailbox(tasks.new_folder(), rescues[1])))
         # An executor that runs tasks in this process lets the probe's marker through.
         stack.enter_context(unseen())
-        begun = time.monotonic()
+        begun, state = time.monotonic(), ProcessState()
         try:
             seen = driving.drive(story)
         except Hang as hang:
@@ -177,6 +180,10 @@ def _look(building: Building, driving: Driving, tasks: Tasks) -> Preflight:
             if "was stopped, or closed" in why:
                 convicts["HYG-03"] = why
             return Preflight(run_error=why, cannot=cannot, convicts=convicts)
+        finally:
+            changes = tuple(state.changes())
+            # Nobody could tell later that it was another one before.
+            state.restore(lists=False)
     if not seen.completed or not isinstance(seen.result, dict):
         ends_hosts = seen.error is not None and not isinstance(
             seen.error, Exception | asyncio.CancelledError
@@ -199,6 +206,7 @@ def _look(building: Building, driving: Driving, tasks: Tasks) -> Preflight:
         cannot=cannot,
         seconds=0.0 if blocked_at else time.monotonic() - begun,
         blocks_loop_at=blocked_at,
+        changes=tuple(each for each in changes if not comes_with_an_import(each)),
     )
 
 
