@@ -305,8 +305,6 @@ _FIRST = f"{OWN} fails in attempt"
         ({"fails": "2", "retries": "2"}, "completed", 3, ""),
         ({"end": RAISES[0]}, "failed", 1, f"{OWN} went wrong"),
         ({"end": RAISES[0], "retries": "2"}, "failed", 3, f"{OWN} went wrong"),
-        # The last error is the one that is seen.
-        ({"end": RAISES[0], "fails": "2", "retries": "1"}, "failed", 2, f"{_FIRST} 2"),
         ({"end": RAISES[0], "fails": "1", "retries": "1"}, "failed", 2, f"{OWN} went wrong"),
         ({"end": "raises an error without a message"}, "failed", 1, ""),
         ({"end": "raises a TimeoutError", "retries": "1"}, "failed", 2, f"{OWN} went wrong"),

@@ -235,8 +235,19 @@ def _is_cut_short(given: Row) -> bool:
 
 
 def _a_result_is_returned(given: Row) -> bool:
-    returns = given["end"] == RETURNS and int(given["fails"]) <= int(given["retries"])
-    return returns or given["result"] == USUAL["result"]
+    return given["end"] == RETURNS or given["result"] == USUAL["result"]
+
+
+def _has_retries_enough(given: Row) -> bool:
+    return int(given["fails"]) <= int(given["retries"])
+
+
+def _whose_every_attempt_fails_returns_nothing(given: Row) -> bool:
+    return _has_retries_enough(given) or given["result"] == USUAL["result"]
+
+
+def _whose_every_attempt_fails_has_no_other_end(given: Row) -> bool:
+    return _has_retries_enough(given) or given["end"] == RETURNS
 
 
 def _a_short_limit_is_for_who_is_late(given: Row) -> bool:
@@ -262,7 +273,9 @@ def _a_worker_that_dies_is_nobody_elses(given: Row) -> bool:
 
 
 CONSTRAINTS: Final = (
-    Constraint(("end", "fails", "retries", "result"), _a_result_is_returned),
+    Constraint(("end", "result"), _a_result_is_returned),
+    Constraint(("fails", "retries", "result"), _whose_every_attempt_fails_returns_nothing),
+    Constraint(("fails", "retries", "end"), _whose_every_attempt_fails_has_no_other_end),
     Constraint(("end", "limit"), _a_short_limit_is_for_who_is_late),
     Constraint(("end", "fails"), _who_is_cut_short_is_so_at_once),
     Constraint(("end", "prints"), _who_is_cut_short_prints_little),

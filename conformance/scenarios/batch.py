@@ -460,7 +460,8 @@ class _Dispatches:
         if each["dispatch"] == "named with dots and capitals":
             return f"Dispatch_{new}.2.0"
         if each["dispatch"] == "named with digits alone":
-            return f"{secrets.randbelow(10**30):030d}"
+            # With zeros in front, which a number would not keep.
+            return f"{secrets.randbelow(10**28):030d}"
         if each["dispatch"] != SHARED_DISPATCH:
             return new
         for name, nodes in self._shared:

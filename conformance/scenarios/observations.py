@@ -215,14 +215,19 @@ class Plan:
 
 
 def _is_told(deviation: Deviation, broken: Iterable[Broken]) -> bool:
-    """Whether the loss of a message is that of the tasks which fail under the same conditions.
+    """Whether it is but another side of what has been told of tasks that fail.
 
-    Where the executor itself fails, a task that fails anyway has its error instead of its own.
+    Where the executor itself fails, a task that fails anyway has its error instead of its own, and
+    is attempted as often as any that fails.
     """
-    return deviation.aspect == "message" and any(
-        each.cause.deviation.aspect == "failed"
-        and each.cause.conditions.items() <= deviation.observation.row.items()
-        for each in broken
+    if deviation.aspect not in ("message", "attempts"):
+        return False
+    failures = (each.cause.conditions for each in broken if each.cause.deviation.aspect == "failed")
+    row = deviation.observation.row
+    return any(
+        conditions.items() <= row.items()
+        and not (deviation.aspect == "attempts" and "retries" in conditions)
+        for conditions in failures
     )
 
 
