@@ -300,3 +300,7 @@ def single_rows() -> Iterator[dict[str, str]]:
             if value == OWN_TIME_OUT:
                 # Where the clock of a limit runs, it is the more easily taken for the limit's.
                 yield row(end=value, limit="3600")
+    for logs in CONDITIONS["logs"].crossed[1:]:
+        # So that what is lost of a log is seen with nothing else around it.
+        yield row(logs=logs, prints="a line")
+    yield row(logs="unwritable", end="raises an error")

@@ -81,7 +81,7 @@ class Plan:
         raise CouldNotRun(f"the tasks of the plan did not come to an end: {known}")
 
     def broken(self, rule_id: str, parts: Iterable[Part]) -> list[Broken]:
-        """What breaks a rule, the causes of the most tasks first."""
+        """What breaks a rule: first what one task shows alone, by few conditions, and often."""
         found = [each for part in parts for each in self.part(part).broken]
         ordinary = self._found.get("ordinary")
         if isinstance(ordinary, Findings):
@@ -89,7 +89,10 @@ class Plan:
             known = {_evidence(each) for each in ordinary.broken}
             found = [f for f in found if f in ordinary.broken or _evidence(f) not in known]
         mine = [each for each in found if each.rule_id == rule_id]
-        return sorted(mine, key=lambda each: (len(each.cause.conditions), -each.cause.tasks))
+        return sorted(
+            mine,
+            key=lambda each: (each.among_others, len(each.cause.conditions), -each.cause.tasks),
+        )
 
     # ---- how it is found -------------------------------------------------------------------
 
