@@ -26,6 +26,7 @@ from pytest_asyncexec.conformance.plan.conditions import (
     CONSTRAINTS,
     DIES,
     EXITS,
+    OWN_TIME_OUT,
     RAISES,
     SHARED_DISPATCH,
     SHORT,
@@ -47,6 +48,7 @@ from pytest_asyncexec.conformance.plan.observation import (
 from pytest_asyncexec.conformance.plan.prediction import ending, predict
 from pytest_asyncexec.conformance.plan.script import script
 from pytest_asyncexec.conformance.plan.small import causes, shrunk
+from pytest_asyncexec.conformance.plan.task import GIVEN
 from pytest_asyncexec.conformance.scenarios import observations
 from pytest_asyncexec.conformance.scenarios.asking import likewise, told
 from pytest_asyncexec.conformance.scenarios.batch import Sight
@@ -361,6 +363,11 @@ def _completed(result: Any = OWN, **more: str) -> Seen:
     return Seen(result=result, status="COMPLETED", **more)
 
 
+def _caused(error: BaseException, cause: BaseException) -> BaseException:
+    error.__cause__ = cause
+    return error
+
+
 def _metadata(**ids: Any) -> Any:
     return history("srt", **ids)
 
@@ -391,9 +398,16 @@ WRONG: list[tuple[Aspect, dict[str, str], dict[str, Any], str]] = [
     ("result", {"result": "0"}, {"seen": _completed(None)}, "as None (NoneType)"),
     ("result", {"result": "0"}, {"seen": _completed(False)}, "as False (bool)"),
     ("result", {"result": "one list twice"}, {"seen": _completed([[1], [1]])}, "two lists"),
-    ("attempts", {}, {"attempts": 2}, "attempted 2 times"),
-    ("attempts", {"fails": "1", "retries": "1"}, {"attempts": 1}, "attempted 1 time"),
-    ("attempts", {"end": CANCELLED, "retries": "1"}, {"attempts": 2}, "attempted 2 times"),
+    ("given", {}, {"seen": Seen(error=AssertionError(f"{GIVEN} was 1"))}, f"{GIVEN} was 1"),
+    ("more attempts", {}, {"attempts": 2}, "attempted 2 times"),
+    ("more attempts", {"end": CANCELLED, "retries": "1"}, {"attempts": 2}, "attempted 2 times"),
+    ("attempts twice", {"fails": "2", "retries": "2"}, {"attempts": 9}, "`run` was called 3 times"),
+    (
+        "attempts",
+        {"fails": "1", "retries": "1"},
+        {"attempts": 1, "seen": Seen(error=ValueError(f"{OWN} fails in attempt 1"))},
+        "attempted 1 time;",
+    ),
     ("message", _RAISES, {"seen": Seen(error=ValueError("failed"))}, "went wrong"),
     ("message", _RAISES, {"seen": Seen(status="FAILED", stderr="failed")}, "went wrong"),
     (
@@ -412,6 +426,13 @@ WRONG: list[tuple[Aspect, dict[str, str], dict[str, Any], str]] = [
     ("log", {"logs": "both", **_SAYS}, {"logs": {"stdout": ""}}, "the log of stdout"),
     ("log", {"logs": "both", **_SAYS}, {"kept_logs": {"stdout": ""}}, "when the other tasks had"),
     ("arguments", {}, {"arguments": "args[0] became 2"}, "args[0] became 2"),
+    (
+        "own time-out",
+        {"end": OWN_TIME_OUT},
+        {"seen": Seen(error=_caused(ValueError("failed"), TimeoutError(f"{OWN} went wrong")))},
+        "does not say what the task said",
+    ),
+    ("overlap", {**_LATE, "retries": "1"}, {"overlap": (12,)}, "process 12"),
     ("alive", _LATE, {"alive": (12,)}, "process 12"),
     ("alive", {"end": CANCELLED}, {"alive": (12,)}, "process 12"),
     ("order of calls", {}, {"history": history("rst")}, "run began before setup"),
@@ -472,6 +493,13 @@ def test_what_is_right_as_well(conditions: dict[str, str], changed: dict[str, An
     seen = right(row(**conditions), **changed)
 
     assert not [each.seen for each in deviations(seen, predict(seen.row, OWN), {OTHER})]
+
+
+def test_who_fails_what_went_well_attempts_it_again() -> None:
+    """That it fails is told, and not that it is retried."""
+    failed = right(row(retries="2"), seen=Seen(error=ValueError("no")), attempts=3)
+
+    assert [each.aspect for each in deviations(failed, predict(failed.row, OWN))] == ["failed"]
 
 
 # ---- made small --------------------------------------------------------------------------------
@@ -725,6 +753,14 @@ def test_other_causes_stand_in_one_line_each(judged: Judge) -> None:
         ("result", {"result": "0"}, "RES-01"),
         ("result", {"result": "a text of 1 MiB"}, "RES-03"),
         ("attempts", {}, "RET-01"),
+        ("more attempts", {}, "RET-01"),
+        ("more attempts", {"retries": "1"}, "RET-02"),
+        ("attempts twice", {"retries": "1"}, "RET-09"),
+        ("overlap", {**_LATE, "retries": "1"}, "RET-06"),
+        ("own time-out", {"end": OWN_TIME_OUT}, "TIM-08"),
+        ("given", {}, "RES-01"),
+        ("given", {"names": "named as the host's own"}, "RES-11"),
+        ("given", {"fails": "1", "retries": "1"}, "RET-04"),
         ("attempts", {"fails": "1", "retries": "1"}, "RET-02"),
         ("attempts", {"end": RAISES[0], "retries": "1"}, "RET-03"),
         ("attempts", {**_LATE, "retries": "1"}, "RET-06"),

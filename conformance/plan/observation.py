@@ -161,6 +161,10 @@ def _miscounted_attempts(
     # Of one that never began the end says why.
     if not made or made == due or (made < due and not predicted.exactly):
         return None
+    # And of one whose every attempt failed, and should not have.
+    failed = observation.seen is not None and not observation.seen.completed
+    if failed and predicted.end == "completed" and made == 1 + int(observation.row["retries"]):
+        return None
     aspect: Aspect = "attempts"
     calls = observation.history.count("run")
     seen = f"it was attempted {made} time{'s' * (made > 1)}"

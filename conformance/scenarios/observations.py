@@ -156,15 +156,20 @@ class Plan:
 
     def _confirmed(self, cause: Cause) -> Cause | None:
         """The cause as one task alone shows it, with the fewest conditions; None if none does."""
-        aspect = cause.deviation.aspect
-        if aspect == "foreign":
+        if cause.deviation.aspect == "foreign":
             return None
+        found = self._shown_alone(cause) or self._confirmed_after_another(cause)
+        if found is not None and found.deviation.aspect == "message":
+            return self._failing_anyway(found) or found
+        return found
+
+    def _shown_alone(self, cause: Cause) -> Cause | None:
+        aspect, whole = cause.deviation.aspect, cause.deviation.observation.row
         alone = self._alone(cause.row, aspect)
         if alone is not None:
             return replace(cause, deviation=alone, alone=True)
-        whole = cause.deviation.observation.row
         if whole == cause.row or self._alone(whole, aspect) is None:
-            return self._confirmed_after_another(cause)
+            return None
         last: list[Deviation] = []
 
         def deviates(fewer: Row) -> bool:
@@ -175,6 +180,12 @@ class Plan:
         conditions = shrunk(unusual_of(whole), deviates)
         deviation = last[-1] if last else cause.deviation
         return Cause(deviation, conditions, cause.tasks, alone=True)
+
+    def _failing_anyway(self, cause: Cause) -> Cause | None:
+        """The cause as a task shows it that would return; None where that does."""
+        own = {n: v for n, v in cause.conditions.items() if n not in ("end", "fails")}
+        failed = self._alone(row(**own), "failed") if own else None
+        return None if failed is None else Cause(failed, own, cause.tasks, alone=True)
 
     def _confirmed_after_another(self, cause: Cause) -> Cause | None:
         """The cause as the second task of an instance shows it; None if it does not."""
@@ -218,19 +229,14 @@ class Plan:
 
 
 def _is_told(deviation: Deviation, broken: Iterable[Broken]) -> bool:
-    """Whether it is but another side of what has been told of tasks that fail.
+    """Whether the loss of a message is that of the tasks which fail under the same conditions.
 
-    Where the executor itself fails, a task that fails anyway has its error instead of its own, and
-    is attempted as often as any that fails.
+    Where the executor itself fails, a task that fails anyway has its error instead of its own.
     """
-    if deviation.aspect not in ("message", "attempts"):
-        return False
-    failures = (each.cause.conditions for each in broken if each.cause.deviation.aspect == "failed")
-    row = deviation.observation.row
-    return any(
-        conditions.items() <= row.items()
-        and not (deviation.aspect == "attempts" and "retries" in conditions)
-        for conditions in failures
+    return deviation.aspect == "message" and any(
+        each.cause.deviation.aspect == "failed"
+        and each.cause.conditions.items() <= deviation.observation.row.items()
+        for each in broken
     )
 
 
