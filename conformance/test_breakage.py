@@ -344,14 +344,11 @@ def test_RES_09_must_survive_the_death_of_a_worker(subject: Subject) -> None:
 
 
 def _deaths_of_the_plan(subject: Subject) -> None:
-    declared = "at-most-once" in subject.preflight().cannot
     ask_plan(
         subject,
         "breaking",
         cause="the death of a worker is a failed attempt like any other, with logs, output and "
         "retries; it ends on a path of its own here",
-        # That it is attempted again without retries is told by a rule of its own, later on.
-        also=() if declared else ("RET-10",),
     )
 
 

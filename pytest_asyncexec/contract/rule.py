@@ -28,7 +28,7 @@ NEEDS: Mapping[str, str] = MappingProxyType(
 )
 
 #: The needs that an executor may declare it does not meet, in its attribute `cannot`.
-DECLARABLE = frozenset({"stop", "streams", "shared-files", "at-most-once"})
+DECLARABLE = frozenset({"stop", "streams", "shared-files"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -347,19 +347,6 @@ class AttemptsAreForErrors(LocalExecutor):
             raise
 
 
-@breaks("RES-09", "a task that ends its process: it was attempted 2 times")
-class GivesTheDeadAnotherWorker(LocalExecutor):
-    """A worker that dies is no fault of the task's: that is run once more, whatever it has done."""
-
-    async def run(self, function, args, kwargs, task_metadata):
-        try:
-            return await super().run(function, args, kwargs, task_metadata)
-        except TaskRuntimeError as error:
-            if "without a result" not in str(error):
-                raise
-            return await super().run(function, args, kwargs, task_metadata)
-
-
 @breaks("RES-09", "a task that ends its process, that prints a line")
 class TakesItsOutputForSuccess(LocalExecutor):
     """A worker that has said something and nothing bad has done its work."""

@@ -235,8 +235,6 @@ class PersistentWorker(AsyncBaseExecutor):
 class TriesAgainWhenAWorkerDies(LocalExecutor):
     """Its backend gives a task to a second worker when the first one died of it."""
 
-    cannot = frozenset({"at-most-once"})
-
     async def run(self, function, args, kwargs, task_metadata):
         try:
             return await super().run(function, args, kwargs, task_metadata)
