@@ -96,9 +96,9 @@ RULES = (
         the node back. A broken pool that hangs, or fails every task after that, needs a person
         to restart the host.""",
         how="""Tasks end their worker by `os._exit` with the codes 3 and 0 and, except in the
-        quick profile, by SIGKILL, and under many other conditions; each must be told as a failure, and
-        the next task must complete. Where tasks run in the host's own process, the rule is not
-        applicable.""",
+        quick profile, by SIGKILL, and under many other conditions; each must be told as a failure,
+        and the next task must complete. Where tasks run in the host's own process, the rule is
+        not applicable.""",
     ),
     CHAPTER.rule(
         ("RES-10", "MUST", "resilient", "run"),
