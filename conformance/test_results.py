@@ -2,179 +2,64 @@
 
 from __future__ import annotations
 
-import array
-import asyncio
-import collections
 import contextlib
-import copy
-import datetime
-import decimal
-import fractions
-import hashlib
-import http
-import ipaddress
-import itertools
-import os
-import pathlib
-import random
-import re
-import secrets
 import sys
 import traceback
-import types
-import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
 
-from ..contract.wording import short, short_text
 from .check import check
-from .instruments.beacon import Attempt
-from .instruments.probes import report_home
-from .instruments.sameness import same
-from .instruments.seen import Seen, finish
+from .instruments.overhearing import overheard
+from .instruments.seen import Seen
 from .instruments.strategies import for_all, picklable_values
-from .scenarios.recovery import PATIENCE, must_work, outcome_of
+from .scenarios.asking import ask_plan
+from .scenarios.at_once import Errand, wrong_alone
+from .scenarios.carrying import (
+    KINDS,
+    SPECIAL_VALUES,
+    carries_many,
+    carries_one,
+    is_given,
+    script_that_carries,
+    taken_names,
+)
+from .scenarios.observations import plan_of
 from .subject.host import task_error
 from .subject.subject import Subject
-
-#: Values that a serialiser's author may not have thought of; JSON, repr and `if result` lose many.
-#: The plainest come first: of several that are refused, the first one is named.
-_SPECIAL_VALUES: tuple[Any, ...] = (
-    None, True, False, 0, 1, -1, 0.0, -0.0, "", b"", (), [], {}, set(), frozenset(),
-    float("nan"), float("inf"), float("-inf"), complex(0.0, -0.0),
-    "\ud800 a lone surrogate", "\x00 a NUL", "\r\n line ends \u2028 \x85", "grün, 漢字, 🎉",
-    bytes(range(256)), bytearray(b"mutable"), array.array("d", [1.0, -0.0]),
-    (1, (2, (3, [4, (5,)]))), {1: "int", "1": "str", (1, "1"): "tuple", None: "none"},
-    [{"nested": [{"deep": ({1, 2}, frozenset({3}))}]}],
-    collections.OrderedDict(b=1, a=2), collections.deque([1, 2], maxlen=2),
-    collections.Counter("abca"), collections.defaultdict(list, {"k": [1]}),
-    decimal.Decimal("1.00"), fractions.Fraction(1, 3), range(0, 10, 3), slice(1, None, 2),
-    datetime.datetime(2024, 2, 29, 12, tzinfo=datetime.timezone(datetime.timedelta(hours=2))),
-    datetime.date.min, datetime.timedelta(microseconds=-1), uuid.UUID(int=7),
-    pathlib.PurePosixPath("a/b"), ipaddress.IPv4Address("127.0.0.1"), re.compile("a+", re.I),
-    http.HTTPStatus.NOT_FOUND, uuid.SafeUUID.safe, types.SimpleNamespace(a=[1]),
-    ValueError("an exception", 1), [KeyError("in a list")], Ellipsis, NotImplemented, int, len,
-    -(2**63) - 1, 2**64, 10**4000,
-)  # fmt: skip
-
-
-def _give_back(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    return args, kwargs
-
-
-def _fail_as_told(kind: str, message: str) -> None:
-    import builtins
-
-    raise getattr(builtins, kind)(message)
-
-
-_Arguments = tuple[list[Any], dict[str, Any]]
-
-
-def _carry(subject: Subject, args: list[Any], kwargs: dict[str, Any]) -> Seen:
-    executor = subject.build()
-    return subject.run(executor, _give_back, *args, kwargs=kwargs)
-
-
-def _differences(sent: _Arguments, result: Any) -> Iterator[str]:
-    """What arrived otherwise than it was sent, in words."""
-    if not (isinstance(result, tuple) and len(result) == 2):
-        yield f"the task returned a tuple of two, and what arrived is {_typed(result)}"
-        return
-    args, kwargs = result
-    if not (isinstance(args, tuple) and isinstance(kwargs, dict)):
-        yield (
-            "the task returned a tuple (args) and a dict (kwargs), and what arrived is "
-            f"a {type(args).__name__} and a {type(kwargs).__name__}"
-        )
-        return
-    if len(args) != len(sent[0]):
-        yield f"the task was sent {len(sent[0])} arguments, and gave back {len(args)}"
-        return
-    if kwargs.keys() != sent[1].keys():
-        yield (
-            f"the task was sent the keyword arguments {sorted(sent[1])}, and gave back "
-            f"{sorted(kwargs, key=str)}"
-        )
-        return
-    for number, (before, after) in enumerate(zip(sent[0], args, strict=True)):
-        if not same(before, after):
-            yield f"args[{number}] was {_typed(before)}, and came back as {_typed(after)}"
-    for name, before in sent[1].items():
-        if not same(before, kwargs[name]):
-            yield f"kwargs[{name!r}] was {_typed(before)}, and came back as {_typed(kwargs[name])}"
-
-
-def _typed(value: Any) -> str:
-    if type(value) is int and value.bit_length() > 256:
-        # Python refuses to write the longest ones.
-        return f"an int of {value.bit_length():,} bits"
-    return f"{short(value)} ({type(value).__name__})"
-
-
-def _refused(subject: Subject, values: list[Any], seen: Seen) -> tuple[list[Any], Seen]:
-    """The fewest of `values` found with which a task does not complete, and what is seen then."""
-    while len(values) > 1:
-        middle = len(values) // 2
-        for half in (values[:middle], values[middle:]):
-            again = _carry(subject, half, {})
-            if not again.completed:
-                values, seen = half, again
-                break
-        else:
-            break
-    return values, seen
 
 
 @check("RES-01")
 def test_RES_01_must_carry_any_picklable_values(subject: Subject) -> None:
-    # One task carries many values, each way: as arguments, keyword arguments and in its result.
-    wrong: list[str] = []
+    cause = (
+        "a serialiser that knows fewer types than pickle (JSON, repr, YAML), or a test of the "
+        "value where `is None` was meant"
+    )
+    ask_plan(subject, "ordinary", cause=cause)
 
-    def judge(values: list[Any]) -> None:
-        # Nothing is raised in here: an executor whose answers vary must not look like a flaky test.
-        if wrong:
-            return
-        args = values[::2]
-        kwargs = {f"value_{number}": value for number, value in enumerate(values[1::2])}
-        # An executor in this process may give back the very objects, changed.
-        sent = copy.deepcopy((args, kwargs))
-        seen = _carry(subject, args, kwargs)
-        if seen.completed:
-            wrong.extend(_differences(sent, seen.result))
-        else:
-            few, seen = _refused(subject, list(values), seen)
-            what = _typed(few[0]) if len(few) == 1 else f"{len(few)} arguments of many types"
-            wrong.append(f"a task with {what} for its argument, which it gives back: {seen}")
-
-    judge(list(_SPECIAL_VALUES))
+    drawn: list[list[Any]] = []
     examples = subject.pick(quick=2, default=5, thorough=25)
-    values = st.lists(picklable_values, min_size=20, max_size=40)
-    for_all(values, judge, examples=examples, shrink=False)
+    lists = st.lists(picklable_values, min_size=20, max_size=40)
+    for_all(lists, drawn.append, examples=examples, shrink=False)
+    # Alone a value may be taken for something else than among others.
+    alone = subject.pick(
+        quick=[*KINDS.values()],
+        default=[*SPECIAL_VALUES, *(value for values in drawn for value in values[:4])],
+        thorough=[*SPECIAL_VALUES, *(value for values in drawn for value in values[:4])],
+    )
+    errands = [*map(carries_one, alone), *map(carries_many, (SPECIAL_VALUES, *drawn))]
 
-    if wrong:
+    for many, wrong_of_many in wrong_alone(subject, errands):
+        # Which of its values is it? It may be none alone.
+        each = [carries_one(value) for value in (*many.args, *many.kwargs.values())]
+        found = wrong_alone(subject, each) if len(each) > 1 else iter(())
+        errand, wrong = next(found, (many, wrong_of_many))
         subject.fail(
-            seen=wrong[0],
+            seen=wrong,
             required="equal values of the same types, all the way down",
-            cause="a serialiser that knows fewer types than pickle (JSON, repr, YAML), or a test "
-            "of the value where `is None` was meant",
-            reproduce="""
-                import asyncio
-                from pytest_asyncexec.conformance.subject.host import host_for
-
-                def give_back(*args, **kwargs):
-                    return args, kwargs
-
-                async def main():
-                    for value in (None, 0, (), (1, (2,)), {1: 2}, {3}, b"b", ValueError(4)):
-                        print(repr(value), await host_for(executor).execute(
-                            executor, give_back, [value], {"value": value}
-                        ))
-
-                asyncio.run(main())
-            """,
+            cause=cause,
+            reproduce=script_that_carries(errand),
         )
 
 
@@ -228,98 +113,56 @@ def _homeless_functions() -> dict[str, Callable[[int], int]]:
 
 @check("RES-02")
 def test_RES_02_must_run_functions_that_no_worker_can_import(subject: Subject) -> None:
-    executor = subject.build()
+    # As they are, not by value: carrying them is what is judged.
+    errands = [
+        Errand(function, [21], _makes(function(21), kind), by_value=False)
+        for kind, function in _homeless_functions().items()
+    ]
+    for _, wrong in wrong_alone(subject, errands):
+        subject.fail(
+            seen=wrong,
+            required="status COMPLETED with the result 42",
+            cause="plain pickle carries a function by its name, which the worker cannot "
+            "import: cloudpickle carries it by value",
+            reproduce="""
+                import asyncio, math
+                from pytest_asyncexec.conformance.subject.host import host_for
 
-    for kind, function in _homeless_functions().items():
-        # As it is, not by value: carrying it is what is judged.
-        seen = subject.run(executor, function, 21, by_value=False)
+                def of_main(value):
+                    return math.floor(value * 2)
 
-        expected = function(21)
-        if not seen.completed or seen.result != expected:
-            subject.fail(
-                seen=f"{kind}: {seen}",
-                required=f"status COMPLETED with the result {expected}",
-                cause="plain pickle carries a function by its name, which the worker cannot "
-                "import: cloudpickle carries it by value",
-                reproduce="""
-                    import asyncio, math
-                    from pytest_asyncexec.conformance.subject.host import host_for
+                def make_closure(factor):
+                    return lambda value: value * factor
 
-                    def of_main(value):
-                        return math.floor(value * 2)
+                # A worker has another __main__, in which the name is not found.
+                functions = [lambda value: value * 2, make_closure(2), of_main]
+                del of_main
 
-                    def make_closure(factor):
-                        return lambda value: value * factor
+                async def main():
+                    for function in functions:
+                        print(await host_for(executor).execute(executor, function, [21]))
 
-                    # A worker has another __main__, in which the name is not found.
-                    functions = [lambda value: value * 2, make_closure(2), of_main]
-                    del of_main
-
-                    async def main():
-                        for function in functions:
-                            print(await host_for(executor).execute(executor, function, [21]))
-
-                    asyncio.run(main())
-                """,
-            )
+                asyncio.run(main())
+            """,
+        )
 
 
-_PAYLOAD = 8 * 1024 * 1024
+def _makes(expected: int, kind: str) -> Callable[[Seen], str]:
+    def judge(seen: Seen) -> str:
+        return "" if seen.completed and seen.result == expected else f"{kind}: {seen}"
 
-
-def _turn_around(payload: bytes) -> tuple[int, str, bytes]:
-    import hashlib
-
-    return len(payload), hashlib.sha256(payload).hexdigest(), payload[::-1]
+    return judge
 
 
 @check("RES-03")
 def test_RES_03_must_carry_eight_mebibytes_each_way(subject: Subject) -> None:
-    # Bytes that cannot be compressed; always the same.
-    payload = random.Random(8).randbytes(_PAYLOAD)
-
-    seen = subject.run(subject.build(), _turn_around, payload)
-
-    if not seen.completed:
-        wrong = f"a task with an argument and a result of {_PAYLOAD:,} bytes each: {seen}"
-    elif not (isinstance(seen.result, tuple) and len(seen.result) == 3):
-        wrong = f"the task returned a tuple of three, and what arrived is {_typed(seen.result)}"
-    else:
-        length, digest, back = seen.result
-        if (length, digest) != (_PAYLOAD, hashlib.sha256(payload).hexdigest()):
-            wrong = (
-                f"on its way to the task the argument became {length:,} bytes{_or_other(length)}"
-            )
-        elif back != payload[::-1]:
-            size = len(back) if isinstance(back, bytes) else -1
-            wrong = (
-                f"on its way back the result became {size:,} bytes{_or_other(size)}"
-                if size >= 0
-                else f"on its way back the result became {_typed(back)}"
-            )
-        else:
-            return
-    subject.fail(
-        seen=wrong,
-        required=f"{_PAYLOAD:,} bytes arrive unchanged, there and back",
+    # More than these: 17 MiB, and 1 MiB in many tasks.
+    ask_plan(
+        subject,
+        "ordinary",
         cause="a buffer, a line, an argument or an environment variable that has a limit; or one "
         "`recv` or `read` where a loop was needed",
-        reproduce="""
-            import asyncio, os
-            from pytest_asyncexec.conformance.subject.host import host_for
-
-            def turn_around(payload):
-                return len(payload), payload
-
-            payload = os.urandom(8 * 1024 * 1024)
-            seen = asyncio.run(host_for(executor).execute(executor, turn_around, [payload]))
-            print(seen if not seen.completed else [seen.result[0], seen.result[1] == payload])
-        """,
     )
-
-
-def _or_other(length: int) -> str:
-    return ", of other content" if length == _PAYLOAD else f" instead of {_PAYLOAD:,}"
 
 
 def _told(seen: Seen) -> str:
@@ -330,41 +173,12 @@ def _told(seen: Seen) -> str:
 
 @check("RES-04")
 def test_RES_04_must_report_a_task_that_raises(subject: Subject) -> None:
-    for kind in ("ValueError", "KeyError", "AssertionError"):
-        # Not in the source of the task: a traceback alone does not show it.
-        message = f"reason {secrets.token_hex(4)}"
-        seen = subject.run(subject.build(), _fail_as_told, kind, message)
-
-        if seen.error is None and seen.status != "FAILED":
-            wrong = f"a task that raised {kind}: {seen}"
-        elif message not in _told(seen):
-            wrong = (
-                f"a task that raised {kind}({message!r}): {seen}; its message is neither in the "
-                "error, nor in its notes, nor in stderr"
-            )
-        else:
-            continue
-        subject.fail(
-            seen=wrong.replace(message, "the reason"),
-            required="the error is raised, or the status is FAILED; its message is found in the "
-            "error, its notes or stderr",
-            cause="an `except` that turns the error into a result, or into an error that says less",
-            reproduce="""
-                import asyncio
-                from pytest_asyncexec.conformance.subject.host import host_for
-
-                def task(reason):
-                    raise KIND(reason)
-
-                seen = asyncio.run(host_for(executor).execute(executor, task, ["the reason"]))
-                print(seen, repr(seen.error), seen.stderr, sep="\\n")
-            """.replace("KIND", kind),
-        )
-    _judge_said_twice(subject)
-
-
-def _judge_said_twice(subject: Subject) -> None:
-    """Fail if the reason of a failure is lost because `run` has printed it already."""
+    ask_plan(
+        subject,
+        "ordinary",
+        cause="an `except` that turns the error into a result, or into an error that says less",
+    )
+    # A `run` that is replaced runs no task.
     executor = subject.build()
     kind = task_error(executor, "TaskRuntimeError")
     message = "the backend refused the task"
@@ -403,512 +217,145 @@ def _judge_said_twice(subject: Subject) -> None:
     )
 
 
-def _fails_in_a_line_that_can_be_found(divisor: int) -> float:
-    return 1_234_567 / divisor
-
-
 @check("RES-05")
 def test_RES_05_should_show_the_line_that_failed(subject: Subject) -> None:
-    function = _fails_in_a_line_that_can_be_found
-    line = function.__code__.co_firstlineno + 1
-    seen = subject.run(subject.build(), function, 0)
-
-    told = _told(seen)
-    if _shows_line(told, function.__code__, line, "1_234_567 / divisor"):
-        return
-    if _says_number(told, function.__name__, line):
-        wrong = (
-            "that number and function are found, and neither the text of the line nor the name of "
-            "its file"
-        )
-        cause = (
-            "code is carried without the name of its file, as cloudpickle does from 3.1.3 on; or "
-            "file names are cut out of tracebacks"
-        )
-    else:
-        wrong = (
-            "neither that line nor its number and function is found in the error, its notes or "
-            "stderr"
-        )
-        cause = "only str(error) is sent back: add `traceback.format_exc()` as a note, or to stderr"
-    subject.fail(
-        seen=f"a task that failed in line {line}, in {function.__name__}: {seen}; {wrong}",
-        required="the traceback of the task, with the line that failed: its text, or its number "
-        "with the names of the file and the function",
-        cause=cause,
-        reproduce="""
-            import asyncio, traceback
-            from pytest_asyncexec.conformance.subject.host import host_for
-
-            def task(divisor):
-                return 1_234_567 / divisor
-
-            seen = asyncio.run(host_for(executor).execute(executor, task, [0]))
-            if seen.error is not None:
-                traceback.print_exception(seen.error)
-            print(seen, seen.stderr, sep="\\n")
-        """,
+    ask_plan(
+        subject,
+        "ordinary",
+        cause="only str(error) is sent back: add `traceback.format_exc()` as a note, or to "
+        "stderr; or code is carried without the name of its file, as cloudpickle does from 3.1.3 "
+        "on",
     )
 
 
-def _shows_line(told: str, code: types.CodeType, number: int, source: str) -> bool:
-    # A worker may have no source to quote: then the number will do, with what it is a number of.
-    file = os.path.basename(code.co_filename)
-    return source in told or _says_number(told, code.co_name, number, file)
+def _say(word: str) -> None:
 
-
-def _says_number(told: str, name: str, number: int, file: str = "") -> bool:
-    return any(
-        name in line and file in line and re.search(rf"\b{number}\b", line)
-        for line in told.splitlines()
-    )
-
-
-def _print_both(stdout: str, stderr: str) -> str:
-    import sys
-
-    # In pieces, in turn: whoever reads one to its end before the other waits for ever.
-    for start in range(0, max(len(stdout), len(stderr)), 8192):
-        sys.stdout.write(stdout[start : start + 8192])
-        sys.stderr.write(stderr[start : start + 8192])
-    return "printed"
-
-
-def _printed_text(token: str, ending: str) -> str:
-    lines = (f"  {token} line {number}, grün, 漢字, 🎉\n" for number in range(3500))
-    return "".join(lines) + f"{token} ends here{ending}"
-
-
-@contextlib.contextmanager
-def _overheard(file: pathlib.Path) -> Iterator[None]:
-    """Send what this process prints into a file, which is a real one: some ask for its number."""
-    with (
-        open(file, "w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
-        contextlib.redirect_stdout(stream),
-        contextlib.redirect_stderr(stream),
-    ):
-        yield
+    for name in ("stdout", "stderr"):
+        print(f"{word} to {name}", file=getattr(sys, name), flush=True)
 
 
 @check("RES-06")
 def test_RES_06_must_return_what_a_task_prints(subject: Subject) -> None:
-    executor = subject.build()
-    file = subject.new_folder() / "printed by the host"
-    # One ends without a line end, the other one in white space.
-    endings = {"the first task": "", "the next task on the same instance": "\n  \n\n"}
-    tokens: list[str] = []
-
-    for (task, ending), number in zip(endings.items(), itertools.count(1)):
-        printed = {
-            "stdout": _printed_text(f"task-{number}-to-stdout", ending),
-            "stderr": _printed_text(f"task-{number}-to-stderr", ending),
-        }
-        with _overheard(file):
-            seen = subject.run(executor, _print_both, printed["stdout"], printed["stderr"])
-        overheard = file.read_text(encoding="utf-8")
-
-        wrong: str | None
-        if not seen.completed:
-            wrong = f"it prints {len(printed['stdout']):,} characters to stdout and stderr: {seen}"
-        else:
-            wrong = _wrong_streams(printed, seen, tokens)
-            tokens += [f"task-{number}-to-stdout", f"task-{number}-to-stderr"]
-            if wrong is None and any(token in overheard for token in tokens):
-                wrong = "what it printed was printed by the host, too"
-        if wrong is not None:
-            subject.fail(
-                seen=f"{task}: {wrong}",
-                required="stdout and stderr hold all that this task has printed, each its own, "
-                "and the host prints nothing of it",
-                cause="a pipe that is read too late or not to its end, text that is stripped or "
-                "cut, or streams that are kept on `self`",
-                reproduce="""
-                    import asyncio
-                    from pytest_asyncexec.conformance.subject.host import host_for
-
-                    def task(name):
-                        import sys
-                        print(f"{name} grün " * 20_000 + "  ")
-                        print(f"{name} grün " * 20_000 + "  ", file=sys.stderr)
-
-                    async def main():
-                        for name in ("first", "next"):
-                            seen = await host_for(executor).execute(executor, task, [name])
-                            text = f"{name} grün " * 20_000 + "  \\n"
-                            print(seen.stdout == text, seen.stderr == text, seen)
-
-                    asyncio.run(main())
-                """,
-            )
-
-
-def _wrong_streams(printed: Mapping[str, str], seen: Seen, others: Sequence[str]) -> str | None:
-    for name, other in (("stdout", "stderr"), ("stderr", "stdout")):
-        arrived, expected = getattr(seen, name), printed[name]
-        foreign = printed[other].split()[0]
-        # An executor may have words of its own around what the task printed.
-        if expected not in arrived:
-            return (
-                f"of the {len(expected):,} characters that it printed to {name}, "
-                f"{_arrived_part(expected, arrived)}"
-            )
-        if foreign in arrived:
-            return f"{name} holds what it printed to {other}"
-        if any(token in arrived for token in others):
-            return f"{name} holds what another task had printed"
-    return None
-
-
-def _arrived_part(expected: str, arrived: str) -> str:
-    if not arrived:
-        return "none arrived"
-    if expected.strip() in arrived:
-        return "all arrived but the white space at one end or the other"
-    begins = len(_common_start(expected, arrived))
-    ends = len(_common_start(expected[::-1], arrived[::-1]))
-    if ends > begins:
-        return f"only the last {ends:,} arrived"
-    return (
-        f"the first {begins:,} arrived, and then came {short_text(arrived[begins:][:60])} "
-        f"instead of {short_text(expected[begins:][:60])}"
+    if not subject.preflight().captures_streams:
+        _fail_by_what_is_not_captured(subject)
+    if plan_of(subject).shows("foreign", "ordinary"):
+        _judge_the_next_task(subject)
+    ask_plan(
+        subject,
+        "ordinary",
+        cause="a pipe that is read too late or not to its end, text that is decoded in pieces, "
+        "stripped or cut, or streams that are kept on `self`",
     )
 
 
-def _common_start(left: str, right: str) -> str:
-    pairs = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(left, right, strict=False))
-    return "".join(one for one, _ in pairs)
+_RETURNED = "stdout and stderr hold all that this task has printed, each its own, and nothing else"
+
+_SCRIPT_THAT_PRINTS = """
+    import asyncio
+    from pytest_asyncexec.conformance.subject.host import host_for
+
+    def task(word):
+        import sys
+        print(word, "to stdout", flush=True)
+        print(word, "to stderr", file=sys.stderr, flush=True)
+
+    async def main():
+        for word in ("first", "next"):
+            seen = await host_for(executor).execute(executor, task, [word])
+            print("returned:", repr(seen.stdout), repr(seen.stderr), seen.error or "")
+
+    asyncio.run(main())
+"""
 
 
-def _mutate(*args: Any, **kwargs: Any) -> int:
-    """Change everything that can be changed, however deep."""
-
-    def change(value: Any) -> int:
-        if isinstance(value, dict):
-            changed = sum(change(inner) for inner in list(value.values()))
-            value["added by the task"] = True
-        elif isinstance(value, list):
-            changed = sum(change(inner) for inner in list(value))
-            value.append("added by the task")
-        elif isinstance(value, set):
-            changed = 0
-            value.add("added by the task")
-        elif isinstance(value, bytearray):
-            changed = 0
-            value.extend(b"added by the task")
-        elif isinstance(value, tuple):
-            return sum(change(inner) for inner in value)
-        else:
-            return 0
-        return changed + 1
-
-    return sum(change(value) for value in (*args, *kwargs.values()))
+def _run_unheard(subject: Subject, executor: Any, word: str) -> Seen:
+    """What comes of a task that prints; where nobody captures that, the host prints it."""
+    in_this_process = subject.preflight().place == "this process"
+    with overheard(subject.new_folder() / "printed", descriptors=in_this_process):
+        return subject.run(executor, _say, word)
 
 
-def _mutable_values() -> dict[str, Any]:
-    return {
-        "a list": [1, 2],
-        "a dict": {"key": "value"},
-        "a set": {1},
-        "a bytearray": bytearray(b"bytes"),
-        "a list in a dict": {"key": [1]},
-        "a dict in a list in a tuple": ([{"key": [1]}],),
-    }
+def _fail_by_what_is_not_captured(subject: Subject) -> None:
+    seen = _run_unheard(subject, subject.build(), "words")
+    lost = [name for name in ("stdout", "stderr") if f"words to {name}" not in getattr(seen, name)]
+    if not seen.completed or not lost:
+        subject.could_not_run(f"it is not certain whether anything is captured: {seen}")
+    other = {"stdout": "stderr", "stderr": "stdout"}[lost[0]]
+    mixed = f"words to {lost[0]}" in getattr(seen, other)
+    subject.fail(
+        seen=f"{other} holds what it printed to {lost[0]}: {seen}"
+        if mixed
+        else f"of what a task printed, {' and '.join(lost)} did not arrive: {seen}",
+        required=_RETURNED,
+        cause="`2>&1`, or one stream that is given for both"
+        if mixed
+        else "nothing is captured: in `run`, write what the task printed to `self.task_stdout` "
+        "and `self.task_stderr`, the text streams of the current task; or say that it cannot be "
+        'had, by the class attribute `cannot = frozenset({"streams"})`',
+        reproduce=_SCRIPT_THAT_PRINTS,
+    )
+
+
+def _judge_the_next_task(subject: Subject) -> None:
+    """Fail if a task gets the output of one that was over before it began."""
+    executor = subject.build()
+    _run_unheard(subject, executor, "first")
+    seen = _run_unheard(subject, executor, "next")
+    if "first to std" in seen.stdout + seen.stderr:
+        subject.fail(
+            seen="of two tasks on one instance, one after the other, the next one's output holds "
+            f"what the first had printed: {seen}",
+            required=_RETURNED,
+            cause="streams that are kept on `self`",
+            reproduce=_SCRIPT_THAT_PRINTS,
+        )
 
 
 @check("RES-07")
 def test_RES_07_must_not_change_the_arguments_of_the_host(subject: Subject) -> None:
-    args, kwargs, unchanged = _mutable_values(), _mutable_values(), _mutable_values()
-
-    seen = subject.run(
-        subject.build(),
-        _mutate,
-        *args.values(),
-        kwargs={kind.replace(" ", "_"): value for kind, value in kwargs.items()},
+    ask_plan(
+        subject,
+        "ordinary",
+        cause="the task runs in this process, on the very objects: give it copies, "
+        "`copy.deepcopy((args, kwargs))`",
     )
-
-    if not seen.completed or not seen.result:
-        subject.could_not_run(f"the task that changes its arguments did not do so: {seen}")
-    for passed, values in (("an argument", args), ("a keyword argument", kwargs)):
-        for kind, value in values.items():
-            if value != unchanged[kind]:
-                subject.fail(
-                    seen=f"a task changed {kind}, {passed}, and the host's own object with it: "
-                    f"{short(unchanged[kind])} became {short(value)}",
-                    required="the host's objects stay as they are, as they do with a task far away",
-                    cause="the task runs in this process, on the very objects: give it copies, "
-                    "`copy.deepcopy((args, kwargs))`",
-                    reproduce="""
-                        import asyncio
-                        from pytest_asyncexec.conformance.subject.host import host_for
-
-                        def task(held, keyword):
-                            held.append("added by the task")
-                            keyword["nested"].append("added by the task")
-
-                        held, keyword = [1, 2], {"nested": [1]}
-                        print(asyncio.run(host_for(executor).execute(
-                            executor, task, [held], {"keyword": keyword}
-                        )))
-                        print(held, keyword)
-                    """,
-                )
-
-
-#: What the functions between a host and its task call their own parameters.
-_TAKEN_NAMES = (
-    "function", "args", "kwargs", "self", "timeout", "task_metadata",
-    "dispatch_id", "node_id", "results_dir",
-)  # fmt: skip
-
-
-def _give_back_keywords(**kwargs: Any) -> dict[str, Any]:
-    return kwargs
 
 
 @check("RES-11")
 def test_RES_11_must_pass_keyword_arguments_of_any_name(subject: Subject) -> None:
-    sent = {name: f"value of {name}" for name in _TAKEN_NAMES}
-
-    seen = subject.run(subject.build(), _give_back_keywords, kwargs=sent)
-
-    if seen.completed and seen.result == sent:
-        return
-    wrong = f"a task with keyword arguments named {', '.join(sent)}: {seen}"
-    # Which of them is it?
-    for name, value in sent.items():
-        seen = subject.run(subject.build(), _give_back_keywords, kwargs={name: value})
-        if not seen.completed or seen.result != {name: value}:
-            wrong = f"a task with a keyword argument named {name}: {seen}"
-            break
-    subject.fail(
-        seen=wrong,
-        required="every keyword argument reaches the task, whatever its name",
-        cause="a function on the way has a parameter of that name: pass args and kwargs on as "
-        "one list and one dict, or make its parameters positional-only",
-        reproduce="""
-            import asyncio
-            from pytest_asyncexec.conformance.subject.host import host_for
-
-            def task(**kwargs):
-                return kwargs
-
-            async def main():
-                for name in NAMES:
-                    print(name, await host_for(executor).execute(executor, task, [], {name: 1}))
-
-            asyncio.run(main())
-        """.replace("NAMES", repr(_TAKEN_NAMES)),
+    cause = (
+        "a function on the way has a parameter of that name: pass args and kwargs on as one list "
+        "and one dict, or make its parameters positional-only"
     )
-
-
-def _write_below_python(tokens: Mapping[str, str]) -> dict[str, str]:
-    """Write the tokens, by the way each is named, past sys.stdout; return those that could be."""
-    import ctypes
-    import os
-    import subprocess
-    import sys
-
-    def line(token: str) -> bytes:
-        return token.encode() + b"\n"
-
-    def by_os_write(token: str, descriptor: int) -> None:
-        os.write(descriptor, line(token))
-
-    def by_child(token: str, descriptor: int) -> None:
-        code = f"import os; os.write({descriptor}, {line(token)!r})"
-        subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True)
-
-    def by_c(token: str, descriptor: int) -> None:
-        libc = ctypes.CDLL(None)
-        libc.puts(token.encode())
-        libc.fflush(None)
-
-    written = {}
-    for way, (function, descriptor) in {
-        "os.write(1, ...)": (by_os_write, 1),
-        "os.write(2, ...)": (by_os_write, 2),
-        "a child process, to its stdout": (by_child, 1),
-        "a child process, to its stderr": (by_child, 2),
-        "C code, by puts()": (by_c, 1),
-    }.items():
-        if way in tokens:
-            try:
-                function(tokens[way], descriptor)
-            except (OSError, TypeError, AttributeError):
-                continue
-            written[way] = tokens[way]
-    return written
-
-
-@contextlib.contextmanager
-def _descriptors_into(file: pathlib.Path) -> Iterator[None]:
-    """Send what this process, or a child of it, writes to descriptors 1 and 2 into a file.
-
-    What is not captured would litter the terminal otherwise, or the output of pytest.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    with contextlib.ExitStack() as undo, open(file, "ab") as target:
-        for descriptor in (1, 2):
-            kept = os.dup(descriptor)
-            undo.callback(os.close, kept)
-            undo.callback(os.dup2, kept, descriptor)
-            os.dup2(target.fileno(), descriptor)
-        yield
-
-
-_WAYS = {
-    "os.write(1, ...)": "stdout",
-    "os.write(2, ...)": "stderr",
-    "a child process, to its stdout": "stdout",
-    "a child process, to its stderr": "stderr",
-    "C code, by puts()": "stdout",
-}
+    if plan_of(subject).broken("RES-11", ["ordinary"]):
+        # Which of them is it?
+        for errand, wrong in wrong_alone(subject, [is_given(name) for name in taken_names()]):
+            subject.fail(
+                seen=wrong,
+                required="every keyword argument reaches the task, whatever its name",
+                cause=cause,
+                reproduce=script_that_carries(errand),
+            )
+    ask_plan(subject, "ordinary", cause=cause)
 
 
 @check("RES-13")
 def test_RES_13_should_capture_output_at_descriptor_level(subject: Subject) -> None:
-    executor = subject.build()
-    must_work(subject, executor)
-    tokens = {way: f"written-{secrets.token_hex(4)}" for way in _WAYS}
-    with _descriptors_into(subject.new_folder() / "written by the host"):
-        seen = subject.run(executor, _write_below_python, tokens)
-
-    if not seen.completed or not isinstance(seen.result, dict):
-        subject.could_not_run(f"the task that writes to its descriptors did not do so: {seen}")
-    lost = [way for way, token in seen.result.items() if token not in getattr(seen, _WAYS[way])]
-    if lost:
+    if not subject.preflight().captures_streams:
         subject.fail(
-            seen=f"a task wrote in {len(seen.result)} ways past sys.stdout and sys.stderr; of "
-            f"these are not in the stdout and stderr that were returned: {'; '.join(lost)}",
-            required="what is written to the file descriptors 1 and 2 of a task is returned, "
-            "whoever writes it",
-            cause="sys.stdout is replaced by another object, and the descriptor stays what it "
-            "was: give the worker files or pipes for descriptors, or os.dup2 them"
-            if len(lost) > 1 or "os.write" in lost[0]
-            else "the descriptors of the worker are not handed on to what it starts",
-            reproduce="""
-                import asyncio
-                from pytest_asyncexec.conformance.subject.host import host_for
-
-                def task():
-                    import os, subprocess, sys
-                    os.write(1, b"by os.write\\n")
-                    child = "import os; os.write(1, b'by a child'); os.write(2, b'to stderr')"
-                    subprocess.run([sys.executable, "-c", child])
-
-                seen = asyncio.run(host_for(executor).execute(executor, task))
-                print("returned:", repr(seen.stdout), repr(seen.stderr))
-            """,
+            seen="nothing that a task prints is captured, see RES-06",
+            required="what is written to the file descriptors 1 and 2 of a task is returned",
         )
-
-    if not subject.preflight().reachable:
-        return
-    if subject.preflight().place != "this process":
-        _judge_last_words(subject, "whose worker died by os._exit", *_printed_before_death(subject))
-    can_stop = "stop" not in subject.preflight().cannot
-    if can_stop and not subject.preflight().blocks_loop_at:
-        # It costs as many seconds as its limit.
-        for limit in subject.pick(quick=(), default=_LIMITS, thorough=_LIMITS):
-            printed, kept = _printed_before_time_out(subject, limit)
-            if printed:
-                _judge_last_words(subject, "that was stopped by its time_limit", printed, kept)
-                break
-
-
-#: Seconds. A limit that is over before the task has printed is doubled, and decides nothing.
-_LIMITS = (0.25, 0.5, 1.0, 2.0, 4.0)
-
-#: Seconds past its limit after which a task is let go on; that it was not stopped, TIM-02 tells.
-_OVER = 5.0
-
-
-def _judge_last_words(subject: Subject, which: str, printed: Mapping[str, str], kept: str) -> None:
-    lost = [stream for stream, text in printed.items() if text not in kept]
-    if lost:
-        subject.fail(
-            seen=f"of a task {which}, what it had printed to {' and '.join(lost)}, and flushed, "
-            "is neither in its outcome nor in log_stdout and log_stderr",
-            required="what a killed task had printed is kept: it is what tells why it ended",
-            cause="output is sent back with the result, which a killed worker has none of: let "
-            "it write to files or pipes, and read them when it is gone",
-            reproduce="""
-                import asyncio, tempfile
-                from pathlib import Path
-                from pytest_asyncexec.conformance.subject.host import host_for
-
-                def task():
-                    import os, time
-                    print("printed before its death", flush=True)
-                    ENDS
-
-                executor.log_stdout = str(Path(tempfile.mkdtemp()) / "out")
-                seen = asyncio.run(host_for(executor).execute(executor, task))
-                print(seen, repr(seen.stdout), Path(executor.log_stdout).read_text(), sep="\\n")
-            """.replace(
-                "ENDS",
-                "time.sleep(60)\n\n                executor.time_limit = 2"
-                if "time_limit" in which
-                else "os._exit(3)",
-            ),
-        )
-
-
-def _last_words(subject: Subject) -> tuple[dict[str, str], dict[str, str]]:
-    """What a task is to print, and the attributes by which it is logged."""
-    folder = subject.new_folder()
-    return (
-        {stream: f"last words {secrets.token_hex(4)}" for stream in ("stdout", "stderr")},
-        {f"log_{stream}": str(folder / stream) for stream in ("stdout", "stderr")},
+    ask_plan(
+        subject,
+        "ordinary",
+        cause="sys.stdout is replaced by another object, and the descriptor stays what it was, "
+        "or is the executor's own channel: give the worker files or pipes for descriptors 1 and "
+        "2, or os.dup2 them, and send results another way",
     )
-
-
-def _kept(seen: Seen | None, logs: Mapping[str, str]) -> str:
-    files = [pathlib.Path(path) for path in logs.values()]
-    said = [file.read_text("utf-8", "replace") for file in files if file.is_file()]
-    return "\n".join([*said, "" if seen is None else seen.everything_said])
-
-
-def _printed_before_death(subject: Subject) -> tuple[dict[str, str], str]:
-    words, logs = _last_words(subject)
-
-    def print_and_die(attempt: Attempt, number: int) -> None:
-        for stream, text in words.items():
-            attempt.tell(do="print", text=text, to=stream)
-        attempt.tell(do="exit", code=3)
-
-    with subject.beacon(print_and_die) as beacon:
-        seen = outcome_of(subject, subject.build(**logs), report_home, beacon.address)
-    return words, _kept(seen, logs)
-
-
-def _printed_before_time_out(subject: Subject, limit: float) -> tuple[dict[str, str], str]:
-    """What a task had printed when its limit stopped it, and what was kept of it."""
-    words, logs = _last_words(subject)
-    executor = subject.build(time_limit=limit, **logs)
-
-    async def story() -> tuple[bool, Seen | None]:
-        with subject.beacon() as beacon:
-            executing = asyncio.ensure_future(
-                subject.execute(executor, report_home, (beacon.address,))
-            )
-            answers = []
-            if await beacon.reported(1, executing):
-                attempt = beacon.attempts[0]
-                for stream, text in words.items():
-                    answer = attempt.ask(do="print", text=text, to=stream)
-                    answers.append(answer)
-            await asyncio.wait({executing}, timeout=limit + _OVER)
-            stopped = executing.done()
-            for attempt in beacon.attempts:
-                attempt.tell(do="return", value=None)
-            seen = await finish(executing, PATIENCE)
-            # The end of the line has come: what was not answered by now never will be.
-            for attempt in beacon.attempts:
-                await asyncio.wait({asyncio.wrap_future(attempt.gone)}, timeout=_OVER)
-            printed = [answer.done() and answer.result() is not None for answer in answers]
-            return stopped and bool(printed) and all(printed), seen
-
-    with subject.following(executor):
-        printed, seen = subject.drive(story)
-    return (words, _kept(seen, logs)) if printed else ({}, "")
+    ask_plan(
+        subject,
+        besides=("stopped", "breaking"),
+        cause="output is sent back with the result, which a killed worker has none of: let it "
+        "write to files or pipes, and read them when it is gone",
+    )

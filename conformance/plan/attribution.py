@@ -20,8 +20,9 @@ from .observation import Aspect
 
 _CANCELLED: Final = (CANCELLED, CANCELLED_TWICE)
 _ATTEMPTS: Final = ("attempts", "more attempts", "attempts twice")
-_LARGE: Final = ("a text of 1 MiB", "of 1 MiB", "bytes of 17 MiB", "of 17 MiB")
-_AT_DESCRIPTORS: Final = ("to the descriptor", "by a child process")
+_LARGE: Final = frozenset({"a text of 1 MiB", "of 1 MiB", "bytes of 17 MiB", "of 17 MiB"})
+_AT_DESCRIPTORS: Final = ("to the descriptor", "by a child process", "by C code")
+_TAKEN: Final = ("named as the host's own", "named as in libraries")
 
 #: What a task in time that did not complete was made to fail by, the likeliest first.
 _FAILED_BY: Final = (
@@ -52,10 +53,11 @@ def broken_rule(aspect: Aspect, conditions: Mapping[str, str], *, among_others: 
         return "STR-11"
     if aspect == "foreign" or (among_others and end not in BREAKING):
         return "CNC-02" if conditions.get("instance") == "its own" else "CNC-01"
-    if aspect in ("stdout", "stderr") and conditions.get("prints") in _AT_DESCRIPTORS:
+    if conditions.get("prints") in _AT_DESCRIPTORS:
         return "RES-13"
-    if aspect == "metadata":
-        return "LIF-06"
+    by_aspect = _BY_ASPECT.get(aspect)
+    if by_aspect is not None:
+        return by_aspect
     if conditions.get("logs") == "unwritable":
         return "STR-12"
     if aspect == "own time-out":
@@ -78,6 +80,12 @@ def broken_rule(aspect: Aspect, conditions: Mapping[str, str], *, among_others: 
     return _of_a_living_task(aspect, conditions, end)
 
 
+_BY_ASPECT: Final[Mapping[Aspect, str]] = {
+    "line": "RES-05",
+    "last words": "RES-13",
+    "printed by the host": "RES-06",
+    "metadata": "LIF-06",
+}
 _OF_CALLS: Final[Mapping[Aspect, str]] = {"order of calls": "LIF-01", "number of calls": "LIF-02"}
 #: In what a task differs that another one on its instance has spoilt.
 _SPOILT: Final = ("no end", "completed", "failed", "cancellation", "result", "message")
@@ -127,7 +135,7 @@ def _of_a_living_task(aspect: Aspect, conditions: Mapping[str, str], end: str) -
     if aspect == "given":
         if retried:
             return "RET-04"
-        return "RES-11" if "names" in conditions else _of_a_value(conditions)
+        return _of_a_value(conditions)
     if aspect == "arguments":
         return "RET-04" if retried else "RES-07"
     if aspect == "message" and end == OWN_TIME_OUT:
@@ -145,20 +153,24 @@ def _of_a_living_task(aspect: Aspect, conditions: Mapping[str, str], end: str) -
     if aspect == "result":
         return _of_a_value(conditions)
     if aspect == "failed":
-        if set(conditions.values()) & set(_LARGE):
-            return "RES-03"
-        for name, rule_id in _FAILED_BY:
-            if name in conditions:
-                return rule_id
-        return "LIF-09"
+        return _of_what_failed(conditions) or "LIF-09"
     if limited == "-60":
         return "TIM-01"
     # It did not end, or ended in a cancellation that nobody had asked for.
+    return _of_what_failed(conditions) or ("RES-12" if fails else "LIF-09")
+
+
+def _of_what_failed(conditions: Mapping[str, str]) -> str:
+    if not _LARGE.isdisjoint(conditions.values()):
+        return "RES-03"
     for name, rule_id in _FAILED_BY:
         if name in conditions:
-            return rule_id
-    return "RES-12" if fails else "LIF-09"
+            return _of_a_value(conditions) if name == "names" else rule_id
+    return ""
 
 
 def _of_a_value(conditions: Mapping[str, str]) -> str:
-    return "RES-03" if set(_LARGE) & set(conditions.values()) else "RES-01"
+    if not _LARGE.isdisjoint(conditions.values()):
+        return "RES-03"
+    # By another order or another alphabet it is the values that arrive otherwise.
+    return "RES-11" if conditions.get("names") in _TAKEN else "RES-01"

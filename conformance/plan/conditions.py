@@ -50,6 +50,8 @@ RAISES_SINGLE: Final = (
     "raises a ConnectionError",
     "raises an EOFError",
 )
+#: Of these, the ones that differ in their message alone.
+PLAIN_ERRORS: Final = (*RAISES[:3], RAISES_SINGLE[4])
 OWN_TIME_OUT: Final = "raises a TimeoutError"
 #: How it is ended by its limit or its host.
 TOO_LATE: Final = "goes on past its limit"
@@ -119,6 +121,8 @@ _CONDITIONS: Final = (
             "a set in a list",
             "True",
             "a class",
+            "a text that reads as JSON",
+            "bytes that read as a text",
             "bytes of 17 MiB",
         ),
         "whose result is {}",
@@ -132,7 +136,7 @@ _CONDITIONS: Final = (
     Condition(
         "names",
         ("none", "named as the host's own", "not sorted"),
-        ("not ASCII",),
+        ("not ASCII", "named as in libraries"),
         "with keyword arguments that are {}",
     ),
     Condition("fails", ("0", "1", "2"), words="that fails {} times first"),
@@ -151,7 +155,11 @@ _CONDITIONS: Final = (
         (
             "to the descriptor",
             "by a child process",
+            "by C code",
             "white space around it",
+            "controls",
+            "17 MB in lines",
+            "a line to stdout alone",
             "a line to stderr alone",
         ),
         "that prints {}",

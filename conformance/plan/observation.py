@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+import traceback
+from collections.abc import Callable, Collection, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -22,14 +23,15 @@ from .conditions import (
     BREAKING,
     LIMITS,
     OWN_TIME_OUT,
-    RETURNS,
     SHARED_DISPATCH,
     STOPPED,
-    TOO_LATE,
     Row,
 )
+from .failing_line import failing_line
+from .output import KILLED, PRINTED, in_order, lost_last_words, text_difference, wrong_stream
+from .own import owns_in
 from .prediction import Prediction, predict
-from .task import GIVEN
+from .task import GIVEN, fail_in_a_known_line
 
 #: In what an observation can differ from its prediction, in the order in which it is told: what
 #: comes first explains what comes later.
@@ -46,8 +48,11 @@ Aspect = Literal[
     "result",
     "own time-out",
     "message",
+    "line",
+    "last words",
     "stdout",
     "stderr",
+    "printed by the host",
     "log",
     "arguments",
     "overlap",
@@ -91,6 +96,8 @@ class Observation:
     alive: tuple[int, ...] = ()
     #: Those in which an attempt still did so when the next one had begun.
     overlap: tuple[int, ...] = ()
+    #: What of its output the host has printed itself, "stdout" or "stderr".
+    overheard: str = ""
     #: Where it stood when it was given up.
     stood: str = ""
     #: Whether what tasks print is captured.
@@ -108,7 +115,7 @@ class Deviation:
 
 
 def deviations(
-    observation: Observation, predicted: Prediction, others: Collection[str] = ()
+    observation: Observation, predicted: Prediction, others: Set[str] = frozenset()
 ) -> Iterator[Deviation]:
     """Every way in which a task was not what the model predicts.
 
@@ -151,7 +158,7 @@ def _not_given(seen: Seen | None) -> str:
     """How what an attempt was given differs from what was sent, in the words of the task."""
     lines = "" if seen is None else _told(seen)
     _, found, wrong = lines.partition(GIVEN)
-    return f"{GIVEN} {wrong.strip().splitlines()[0]}" if found and wrong.strip() else ""
+    return f"{GIVEN}{wrong.splitlines()[0]}" if found and wrong.strip() else ""
 
 
 def _miscounted_attempts(
@@ -235,33 +242,64 @@ def _judged_values(observation: Observation, predicted: Prediction) -> Iterator[
                 f"{values.in_words(predicted.message)}",
                 "the error of the last attempt",
             )
+    if seen is not None and predicted.shows_line:
+        yield from _judged_line(_told(seen), seen)
     if not observation.captures:
         return
+    if observation.overheard:
+        yield (
+            "printed by the host",
+            f"what it printed to {observation.overheard} was printed by the host, too",
+            "what a task prints is returned, and the host prints nothing of it",
+        )
+    # Who has reported has printed before that.
+    if row["end"] in KILLED and seen is not None and observation.attempts:
+        lost = list(lost_last_words(seen, row, own, observation.logs))
+        if lost:
+            yield (
+                "last words",
+                f"what it had printed to {' and '.join(lost)}, and flushed, before it was killed "
+                f"is neither in its outcome nor in its logs: {seen}",
+                "what a killed task had printed is kept: it is what tells why it ended",
+            )
     for stream, text in (("stdout", predicted.stdout), ("stderr", predicted.stderr)):
         # With an error that is raised no output is returned.
-        if seen is not None and seen.error is None and row["end"] != TOO_LATE:
-            got = getattr(seen, stream)
-            # An executor may add words of its own to stderr, a traceback for one.
-            right = got == text if stream == "stdout" and row["end"] == "returns" else text in got
-            if not right:
-                right = (stream, row["end"]) != ("stdout", RETURNS) and _in_order(
-                    got, getattr(predicted, f"to_{stream}")
-                )
-            if not right:
-                yield _aspect(stream), _difference(stream, text, got), _WHOLE
+        if seen is not None and seen.error is None and row["end"] not in KILLED:
+            wrong = wrong_stream(stream, seen, row, own, predicted)
+            if wrong:
+                yield _aspect(stream), wrong, _WHOLE
         for when, logs in (("", observation.logs), (_LATER, observation.kept_logs)):
             if stream in logs:
                 log = logs[stream]
                 if not _log_holds(observation, predicted, stream, text, log):
                     yield (
                         "log",
-                        _difference(f"{when}the log of {stream}", text, log),
+                        text_difference(f"{when}the log of {stream}", text, log),
                         "the log holds what the task printed, whole",
                     )
                     break
 
 
 _LATER = "when the other tasks had ended, too, "
+
+
+def _judged_line(told: str, seen: Seen) -> Iterator[_Difference]:
+    line = failing_line(fail_in_a_known_line)
+    if line.shown_in(told):
+        return
+    missing = (
+        "that number and function are found, and neither the text of the line nor the name of its "
+        "file"
+        if line.numbered_in(told)
+        else "neither that line nor its number and function is found in the error, its notes or "
+        "stderr"
+    )
+    yield (
+        "line",
+        f"{seen}; it failed in line {line.number}, in {line.function}; {missing}",
+        "the traceback of the task, with the line that failed: its text, or its number with the "
+        "names of the file and the function",
+    )
 
 
 def _not_its_own_time_out(seen: Seen | None, row: Row, own: str) -> str:
@@ -294,44 +332,22 @@ def _aspect(stream: str) -> Aspect:
     return "stdout" if stream == "stdout" else "stderr"
 
 
-def _in_order(got: str, texts: Iterable[str]) -> bool:
-    """Whether what each attempt wrote is there in order, with other words between."""
-    end = 0
-    for text in texts:
-        begin = got.find(text, end)
-        if begin < 0:
-            return False
-        end = begin + len(text)
-    return True
-
-
 def _log_holds(
     observation: Observation, predicted: Prediction, stream: str, text: str, log: str
 ) -> bool:
     row = observation.row
-    make = values.printed if stream == "stdout" else values.to_stderr
-    one = make(row["prints"], observation.own)
+    one = PRINTED[stream](row["prints"], observation.own)
     each = getattr(predicted, f"to_{stream}")
     errors = values.to_stderr(row["prints"], observation.own)
     if stream == "stdout" and errors:
         # Where both are in one file: what is written to stderr has the text of stdout in it.
         log = log.replace(errors, "")
-    if row["end"] == TOO_LATE or predicted.end == "cancelled by its host":
+    if row["end"] in KILLED or predicted.end == "cancelled by its host":
         # How many of its attempts came to print before they were stopped is nobody's fault, and
         # what is lost of those that did is another rule's; but the log holds what is returned.
         returned = getattr(observation.seen, stream, "")
         return not one or log.count(one) >= returned.count(one)
-    if row["end"] in BREAKING:
-        return not one or one in log
-    return text in log or _in_order(log, each)
-
-
-def _difference(stream: str, text: str, got: str) -> str:
-    if len(text) < 200 and len(got) < 200:
-        return f"{stream} is {got!r}; printed was {text!r}"
-    at = next((i for i, (a, b) in enumerate(zip(text, got, strict=False)) if a != b), None)
-    place = f"; from character {at:,} on it reads {got[at : at + 40]!r}" if at is not None else ""
-    return f"{stream} has {len(got):,} characters; printed were {len(text):,}{place}"
+    return text in log or in_order(log, each)
 
 
 def _is_hidden(error: BaseException | None, message: str) -> bool:
@@ -350,10 +366,12 @@ def _is_hidden(error: BaseException | None, message: str) -> bool:
 
 
 def _told(seen: Seen) -> str:
-    return f"{seen.everything_said}\n{seen.stderr}"
+    """What a caller is told of a failure: the error with notes, causes and traceback, stderr."""
+    error = "" if seen.error is None else "".join(traceback.format_exception(seen.error))
+    return f"{error}\n{seen.stderr}"
 
 
-def _foreign(observation: Observation, others: Collection[str]) -> str:
+def _foreign(observation: Observation, others: Set[str]) -> str:
     """What of another task is found in the outcome of this one."""
     seen = observation.seen
     if seen is None:
@@ -361,13 +379,13 @@ def _foreign(observation: Observation, others: Collection[str]) -> str:
     said = seen.everything_said
     if isinstance(seen.result, str):
         said += seen.result[:10_000]
-    for other in others:
-        if other in said:
+    for other in owns_in(said):
+        if other in others:
             return f"it got what belongs to another task ({other}): {seen}"
     if observation.row["logs"] != "both" or observation.row["dispatch"] == SHARED_DISPATCH:
         return ""
     for stream, log in observation.logs.items():
-        if any(other in log for other in others):
+        if not others.isdisjoint(owns_in(log)):
             return f"its log of {stream} holds what another task printed"
     return ""
 
@@ -385,7 +403,7 @@ def _judged_calls(observation: Observation, predicted: Prediction) -> Iterator[_
     if observation.arguments:
         yield (
             "arguments",
-            f"after the task the host's own {observation.arguments}",
+            f"the task changed the host's own objects: {observation.arguments}",
             "the host's objects stay as they are",
         )
     if observation.overlap:

@@ -11,6 +11,7 @@ from .conditions import (
     BREAKING,
     CANCELLED,
     CANCELLED_TWICE,
+    PLAIN_ERRORS,
     RETURNS,
     TOO_LATE,
     Row,
@@ -32,6 +33,8 @@ class Prediction:
     exactly: bool
     #: What is found in the error, its notes or stderr, where the task failed; "" for nothing.
     message: str
+    #: Whether its error comes out of the line that is looked for in the traceback.
+    shows_line: bool
     #: What the attempts before the last one said when they failed: no outcome is told by it.
     earlier: tuple[str, ...]
     #: What the attempts print, in pieces: together it is returned as stdout and stderr, and found
@@ -64,15 +67,17 @@ def predict(row: Row, own: str, *, made: int = 0) -> Prediction:
     text, error = values.printed(row["prints"], own), values.to_stderr(row["prints"], own)
     numbers = range(1, attempts + 1)
     # The last error is the one that counts.
-    message = ""
+    message, shows_line = "", False
     if end == "failed":
         last_fails_first = attempts <= fails
+        shows_line = last_fails_first or row["end"] in PLAIN_ERRORS
         message = _failure(attempts, own) if last_fails_first else values.message(row["end"], own)
     return Prediction(
         end,
         attempts,
         row["end"] not in (TOO_LATE, *_CANCELLED),
         message,
+        shows_line,
         tuple(_failure(number, own) for number in range(1, min(fails + 1, attempts))),
         _printed(text, own, numbers if fails else [0] * attempts),
         _printed(error, own, numbers if fails else [0] * attempts),

@@ -10,6 +10,7 @@ from .conditions import (
     CANCELLED,
     CANCELLED_TWICE,
     LIMITS,
+    RETURNS,
     SECOND,
     SHORT,
     row,
@@ -41,7 +42,9 @@ _RESULTS: Final = {
     "a function": "abs",
     "a set in a list": "[{1, 2}, frozenset({3})]",
     "a class": "int",
-    "bytes of 17 MiB": "bytes(17 << 20)",
+    "a text that reads as JSON": '"[0, 1]"',
+    "bytes that read as a text": 'b"text\\n"',
+    "bytes of 17 MiB": "os.urandom(17 << 20)",
 }
 _ARGUMENTS: Final = {
     "plain": '["an argument", 1]',
@@ -50,25 +53,42 @@ _ARGUMENTS: Final = {
     "one list twice": "[one, one]",
     "with white space around them": '[" text\\n", "\\t"]',
     "of 1 MiB": '["y" * (1 << 20)]',
-    "of many types": "[(1, (2,)), {3}, b'\\xff', 10**5000, int]",
-    "of 17 MiB": "[bytes(17 << 20)]",
+    "of many types": "[(1, (2,)), {3}, b'\\xff', ValueError(4), [{'key': [1]}], int, 10**4000]",
+    "of 17 MiB": "[os.urandom(17 << 20)]",
 }
 _NAMES: Final = {
     "none": "{}",
-    "named as the host's own": '{"function": 1, "args": 2, "kwargs": 3, "self": 4}',
+    "named as the host's own": "dict.fromkeys(("
+    "'function', 'args', 'kwargs', 'self', 'timeout', 'task_metadata', "
+    "'dispatch_id', 'node_id', 'results_dir'))",
+    "named as in libraries": "dict.fromkeys(("
+    "'func', 'fn', 'target', 'executor', 'loop', 'context', 'name', 'key', 'workers', "
+    "'resources', 'retries', 'priority', 'pure', 'env', 'cwd', 'input', 'stdout', 'stderr'))",
     "not sorted": '{"zeta": 1, "alpha": 2}',
     "not ASCII": '{"größe": 1}',
 }
-_PRINTS: Final = {
-    "a line": 'print("a line")',
-    "a line without its end": 'print("no end", end="")',
-    "line ends of every kind": 'sys.stdout.write("one\\r\\ntwo\\rthree\\n")',
-    "a line of 200 KB": 'print("z" * 200_000)',
-    "1 MB of three-byte characters": 'print("a" + "語" * 350_000)',
-    "to the descriptor": 'os.write(1, b"to the descriptor\\n")',
-    "by a child process": 'subprocess.run(["echo", "by a child"])',
-    "white space around it": 'print("  text \\n \\n")',
-    "a line to stderr alone": 'print("a line to stderr alone", file=sys.stderr)',
+_TEXTS: Final = {
+    "a line": '"a line\\n"',
+    "a line without its end": '"no end"',
+    "line ends of every kind": '"one\\r\\ntwo\\rthree\\n\\x0b\\x0c\\x1c\\x85\\u2028\\n"',
+    "a line of 200 KB": '"z" * 200_000 + "\\n"',
+    "1 MB of three-byte characters": '"a" + "語" * 350_000 + " 🎉"',
+    "17 MB in lines": '"line\\n" * 3_500_000',
+    "white space around it": '"  text \\n \\n"',
+    "controls": '"\\0 \\x1b[31m \\b \\x7f \\a \\ufeff\\n"',
+}
+_WAYS: Final = {
+    "a line to stdout alone": ['print("to stdout")'],
+    "a line to stderr alone": ['print("to stderr", file=sys.stderr)'],
+    "to the descriptor": ['os.write(1, b"to stdout\\n")', 'os.write(2, b"to stderr\\n")'],
+    "by a child process": [
+        'subprocess.run(["sh", "-c", "echo to stdout; echo to stderr >&2"], check=True)'
+    ],
+    "by C code": [
+        'ctypes.CDLL(None).puts(b"to stdout")',
+        "ctypes.CDLL(None).fflush(None)",
+        'ctypes.CDLL(None).write(2, b"to stderr", 9)',
+    ],
 }
 _ENDS: Final = {
     "raises an error": 'raise ValueError("why")',
@@ -114,7 +134,12 @@ def script(conditions: Mapping[str, str], *, look: str = "") -> str:
     ends = _ENDS.get(whole["end"], f"return {_RESULTS.get(whole['result'], whole['result'])}")
     body = []
     if whole["prints"] != "nothing":
-        body += [_PRINTS[whole["prints"]], "sys.stdout.flush()"]
+        text = _TEXTS.get(whole["prints"])
+        body += _WAYS.get(whole["prints"]) or [
+            f"text = {text}",
+            "for stream in (sys.stdout, sys.stderr):",
+            '    print(text, end="", file=stream, flush=True)',
+        ]
     body += [
         'with open(log, "a") as file:',
         '    print("attempt", file=file)',
@@ -124,6 +149,10 @@ def script(conditions: Mapping[str, str], *, look: str = "") -> str:
             f"if len(open(log).readlines()) <= {whole['fails']}:",
             '    raise ValueError("the first attempts fail")',
         ]
+    if _shows_given(whole):
+        body += _SHOW_GIVEN
+        if whole["end"] == RETURNS and whole["result"] == "a text":
+            ends = "return given"
     body.append(ends)
     settings = [f"executor.retries = {whole['retries']}"] if whole["retries"] != "0" else []
     if whole["limit"] != "-1":
@@ -133,12 +162,13 @@ def script(conditions: Mapping[str, str], *, look: str = "") -> str:
     classes = [
         line for name, code in _CLASSES.items() if f"{name}(" in ends for line in (*code, "")
     ]
-    task = ["def task(log, *args, **kwargs):"]
-    task += ["    import os, subprocess, sys, time", "    one = [1]"]
+    task = ["def task(log, /, *args, **kwargs):"]
+    task += ["    import ctypes, os, subprocess, sys, time"]
+    task += ["    one = [1]"] if "one, one" in ends else []
     task += [f"    {line}" for line in body]
     return "\n".join(
         [
-            "import asyncio, os, tempfile",
+            "import asyncio, os, tempfile, traceback",
             "from asyncio import CancelledError",
             "from pytest_asyncexec.conformance.subject.host import host_for",
             "",
@@ -153,11 +183,48 @@ def script(conditions: Mapping[str, str], *, look: str = "") -> str:
             *[f"    {look}"] * bool(look),
             *_call(whole),
             *[f"    {look}"] * bool(look),
-            "    print(open(log).read())",
+            *[f"    {line}" for line in _shown(whole)],
             "",
             "asyncio.run(main())",
         ]
     )
+
+
+#: Lines of the task: what it was given, and that it changes what it can of that.
+_SHOW_GIVEN: Final = (
+    "given = repr((args, kwargs))",
+    'given = f"{given[:300]} ({len(given):,} characters)"',
+    "for value in (*args, *kwargs.values()):",
+    "    for inner in (value, *(value if isinstance(value, list) else ())):",
+    "        if isinstance(inner, list):",
+    '            inner.append("changed by the task")',
+    "        if isinstance(inner, dict):",
+    '            inner["changed"] = "by the task"',
+)
+
+
+def _shown(whole: Mapping[str, str]) -> list[str]:
+    """Lines that print what there is to see besides the outcome."""
+    lines = ['print("attempts:", len(open(log).readlines()))']
+    if whole["end"] in (CANCELLED, CANCELLED_TWICE):
+        return lines
+    lines.append("seen = running.result()")
+    if whole["end"].startswith("raises") or int(whole["fails"]) > int(whole["retries"]):
+        lines += [
+            "if seen.error:",
+            "    traceback.print_exception(seen.error)",
+            'print("stderr:", seen.stderr[-2000:])',
+        ]
+    if whole["result"] == "one list twice":
+        lines.append('print("one list:", seen.result[0] is seen.result[1])')
+    if whole["prints"] != "nothing":
+        lines.append('print("returned:", len(seen.stdout), "characters", ascii(seen.stdout[-60:]))')
+        lines.append('print("stderr:  ", len(seen.stderr), "characters", ascii(seen.stderr[-60:]))')
+    return lines
+
+
+def _shows_given(whole: Mapping[str, str]) -> bool:
+    return whole["arguments"] != "plain" or whole["names"] != "none"
 
 
 def _logs(logs: str) -> list[str]:
@@ -180,11 +247,11 @@ def _call(whole: Mapping[str, str]) -> list[str]:
         "named with digits alone": "0012345",
     }.get(whole["dispatch"], "a-dispatch")
     lines = ["    one = [1]"] if "one" in arguments else []
+    lines += [f"    args, kwargs = {arguments}, {_NAMES[whole['names']]}"]
     call = [
         f"    os.makedirs(os.path.join(folder, {dispatch!r}), exist_ok=True)",
         "    running = asyncio.ensure_future(host_for(executor).execute(",
-        f"        executor, task, [log, *{arguments}],",
-        f"        {_NAMES[whole['names']]},",
+        "        executor, task, [log, *args], kwargs,",
         f"        dispatch_id={dispatch!r}, node_id={whole['node']}, results_dir=folder,",
         "    ))",
     ]
@@ -197,6 +264,9 @@ def _call(whole: Mapping[str, str]) -> list[str]:
         "    error = CancelledError if running.cancelled() else running.exception()",
         "    print(repr(error) if error else running.result())",
     ]
+    if _shows_given(whole):
+        call.insert(0, '    print("host before:", f"{(args, kwargs)}"[:300])')
+        call.append('    print("host after: ", f"{(args, kwargs)}"[:300])')
     if whole["turn"] == AFTER_FAILURE:
         lines += [
             "    try:",

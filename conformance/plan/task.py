@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from ..instruments.probes import report_home
 from .values import (
@@ -30,37 +30,20 @@ def act(address: Any, orders: dict[str, Any], /, *given: Any, **names: Any) -> A
         given: the positional arguments that the conditions name.
         names: the keyword arguments, likewise.
     """
-    import os
-    import subprocess
     import sys
 
     own = orders["own"]
     text, errors = printed(orders["prints"], own), to_stderr(orders["prints"], own)
-    if orders["prints"] == "to the descriptor":
-        os.write(1, text.encode())
-        os.write(2, errors.encode())
-    elif orders["prints"] == "by a child process":
-        say = "import sys; sys.stdout.write(sys.argv[1]); sys.stderr.write(sys.argv[2])"
-        subprocess.run([sys.executable, "-c", say, text, errors], check=True)
-    elif text or errors:
-        sys.stdout.write(text)
-        sys.stderr.write(errors)
-        sys.stdout.flush()
-        sys.stderr.flush()
+    say(orders["prints"], text, errors)
     number = 1 if address is None else report_home(address, own)
-    wrong = (
-        difference(arguments(orders["arguments"], own), list(given))
-        or difference(named(orders["names"], own), names)
-        or ("" if list(named(orders["names"], own)) == list(names) else "came in another order")
+    wrong = difference(arguments(orders["arguments"], own), list(given), "args") or difference(
+        named(orders["names"], own), names, "kwargs"
     )
     if wrong:
-        raise AssertionError(f"{GIVEN} {wrong}")
+        raise AssertionError(f"{GIVEN}: {wrong}")
     # Whoever sees them after this task, another attempt or the host, sees it at once.
     for value in (*given, *names.values()):
-        if isinstance(value, list):
-            value.append("changed by the task")
-        elif isinstance(value, dict):
-            value["changed by the task"] = True
+        change(value)
     if orders["fails"]:
         # By this the output of one attempt is told from that of another.
         sys.stdout.write(text and ends_attempt(number, own))
@@ -68,9 +51,56 @@ def act(address: Any, orders: dict[str, Any], /, *given: Any, **names: Any) -> A
     if number <= orders["fails"]:
         # Some retry what they think will go away, and a failure is a failure.
         kinds = (ValueError, ConnectionError, TypeError, TimeoutError, RuntimeError)
-        raise kinds[(number - 1) % len(kinds)](f"{own} fails in attempt {number}")
+        fail_in_a_known_line(f"{own} fails in attempt {number}", kinds[(number - 1) % len(kinds)])
     end_as(orders["end"], message(orders["end"], own))
     return make(orders["result"], own)
+
+
+def say(way: str, stdout: str, stderr: str) -> None:
+    """Print to both streams, in the way that the condition names."""
+    import ctypes
+    import os
+    import subprocess
+    import sys
+
+    if way == "to the descriptor":
+        os.write(1, stdout.encode())
+        os.write(2, stderr.encode())
+    elif way == "by a child process":
+        code = "import sys; sys.stdout.write(sys.argv[1]); sys.stderr.write(sys.argv[2])"
+        subprocess.run([sys.executable, "-c", code, stdout, stderr], check=True)
+    elif way == "by C code":
+        libc = ctypes.CDLL(None)
+        libc.puts(stdout.removesuffix("\n").encode())
+        libc.fflush(None)
+        libc.write(2, stderr.encode(), len(stderr.encode()))
+    elif stdout or stderr:
+        sys.stdout.write(stdout)
+        sys.stderr.write(stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def change(value: Any) -> None:
+    """Change everything in a value that can be changed, however deep."""
+    if isinstance(value, dict):
+        for inner in list(value.values()):
+            change(inner)
+        value["changed by the task"] = True
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            change(inner)
+        if isinstance(value, list):
+            value.append("changed by the task")
+    elif isinstance(value, set):
+        value.add("changed by the task")
+    elif isinstance(value, bytearray):
+        value.extend(b"changed by the task")
+
+
+def fail_in_a_known_line(what_went_wrong: str, kind: type[Exception]) -> NoReturn:
+    """Raise an error in the one line that is looked for in its traceback."""
+    raise kind(what_went_wrong)
 
 
 def end_as(end: str, message: str) -> None:
@@ -106,4 +136,4 @@ def end_as(end: str, message: str) -> None:
     if end == "raises an EOFError":
         raise EOFError(message)
     if end.startswith("raises"):
-        raise ValueError(message)
+        fail_in_a_known_line(message, ValueError)

@@ -6,6 +6,7 @@ function here stands alone or uses others of this package: it travels by value.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..instruments.sameness import same
@@ -19,6 +20,7 @@ def make(name: str, own: str = "") -> Any:
         own: a text that no other task has; the usual result.
     """
     import fractions
+    import random
 
     one: list[int] = [1]
 
@@ -78,13 +80,18 @@ def make(name: str, own: str = "") -> Any:
         "a function": lambda: abs,
         "a set in a list": lambda: [{1, 2}, frozenset({3})],
         "a class": lambda: fractions.Fraction,
-        "bytes of 17 MiB": lambda: bytes(range(256)) * (17 << 12),
+        "a text that reads as JSON": lambda: "[0, 1]",
+        "bytes that read as a text": lambda: b"text\n",
+        # What cannot be compressed.
+        "bytes of 17 MiB": lambda: random.Random(17).randbytes(17 << 20),
     }
     return makers[name]()
 
 
 def arguments(name: str, own: str = "") -> list[Any]:
     """The positional arguments that these words stand for, a value of the condition `arguments`."""
+    import random
+
     one = [own]
     makers: dict[str, Any] = {
         "plain": lambda: [own, 1],
@@ -105,8 +112,11 @@ def arguments(name: str, own: str = "") -> list[Any]:
             int,
             len,
             "grün, 漢字",
+            [{"key": [1]}],
+            ({"key": {"key": [1]}},),
+            bytearray(b"text"),
         ],
-        "of 17 MiB": lambda: [bytes(range(256)) * (17 << 12)],
+        "of 17 MiB": lambda: [random.Random(17).randbytes(17 << 20)],
     }
     given: list[Any] = makers[name]()
     return given
@@ -123,7 +133,21 @@ def named(name: str, own: str = "") -> dict[str, Any]:
             "self": 3,
             "timeout": 0.5,
             "task_metadata": None,
+            "dispatch_id": "one",
+            "node_id": 4,
+            "results_dir": "another",
         },
+        "named as in libraries": dict.fromkeys(
+            (
+                *("func", "fn", "f", "callable", "target", "executor", "loop", "context", "name"),
+                *("key", "workers", "resources", "retries", "priority", "pure", "actor"),
+                *("allow_other_workers", "fifo_timeout", "chunksize", "initializer", "daemon"),
+                *("env", "cwd", "shell", "input", "stdin", "stdout", "stderr", "check", "text"),
+                *("time_limit", "metadata", "job_handle", "callback", "kwds", "instance", "cls"),
+                *("method", "wait", "block", "obj", "data", "result", "error", "status", "value"),
+            ),
+            own,
+        ),
         "not sorted": {"zeta": own, "alpha": 0, "mu": "", "beta": None},
         "not ASCII": {"größe": own, "漢字": 1},
     }
@@ -132,28 +156,34 @@ def named(name: str, own: str = "") -> dict[str, Any]:
 
 def printed(name: str, own: str = "") -> str:
     """What a task writes to its stdout, for a value of the condition `prints`."""
-    texts = {
-        "nothing": "",
-        "a line": f"{own} says a line\n",
-        "a line without its end": f"{own} says no end",
-        "line ends of every kind": f"{own}\r\none\rtwo\n\r\n\n",
-        "a line of 200 KB": own + "z" * 200_000 + "\n",
-        # One byte first, so that characters lie across the ends of every usual buffer.
-        "1 MB of three-byte characters": "a" + "語" * 350_000 + own,
-        "to the descriptor": f"{own} says it to the descriptor\n",
-        "by a child process": f"{own} says it by a child\n",
-        "white space around it": f"\n  \t{own} \n \n\n",
-        "a line to stderr alone": "",
-    }
-    return texts[name]
+    return "" if name.endswith("to stderr alone") else said(name, f"{own} to stdout")
 
 
 def to_stderr(name: str, own: str = "") -> str:
-    """What a task writes to its stderr, for a value of the condition `prints`."""
-    if name == "a line to stderr alone":
-        return f"E{own} says a line to stderr alone\n"
-    text = printed(name, own)
-    return text and f"E{text}"
+    """The same for its stderr; no text that goes to the one is part of what goes to the other."""
+    return "" if name.endswith("to stdout alone") else said(name, f"{own} to stderr")
+
+
+def said(name: str, own: str) -> str:
+    """A text for a value of the condition `prints`, with words that no other text has."""
+    texts: dict[str, Callable[[], str]] = {
+        "nothing": lambda: "",
+        "a line": lambda: f"{own}, a line\n",
+        "a line without its end": lambda: f"{own}, no end",
+        "line ends of every kind": lambda: f"{own}\r\none\rtwo\n\r\n\x0b\x0c\x1c\x85\u2028\n\n",
+        "a line of 200 KB": lambda: f"{own} {'z' * 200_000}\n",
+        # One byte first, so that characters lie across the ends of every usual buffer.
+        "1 MB of three-byte characters": lambda: f"a{'語' * 350_000} 🎉 {own}",
+        "17 MB in lines": lambda: f"{own} {'y' * 70}\n" * 180_000,
+        "a line to stdout alone": lambda: f"{own}, alone\n",
+        "a line to stderr alone": lambda: f"{own}, alone\n",
+        "to the descriptor": lambda: f"{own}, past Python\n",
+        "by a child process": lambda: f"{own}, by a child\n",
+        "by C code": lambda: f"{own}, by C code\n",
+        "white space around it": lambda: f"\n  \t{own} \n \n\n",
+        "controls": lambda: f"\x00{own}\x1b[31m\x08\x7f\x07\ufeff\n",
+    }
+    return texts[name]()
 
 
 def ends_attempt(number: int, own: str = "") -> str:
@@ -174,18 +204,40 @@ def message(end: str, own: str = "") -> str:
     return texts.get(end, f"{own} went wrong")
 
 
-def difference(sent: Any, arrived: Any) -> str:
-    """How what arrived differs from what was sent, in words; nothing where it does not."""
+def difference(sent: Any, arrived: Any, name: str = "", verb: str = "arrived as") -> str:
+    """How what arrived differs from what was sent, in words; nothing where it does not.
+
+    Args:
+        name: of the whole; the part that differs is told by it.
+        verb: what became of it.
+    """
     if not same(sent, arrived):
-        return f"was {in_words(sent)}, and arrived as {in_words(arrived)}"
+        if type(sent) is type(arrived) and len_of(sent) == len_of(arrived):
+            pairs: Any = ()
+            if isinstance(sent, list | tuple):
+                pairs = [(n, sent[n], arrived[n]) for n in range(len(sent))]
+            elif isinstance(sent, dict) and list(sent) == list(arrived):
+                pairs = [(key, sent[key], arrived[key]) for key in sent]
+            for place, before, after in pairs:
+                if not same(before, after):
+                    return difference(before, after, f"{name}[{place!r}]", verb)
+        return f"{name} was {in_words(sent)}, and {verb} {in_words(arrived)}".strip()
     twice = isinstance(sent, list) and len(sent) == 2 and sent[0] is sent[1]
     if twice and arrived[0] is not arrived[1]:
         return "was one list twice, and arrived as two lists that are equal"
     return ""
 
 
+def len_of(value: Any) -> int:
+    """The length of a value that has one."""
+    return len(value) if hasattr(value, "__len__") else -1
+
+
 def in_words(value: Any) -> str:
     """A value in few words, with its type."""
+    if isinstance(value, str | bytes | bytearray) and len(value) > 500:
+        unit = "characters" if isinstance(value, str) else "bytes"
+        return f"{len(value):,} {unit} ({type(value).__name__}) that begin with {value[:20]!r}"
     if type(value) is int and value.bit_length() > 256:
         return f"an int of {value.bit_length():,} bits"  # Python refuses to write the longest ones
     try:

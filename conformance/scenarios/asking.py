@@ -40,7 +40,7 @@ def ask_plan(
     if found:
         first = found[0]
         subject.fail(
-            seen=told(first) + likewise(found[1:]),
+            seen=told(first) + likewise(first, found[1:]),
             required=first.cause.deviation.required,
             cause=cause,
             history=first.cause.deviation.observation.history,
@@ -80,11 +80,11 @@ def told(broken: Broken) -> str:
     return seen
 
 
-def likewise(others: list[Broken]) -> str:
+def likewise(first: Broken, others: list[Broken]) -> str:
     """The other causes of the same finding, in one line each."""
-    if not others:
-        return ""
-    lines = [f"\nlikewise {in_words(each.cause.conditions)}" for each in others[:6]]
-    if others[6:]:
-        lines.append(f"\nand {len(others) - 6} more of the kind")
+    told = dict.fromkeys(in_words(each.cause.conditions) for each in others)
+    told.pop(in_words(first.cause.conditions), None)
+    lines = [f"\nlikewise {words}" for words in list(told)[:6]]
+    if len(told) > 6:
+        lines.append(f"\nand {len(told) - 6} more of the kind")
     return "".join(lines)

@@ -20,12 +20,14 @@ from ..instruments.beacon import Attempt
 from ..instruments.blocking import nobody_sleeps_on_a_loop
 from ..instruments.history import METHODS, History, lingering, under_way
 from ..instruments.liveness import living
+from ..instruments.overhearing import overheard
 from ..instruments.seen import Seen
 from ..plan import values
 from ..plan.conditions import (
     AFTER_FAILURE,
     CANCELLED,
     CANCELLED_TWICE,
+    DIES,
     RAISES,
     RETURNS,
     SHARED_DISPATCH,
@@ -37,9 +39,9 @@ from ..plan.conditions import (
     row,
 )
 from ..plan.observation import Observation, limit_of
+from ..plan.own import new_own, printed_in
 from ..plan.task import act
 from ..subject.exceptions import CouldNotRun
-from ..subject.preflight import unseen
 from ..subject.subject import Subject
 from .description import Written, written
 from .stopping import is_awaited
@@ -95,10 +97,10 @@ def observe(subject: Subject, rows: Iterable[Row], *, at_once: int = AT_ONCE) ->
         Hang: the event loop of the host was blocked for good.
     """
     batch = _Batch(subject, list(rows))
+    heard = subject.new_folder() / "printed by the host"
     with contextlib.ExitStack() as stack:
-        if subject.preflight().place == "this process":
-            # Where nothing is captured, what tasks print is for nobody to read.
-            stack.enter_context(unseen())
+        in_this_process = subject.preflight().place == "this process"
+        stack.enter_context(overheard(heard, descriptors=in_this_process))
         batch.prepare()
         if not batch.trials:
             return batch.sight
@@ -110,6 +112,9 @@ def observe(subject: Subject, rows: Iterable[Row], *, at_once: int = AT_ONCE) ->
             beacon = stack.enter_context(subject.beacon(batch.answer))
             batch.address = beacon.address
         subject.drive(lambda: batch.story(at_once), progress=lambda: batch.steps)
+    printed = printed_in(heard.read_text(encoding="utf-8", errors="replace"))
+    seen = batch.sight.observations
+    seen[:] = [replace(each, overheard=printed.get(each.own, "")) for each in seen]
     return batch.sight
 
 
@@ -171,7 +176,7 @@ class _Batch:
                 if each["instance"] != "its own":
                     shared[key] = instance
                 self.sight.instances.append(instance)
-            own = f"task{number}x{secrets.token_hex(3)}"
+            own = new_own(number)
             dispatch = dispatches.of(each)
             trial = _Trial(each, own, dispatch, int(each["node"]), instance)
             trial.held = each["end"] in STOPPED
@@ -394,13 +399,15 @@ class _Batch:
             for attempt in trial.reports:
                 attempt.close()
         changed = values.difference(
-            values.arguments(trial.row["arguments"], trial.own), given
-        ) or values.difference(values.named(trial.row["names"], trial.own), names)
+            values.arguments(trial.row["arguments"], trial.own), given, "args", "became"
+        ) or values.difference(
+            values.named(trial.row["names"], trial.own), names, "kwargs", "became"
+        )
         return self._observation(
             trial,
             seen,
             cancelled=seen is None,
-            arguments=f"arguments: {changed}" if changed else "",
+            arguments=changed,
             alive=alive,
             overlap=overlap,
         )
@@ -547,11 +554,8 @@ def possible(subject: Subject, rows: Iterable[Row]) -> Iterator[Row]:
             continue
         if each["end"] in (CANCELLED, CANCELLED_TWICE) and not awaited:
             continue
-        if facts.place == "this process":
-            if each["end"] == "ends its process":
-                continue
-            if each["prints"] in ("to the descriptor", "by a child process"):
-                adapted["prints"] = "a line"
+        if facts.place == "this process" and each["end"] == DIES:
+            continue
         if not stops:
             adapted["limit"] = "-1"
         if subject.one_task_each:

@@ -94,6 +94,10 @@ class Plan:
             key=lambda each: (each.among_others, len(each.cause.conditions), -each.cause.tasks),
         )
 
+    def shows(self, aspect: Aspect, part: Part) -> bool:
+        """Whether tasks of one part differ in this aspect, whatever rule that breaks."""
+        return any(each.cause.deviation.aspect == aspect for each in self.part(part).broken)
+
     # ---- how it is found -------------------------------------------------------------------
 
     def _look(self, part: Part) -> Findings:
@@ -267,11 +271,10 @@ def part_of(conditions: Row) -> Part:
 
 def all_deviations(sight: Sight) -> list[Deviation]:
     """Every way in which the tasks of a batch were not what the model predicts."""
-    owns = [seen.own for seen in sight.observations]
+    owns = {seen.own for seen in sight.observations}
     found: list[Deviation] = []
     for seen in sight.observations:
-        others = [own for own in owns if own != seen.own]
-        found += deviations(seen, predict(seen.row, seen.own), others)
+        found += deviations(seen, predict(seen.row, seen.own), owns - {seen.own})
     return found
 
 

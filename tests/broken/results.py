@@ -6,6 +6,7 @@ import asyncio
 import base64
 import concurrent.futures
 import contextlib
+import decimal
 import functools
 import io
 import json
@@ -31,7 +32,7 @@ class KeepsResultsAsJson(ThreadExecutor):
         return json.loads(json.dumps(result, default=str))
 
 
-@breaks("RES-01", "the task returned a tuple of two, and what arrived is")
+@breaks("RES-01", "the result was () (tuple), and arrived as [] (list)")
 class MakesListsOfTuples(ThreadExecutor):
     """Goes by way of a format that has one kind of sequence."""
 
@@ -40,7 +41,7 @@ class MakesListsOfTuples(ThreadExecutor):
         return list(result) if isinstance(result, tuple) else result
 
 
-@breaks("RES-01", "the task was sent the keyword arguments")
+@breaks("RES-01", "on its way to the task kwargs was")
 class DropsWhatIsNotSet(ThreadExecutor):
     """Takes a keyword argument that is None for one that was not given."""
 
@@ -49,7 +50,7 @@ class DropsWhatIsNotSet(ThreadExecutor):
         return await super().run(function, args, given, task_metadata)
 
 
-@breaks("RES-01", "args[1] was False (bool), and came back as None (NoneType)")
+@breaks("RES-01", "args[0] was 0 (int), and arrived as None (NoneType)")
 class TestsTheValue(ThreadExecutor):
     """Has written `or None` where nothing was meant to be there."""
 
@@ -58,7 +59,7 @@ class TestsTheValue(ThreadExecutor):
         return await super().run(function, args, kwargs, task_metadata)
 
 
-@breaks("RES-01", "a task with ValueError('an exception', 1) (ValueError) for its argument")
+@breaks("RES-01", "a task whose arguments are of many types: execute raised TypeError")
 class RaisesErrorsThatAreValues(ThreadExecutor):
     """Takes an exception among the arguments for the failure of the task before."""
 
@@ -67,6 +68,45 @@ class RaisesErrorsThatAreValues(ThreadExecutor):
             if isinstance(value, Exception):
                 raise TypeError("an input of this task has failed")
         return await super().run(function, args, kwargs, task_metadata)
+
+
+@breaks("RES-01", "the result was 0 (int), and arrived as None (NoneType)")
+class ReturnsWhatIsTrue(ThreadExecutor):
+    """Has written `result or None`, which is the same for nearly every result."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        result = await super().run(function, args, kwargs, task_metadata)
+        return None if type(result) is int and not result else result
+
+
+@breaks("RES-01", "was one list twice, and arrived as two lists that are equal")
+class CopiesByParts(ThreadExecutor):
+    """Takes a result apart to look at it, and puts it together again."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        result = await super().run(function, args, kwargs, task_metadata)
+        return (
+            [pickle.loads(cloudpickle.dumps(v)) for v in result]
+            if type(result) is list
+            else (result)
+        )
+
+
+@breaks("RES-01", "on its way to the task kwargs was {'zeta':")
+class SortsKeywords(ThreadExecutor):
+    """Sorts keyword arguments, so that equal tasks look alike in its queue."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        return await super().run(function, args, dict(sorted(kwargs.items())), task_metadata)
+
+
+@breaks("RES-01", "the result was Decimal('1.00') (Decimal), and arrived as 1.0 (float)")
+class ComputesInFloats(ThreadExecutor):
+    """Has a database that knows one kind of number with a point in it."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        result = await super().run(function, args, kwargs, task_metadata)
+        return float(result) if isinstance(result, decimal.Decimal) else result
 
 
 @breaks("RES-02", "a lambda: execute raised")
@@ -88,7 +128,7 @@ class ImportsByName(ThreadExecutor):
         return await super().run(pickle.loads(dumps(function)), args, kwargs, task_metadata)
 
 
-@breaks("RES-03", "a task with an argument and a result of 8,388,608 bytes each: execute raised")
+@breaks("RES-03", "a task whose result is a text of 1 MiB: execute raised ValueError")
 class SendsALine(ThreadExecutor):
     """Reads the result as one line, and a line of asyncio's has a limit."""
 
@@ -99,7 +139,7 @@ class SendsALine(ThreadExecutor):
         return cloudpickle.loads(base64.b64decode(await reader.readline()))
 
 
-@breaks("RES-03", "on its way to the task the argument became 1,048,576 bytes instead of 8,388,608")
+@breaks("RES-03", "and arrived as 1,048,576 bytes")
 class ReadsOnce(ThreadExecutor):
     """One `read` of a megabyte was enough for all that its author ever sent."""
 
@@ -108,18 +148,16 @@ class ReadsOnce(ThreadExecutor):
         return await super().run(function, args, kwargs, task_metadata)
 
 
-@breaks("RES-03", "on its way back the result became 4,194,304 bytes instead of 8,388,608")
+@breaks("RES-03", "the result was 17,825,792 bytes")
 class CutsWhatComesBack(ThreadExecutor):
     """Its database has columns of four megabytes."""
 
     async def run(self, function, args, kwargs, task_metadata):
         result = await super().run(function, args, kwargs, task_metadata)
-        if isinstance(result, tuple):
-            return tuple(v[: 1 << 22] if isinstance(v, bytes) else v for v in result)
-        return result
+        return result[: 1 << 22] if isinstance(result, bytes) else result
 
 
-@breaks("RES-04", "a task that raised ValueError: execute returned status COMPLETED")
+@breaks("RES-04", "execute returned status COMPLETED")
 class ReturnsTheError(ThreadExecutor):
     """Hands errors back as results, for the caller to look at."""
 
@@ -130,7 +168,7 @@ class ReturnsTheError(ThreadExecutor):
             return traceback.format_exc()
 
 
-@breaks("RES-04", "its message is neither in the error, nor in its notes, nor in stderr")
+@breaks("RES-04", "of the message of its error")
 class SaysThatTheTaskFailed(ThreadExecutor):
     """Knows that the task failed, and keeps the reason to itself."""
 
@@ -139,6 +177,17 @@ class SaysThatTheTaskFailed(ThreadExecutor):
             return await super().run(function, args, kwargs, task_metadata)
         except Exception as error:
             raise TaskRuntimeError(f"the task ended with {type(error).__name__}") from None
+
+
+@breaks("RES-04", "a task that raises an error of many lines: execute raised TaskRuntimeError")
+class TellsTheFirstLine(ThreadExecutor):
+    """Keeps what fits into one line of its table."""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        try:
+            return await super().execute(function, args, kwargs, dispatch_id, results_dir, node_id)
+        except Exception as error:
+            raise TaskRuntimeError(str(error).partition("\n")[0]) from None
 
 
 @breaks("RES-04", "run wrote 'the backend refused the task' to self.task_stderr and raised")
@@ -169,8 +218,9 @@ class HidesItsFolders(ThreadExecutor):
 
     async def run(self, function, args, kwargs, task_metadata):
         sent = pickle.loads(cloudpickle.dumps(function))
-        if isinstance(sent, types.FunctionType):
-            sent.__code__ = sent.__code__.replace(co_filename="<dynamic-code>")
+        for each in (sent, *getattr(sent, "__globals__", {}).values()):
+            if isinstance(each, types.FunctionType):
+                each.__code__ = each.__code__.replace(co_filename="<dynamic-code>")
         return await super().run(sent, args, kwargs, task_metadata)
 
 
@@ -184,7 +234,7 @@ class Printing(LocalExecutor):
         )
 
 
-@breaks("RES-06", "that it printed to stdout, only the last 65,536 arrived")
+@breaks("RES-06", "that it printed to stdout only the last 65,536 arrived")
 class KeepsTheEnd(Printing):
     """Keeps the last 64 KiB, since those hold the error."""
 
@@ -192,7 +242,7 @@ class KeepsTheEnd(Printing):
         return text[-65536:]
 
 
-@breaks("RES-06", "all arrived but the white space at one end or the other")
+@breaks("RES-06", "stdout is without the white space at one end or the other")
 class Strips(Printing):
     """Tidies up."""
 
@@ -200,7 +250,7 @@ class Strips(Printing):
         return text.strip()
 
 
-@breaks("RES-06", "the first task: what it printed was printed by the host, too")
+@breaks("RES-06", "was printed by the host, too")
 class PrintsItToo(Printing):
     """Shows the user what the task says, while it is there."""
 
@@ -209,7 +259,7 @@ class PrintsItToo(Printing):
         return text
 
 
-@breaks("RES-06", "the next task on the same instance: stdout holds what another task had printed")
+@breaks("RES-06", "the next one's output holds what the first had printed")
 class KeepsStreamsOnSelf(Printing):
     """Collects what is printed on the instance, and never empties it."""
 
@@ -222,7 +272,7 @@ class KeepsStreamsOnSelf(Printing):
         return self._streams[stream]
 
 
-@breaks("RES-06", "the first task: stdout holds what it printed to stderr")
+@breaks("RES-06", "stdout holds what it printed to stderr")
 class MergesStreams(Printing):
     """Runs its tasks with `2>&1`."""
 
@@ -231,7 +281,7 @@ class MergesStreams(Printing):
         return outcome._replace(stdout=outcome.stdout + outcome.stderr, stderr="")
 
 
-@breaks("RES-06", "grün")
+@breaks("RES-06", r"\x0b\x0c\x1c??\n\n'; printed was")
 class ReadsAsAscii(Printing):
     """Decodes in the locale of a server that has none."""
 
@@ -239,7 +289,24 @@ class ReadsAsAscii(Printing):
         return text.encode("ascii", "replace").decode()
 
 
-@breaks("RES-07", "a task changed a list, an argument, and the host's own object with it: [1, 2]")
+@breaks("RES-06", "stderr has 1,048,576 characters; printed were")
+class KeepsTheFirstMegabyte(Printing):
+    """Has a column for each stream that is long enough for everybody."""
+
+    def printed(self, text, stream):
+        return text[: 1 << 20] if stream == "err" else text
+
+
+@breaks("RES-06", "a task that prints a line to stderr alone: ")
+class LooksAtStdoutFirst(Printing):
+    """Where nothing was printed there is nothing to read."""
+
+    async def execute(self, *args, **kwargs):
+        outcome = await LocalExecutor.execute(self, *args, **kwargs)
+        return outcome if outcome.stdout else outcome._replace(stderr="")
+
+
+@breaks("RES-07", "the task changed the host's own objects: kwargs['args'] was [1]")
 class BindsTheArguments(ThreadExecutor):
     """Makes one callable of function and arguments, past those who would have copied them."""
 
@@ -248,7 +315,7 @@ class BindsTheArguments(ThreadExecutor):
         return await super().execute(bound, [], {}, dispatch_id, results_dir, node_id)
 
 
-@breaks("RES-07", "a task changed a list in a dict, an argument")
+@breaks("RES-07", "the task changed the host's own objects: args[11][0] was {'key'")
 class CopiesTheOuterOnes(ThreadExecutor):
     """Copies every argument, one level deep."""
 
@@ -262,7 +329,7 @@ class CopiesTheOuterOnes(ThreadExecutor):
         return await super().execute(bound, [], {}, dispatch_id, results_dir, node_id)
 
 
-@breaks("RES-11", "a task with a keyword argument named timeout: execute raised")
+@breaks("RES-11", "a task with a keyword argument named timeout: execute returned")
 class HasATimeoutOfItsOwn(ThreadExecutor):
     """Its helper takes the function's arguments beside one of its own."""
 
@@ -272,6 +339,15 @@ class HasATimeoutOfItsOwn(ThreadExecutor):
     async def _submit(self, work, /, *args, timeout=60, **kwargs):
         async with asyncio.timeout(timeout):
             return await asyncio.to_thread(work, *args, **kwargs)
+
+
+@breaks("RES-11", "a task with a keyword argument named resources: execute returned")
+class ReadsItsOwnOptions(ThreadExecutor):
+    """Takes some options of its queue from the keyword arguments, as its client library does."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        given = {name: v for name, v in kwargs.items() if name not in ("priority", "resources")}
+        return await super().run(function, args, given, task_metadata)
 
 
 @breaks("RES-11", "a task with a keyword argument named function: execute raised TypeError")
@@ -510,7 +586,7 @@ class RaisesTheErrorOfPickle(ThreadExecutor):
             raise
 
 
-@breaks("RES-13", "os.write(1, ...); os.write(2, ...); a child process, to its stdout")
+@breaks("RES-13", "a task that prints to the descriptor: ")
 class RedirectsSysStdout(ThreadExecutor):
     """Redirects what Python prints, and nothing below it."""
 
@@ -530,9 +606,7 @@ class RedirectsSysStdout(ThreadExecutor):
             self.task_stderr.write(err.getvalue())
 
 
-@breaks(
-    "RES-13", "of a task whose worker died by os._exit, what it had printed to stdout and stderr"
-)
+@breaks("RES-13", "and flushed, before it was killed is neither in its outcome nor in its logs")
 class SendsOutputWithTheResult(LocalExecutor):
     """Output comes with the result; of a task that has none, there is none."""
 
@@ -545,7 +619,7 @@ class SendsOutputWithTheResult(LocalExecutor):
             raise TaskRuntimeError(str(error).partition("\n")[0]) from None
 
 
-@breaks("RES-13", "of a task that was stopped by its time_limit, what it had printed to stdout")
+@breaks("RES-13", "goes on past its limit")
 class ForgetsWhatItKilled(LocalExecutor):
     """Who cancels a task is not interested in what it said."""
 

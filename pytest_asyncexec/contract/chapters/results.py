@@ -17,8 +17,10 @@ RULES = (
         why="""A workflow passes the result of one task into the next. A value that changes its
         type on the way (a tuple to a list, an int key to a string) is a wrong result without an
         error.""",
-        how="""A task gives its arguments back: values of many special types, and lists of values
-        drawn by hypothesis. Types are compared at every depth, NaN and negative zero too.""",
+        how="""Tasks of the plan are given and return values of more than thirty kinds: falsy ones,
+        one list twice, text with white space around it, classes of `__main__`. Others, all at
+        once, give back one special value each, and lists of values drawn by hypothesis. Types
+        are compared at every depth, NaN and negative zero too, and the order of keywords.""",
         source='documentation of run: "output: The result of the function execution"',
     ),
     CHAPTER.rule(
@@ -27,15 +29,15 @@ RULES = (
         why="""Users write tasks in scripts and notebooks. Plain pickle carries such a function
         by its name, which no worker can import.""",
         how="""A lambda, closures and functions of a `__main__` that no worker has are run as
-        they are, and must return what they return here.""",
+        they are, at once, and must return what they return here.""",
     ),
     CHAPTER.rule(
         ("RES-03", "MUST", "core", "run"),
         "A payload of 8 MiB each way arrives unchanged.",
         why="""Buffers, argument lists and one single `recv` have limits far below a small data
         frame. Such an executor works in its tutorial, and fails with the first real array.""",
-        how="""A task gets 8 MiB of random bytes, returns their hash and the bytes in reverse
-        order; both are compared.""",
+        how="""Tasks of the plan are given 1 MiB of text and 17 MiB of random bytes, and return as
+        much; they compare what they are given, and the suite what they return.""",
     ),
     CHAPTER.rule(
         ("RES-04", "MUST", "core", "run"),
@@ -43,9 +45,11 @@ RULES = (
         its message is found in the error, its notes or stderr.""",
         why="""A failed task reported as COMPLETED is the worst there is: the next one works
         with a missing result, and a workflow ends green and wrong.""",
-        how="""Tasks raise three kinds of error with a random word in the message; the call must
-        raise or say FAILED, and the word must be found. So must the message of an error that
-        `run` raises after writing the same words to its stderr.""",
+        how="""Every task of the plan that is to fail must raise or say FAILED, and every line of
+        its message be found: of short ones, of many lines, of 100,000 characters, in the last
+        attempt of several. Messages hold words, and tasks have ids, that were never used before.
+        So must the message of an error that `run` raises after writing the same words to its
+        stderr.""",
         source="""decision of the contract: TaskRuntimeError becomes the status FAILED, any
         other error is raised""",
     ),
@@ -54,8 +58,8 @@ RULES = (
         "The task's traceback, with the failing line, is found in the error or in stderr.",
         why="""Far from the task, `KeyError: 3` alone is a riddle. The traceback exists on the
         worker; not to send it back makes every user add prints and run for hours again.""",
-        how="""A task fails in a known line; its text, or its number beside the names of the file
-        and of the function, must be found in what the caller is told.""",
+        how="""Tasks of the plan fail in a known line; its text, or its number beside the names of
+        the file and of the function, must be found in what the caller is told.""",
     ),
     CHAPTER.rule(
         ("RES-06", "MUST", "core", "run streams"),
@@ -63,9 +67,10 @@ RULES = (
         not printed by the host.""",
         why="""With a task far away its output is all that a user has. Covalent's base class
         keeps the streams on `self`, so that the output of one task is shown as that of another.""",
-        how="""Two tasks one after the other print thousands of lines to both streams in turn;
-        each stream must come back whole, without the words of the other or of the task before,
-        and the host's own streams must hold none of it.""",
+        how="""Tasks of the plan print to both streams, or to one: no line end, line ends of every
+        kind, controls, a line of 200 KB, a megabyte of three-byte characters, 17 MB. Each stream
+        must come back whole, with what each attempt printed, without the words of the other or
+        of another task, and the host's own streams must hold none of it.""",
         source='documented attribute log_stdout: "the file to be used for redirecting stdout"',
     ),
     CHAPTER.rule(
@@ -73,8 +78,8 @@ RULES = (
         "Arguments the host holds are not changed by a task.",
         why="""In this process a task can sort the caller's own list; far away it sorts a copy.
         A workflow that was developed with one executor then gives other results with the next.""",
-        how="""A task changes lists, dictionaries, sets and bytearrays, nested ones too, in its
-        arguments; the objects of the host are compared afterwards.""",
+        how="""Every task of the plan changes lists, dictionaries, sets and bytearrays, nested ones
+        too, in its arguments; the objects of the host are compared afterwards.""",
         source="decision of the contract: near and far behave alike",
     ),
     CHAPTER.rule(
@@ -117,7 +122,8 @@ RULES = (
         why="""Wrappers between host and task have parameters of their own: `def call(function,
         args, timeout=None)`. A user's keyword of that name is eaten, or ends in "multiple
         values for argument".""",
-        how="A task is given keyword arguments of nine such names, and returns them.",
+        how="""Tasks of the plan are given keyword arguments of nine such names, and of some forty
+        that functions of well-known libraries have; they compare what they are given.""",
     ),
     CHAPTER.rule(
         ("RES-12", "MUST", "resilient", "run"),
@@ -138,8 +144,8 @@ RULES = (
         too; what a killed task had printed is kept.""",
         why="""Compilers, MPI and everything that a task starts write to the file descriptor and
         not to `sys.stdout`. Their words are what explains most failures on a cluster.""",
-        how="""A task writes with `os.write`, by a child process and by C's `puts`; each word must
-        come back. What a task had flushed before its worker died or, except in the quick profile,
-        before its limit stopped it, must be in its outcome or its logs.""",
+        how="""Tasks of the plan write with `os.write`, by a child process and by C's `puts`; each
+        word must come back, and the result as well. What a task had flushed before its worker
+        died or its limit stopped it must be in its outcome or its logs.""",
     ),
 )
