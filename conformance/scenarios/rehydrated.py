@@ -16,7 +16,6 @@ from ..instruments.probes import ByValue, echo
 from ..instruments.process_state import ProcessState, comes_with_an_import
 from ..instruments.seen import Seen, finish
 from ..subject.host import TemplateHost, host_for
-from ..subject.tasks import make_folder
 from .endings import fail
 
 #: Tasks on each event loop.
@@ -116,7 +115,6 @@ async def _two_that_fail(executor: Any, request: dict[str, Any]) -> None:
     if request["template"]:
         host = TemplateHost(host)
     dispatch = f"dispatch-{uuid.uuid4().hex}"
-    make_folder(request["results_dir"], dispatch)
     await asyncio.gather(
         *(
             host.execute(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import importlib
 import inspect
 import io
+import os
 import platform
 import sys
 import weakref
@@ -41,6 +43,7 @@ class NativeHost:
         results_dir: str = ".",
     ) -> Seen:
         """Run one task through this host's door to the executor."""
+        make_folder(results_dir, dispatch_id)
         given = dict(kwargs or {})
         entry = _cancellations()
         try:
@@ -232,3 +235,14 @@ def _seen(answer: Any) -> Seen:
         # enumeration are strings, and their str() may be another.
         status=str.__str__(status) if isinstance(status, str) else str(status),
     )
+
+
+def make_folder(results_dir: str, dispatch_id: str) -> None:
+    """Make the folder of a dispatch before it is dispatched, as hosts do.
+
+    Not for an id that leads out of `results_dir`, by which an executor is tried.
+    """
+    folder = os.path.normpath(os.path.join(results_dir, dispatch_id))
+    if os.path.dirname(folder) == os.path.normpath(results_dir):
+        with contextlib.suppress(OSError, ValueError):
+            os.makedirs(folder, exist_ok=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
 import tempfile
 import uuid
@@ -54,7 +52,6 @@ class Tasks:
         """Run one task through the host and see what comes of it."""
         dispatch_id = self.new_dispatch() if dispatch_id is None else dispatch_id
         results_dir = str(self.folder / "results" if results_dir is None else results_dir)
-        make_folder(results_dir, dispatch_id)
         return await self.host_for(executor).execute(
             executor,
             ByValue(function) if by_value else function,
@@ -68,14 +65,3 @@ class Tasks:
     def close(self) -> None:
         """Remove every file of the run."""
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def make_folder(results_dir: str, dispatch_id: str) -> None:
-    """Make the folder of a dispatch before it is dispatched, as hosts do.
-
-    Not for an id that leads out of `results_dir`, by which an executor is tried.
-    """
-    folder = os.path.normpath(os.path.join(results_dir, dispatch_id))
-    if os.path.dirname(folder) == os.path.normpath(results_dir):
-        with contextlib.suppress(OSError, ValueError):
-            os.makedirs(folder, exist_ok=True)
