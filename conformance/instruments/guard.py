@@ -98,7 +98,7 @@ class Guard:
                 elif name not in _FREE and callable(value):
                     setattr(module, name, value)
                     self.replaced.append(f"{module.__name__}.{name}")
-        self._state.restore(lists=False)
+        self._state.restore("path", "random")
 
 
 _MISSING: Any = object()

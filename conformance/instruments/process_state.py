@@ -13,7 +13,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ...contract.wording import short
 
@@ -70,11 +70,12 @@ class ProcessState:
         differs("the time limit of new sockets", self.timeout, now.timeout)
         return found
 
-    def restore(self, *, lists: bool = True) -> None:
+    def restore(self, *but: Literal["path", "random"]) -> None:
         """Put everything right that can be.
 
         Args:
-            lists: also what is in lists to which modules add what they need, once and for all.
+            but: the import path may be what modules need that are imported later; and to see how
+                far the random generator was drawn from takes its time.
         """
         if _working_directory() != self.folder:
             with contextlib.suppress(OSError):
@@ -92,10 +93,9 @@ class ProcessState:
                 with contextlib.suppress(ValueError, OSError):
                     signal.signal(number, handler)
         socket.setdefaulttimeout(self.timeout)
-        if not lists:
-            return
-        sys.path[:] = self.path
-        if not _is_drawn(self.random, random.getstate()):
+        if "path" not in but:
+            sys.path[:] = self.path
+        if "random" not in but and not _is_drawn(self.random, random.getstate()):
             random.setstate(self.random)
         if list(warnings.filters) != self.filters:
             # Told as catch_warnings does it, so that what was decided by the others is forgotten.
@@ -106,9 +106,13 @@ class ProcessState:
         root.handlers[:], root.level = self.handlers, self.level
 
 
-def comes_with_an_import(change: str) -> bool:
-    """Whether this may be what a module did that was imported for the first time."""
-    return "warning filters" in change
+def may_be_there_to_stay(change: str) -> bool:
+    """Whether what comes with the first tasks alone need not be the work of a task.
+
+    A module that is imported for the first time adds its filters, and a server of Dask's in this
+    process its folder to the import path, as long as it lives.
+    """
+    return change.startswith(("the list of warning filters", "the import path"))
 
 
 def _working_directory() -> str:

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 from ..instruments import patience
 from ..instruments.beacon import Attempt
 from ..instruments.probes import echo, report_home
-from ..instruments.process_state import ProcessState, comes_with_an_import
+from ..instruments.process_state import ProcessState, may_be_there_to_stay
 from ..instruments.residue import Held, files_below, held
 from ..instruments.seen import finish
 from ..subject.exceptions import CouldNotRun
@@ -108,7 +108,7 @@ def _look(subject: Subject) -> Aftermath:
         # What is there to stay, a client for one, is there after these.
         state = ProcessState()
         run(*seen.kinds)
-        seen.first_changes = [c for c in state.changes() if not comes_with_an_import(c)]
+        seen.first_changes = [c for c in state.changes() if not may_be_there_to_stay(c)]
         state.restore()
         folders.update(_named_folders(executor, folders.values()))
         # One way after the other: what one task puts back another one may have left.

@@ -13,7 +13,7 @@ from typing import Any
 from ...targets.loading import load_target
 from ..instruments.history import recorded
 from ..instruments.probes import ByValue, echo
-from ..instruments.process_state import ProcessState, comes_with_an_import
+from ..instruments.process_state import ProcessState, may_be_there_to_stay
 from ..instruments.seen import Seen, finish
 from ..subject.host import TemplateHost, host_for
 from .endings import fail
@@ -105,8 +105,8 @@ def _in_main_thread(request: dict[str, Any], answer: dict[str, Any]) -> Iterator
     yield "running tasks"
     state = ProcessState()
     asyncio.run(_two_that_fail(executor, request))
-    # What comes with the first import of a module is not to be told from what a task does.
-    answer["changes"] = [each for each in state.changes() if not comes_with_an_import(each)]
+    # They are the first ones there.
+    answer["changes"] = [each for each in state.changes() if not may_be_there_to_stay(each)]
     yield "done"
 
 

@@ -24,7 +24,7 @@ from ..instruments.guard import guarded
 from ..instruments.loop import Hang
 from ..instruments.mailbox import Mailbox
 from ..instruments.probes import look_around
-from ..instruments.process_state import ProcessState, comes_with_an_import
+from ..instruments.process_state import ProcessState, may_be_there_to_stay
 from ..instruments.seen import Seen
 from .blame import explain, raised_at
 from .building import Building
@@ -183,7 +183,7 @@ def _look(building: Building, driving: Driving, tasks: Tasks) -> Preflight:
         finally:
             changes = tuple(state.changes())
             # Nobody could tell later that it was another one before.
-            state.restore(lists=False)
+            state.restore("path")
     if not seen.completed or not isinstance(seen.result, dict):
         ends_hosts = seen.error is not None and not isinstance(
             seen.error, Exception | asyncio.CancelledError
@@ -206,7 +206,7 @@ def _look(building: Building, driving: Driving, tasks: Tasks) -> Preflight:
         cannot=cannot,
         seconds=0.0 if blocked_at else time.monotonic() - begun,
         blocks_loop_at=blocked_at,
-        changes=tuple(each for each in changes if not comes_with_an_import(each)),
+        changes=tuple(each for each in changes if not may_be_there_to_stay(each)),
     )
 
 

@@ -6,10 +6,16 @@ import asyncio
 import concurrent.futures
 import contextlib
 import io
+import logging
 import os
 import pickle
+import random
+import signal
+import socket
 import subprocess
 import tempfile
+import threading
+import warnings
 from pathlib import Path
 from typing import ClassVar
 
@@ -135,6 +141,92 @@ class RedirectsForTheTask(ThreadExecutor):
                 self.task_stdout.write(printed.getvalue())
 
 
+@breaks("HYG-03", "after one task that succeeds, the umask is 000")
+class OpensTheUmask(ThreadExecutor):
+    """Wants its files to be writable for its group, and the host's are from then on, too."""
+
+    async def setup(self, task_metadata):
+        os.umask(0)
+
+
+@breaks("HYG-03", "called from the main thread of a process, the handler of SIGTERM is")
+class TakesTheSignals(ThreadExecutor):
+    """Ends its tunnel at SIGTERM, by a handler that it installs where that can be done."""
+
+    async def setup(self, task_metadata):
+        with contextlib.suppress(ValueError):  # not from another thread than the main one
+            signal.signal(signal.SIGTERM, lambda *_: None)
+
+
+@breaks("HYG-03", "the random number generator is set anew")
+class SeedsForTheTask(ThreadExecutor):
+    """Seeds the random generator, and gives it its state back where all goes well."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        state = random.getstate()
+        random.seed(task_metadata["dispatch_id"])
+        result = await super().run(function, args, kwargs, task_metadata)
+        random.setstate(state)
+        return result
+
+
+@breaks("HYG-03", "the list of warning filters has ('ignore', None, <class 'UserWarning'>")
+class SilencesItsLibrary(ThreadExecutor):
+    """Silences the warnings of a library that it calls, and those of all others."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        warnings.simplefilter("ignore", UserWarning)
+        return await super().run(function, args, kwargs, task_metadata)
+
+
+@breaks("HYG-03", "the list of the root logger's handlers has")
+class LogsForTheTask(ThreadExecutor):
+    """Has the log of each task in a handler of its own, at the root."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        logging.getLogger().addHandler(logging.StreamHandler(self.task_stderr))
+        return await super().run(function, args, kwargs, task_metadata)
+
+
+@breaks("HYG-03", "the time limit of new sockets is 30")
+class LimitsItsSockets(ThreadExecutor):
+    """Sets a time limit for its sockets, by which it sets that of all."""
+
+    async def setup(self, task_metadata):
+        socket.setdefaulttimeout(30)
+
+
+@breaks("HYG-02", "of 12 tasks, each of which fails, every one or every other one left threads")
+class WatchesTheFailed(ThreadExecutor):
+    """Has a thread that sends the report of a task that failed, and then waits for another one."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        except Exception:
+            threading.Thread(target=threading.Event().wait, daemon=True).start()
+            raise
+
+
+@breaks("HYG-02", "of 12 tasks, each of which ends its own process, every one or every other one")
+class ClosesWhatDidNotDie(LocalExecutor):
+    """Closes the log of a task that succeeds or raises; the death of a worker is neither."""
+
+    logs: ClassVar = []
+
+    async def run(self, function, args, kwargs, task_metadata):
+        log = open(os.devnull, "w")  # noqa: SIM115, ASYNC230
+        self.logs.append(log)
+        try:
+            result = await super().run(function, args, kwargs, task_metadata)
+        except BaseException as error:
+            if "exit" not in str(error):
+                log.close()
+            raise
+        log.close()
+        return result
+
+
 @breaks("HYG-02", "of 12 tasks, each of which is stopped by its time_limit, every one or every")
 class ClosesWhatEndedByItself(LocalExecutor):
     """Keeps the limit itself, and closes its log in all cases but that one."""
@@ -194,6 +286,23 @@ class RemovesAfterSuccess(ThreadExecutor):
 
     async def run(self, function, args, kwargs, task_metadata):
         job = Path(self.cache_dir or ".", f"job-{task_metadata['dispatch_id']}.pkl")
+        job.write_bytes(pickle.dumps(task_metadata))
+        result = await super().run(function, args, kwargs, task_metadata)
+        job.unlink()
+        return result
+
+
+@breaks("HYG-04", "two tasks, each of which fails, left 2 files and folders")
+class KeepsItsJobs(ThreadExecutor):
+    """Has a folder of its own for its jobs, which an attribute names."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.jobs = os.path.join(tempfile.gettempdir(), f"jobs-of-{os.getpid()}")
+
+    async def run(self, function, args, kwargs, task_metadata):
+        os.makedirs(self.jobs, exist_ok=True)
+        job = Path(self.jobs, f"job-{task_metadata['dispatch_id']}.pkl")
         job.write_bytes(pickle.dumps(task_metadata))
         result = await super().run(function, args, kwargs, task_metadata)
         job.unlink()
