@@ -102,6 +102,8 @@ class Observation:
     stood: str = ""
     #: Whether what tasks print is captured.
     captures: bool = True
+    #: The same for all tasks of one instance.
+    instance: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ from ..plan.conditions import (
 from ..plan.observation import Observation, limit_of
 from ..plan.own import new_own, printed_in
 from ..plan.task import act
+from ..subject.blame import explain
 from ..subject.exceptions import CouldNotRun
 from ..subject.subject import Subject
 from .description import Written, written
@@ -106,12 +107,18 @@ def observe(subject: Subject, rows: Iterable[Row], *, at_once: int = AT_ONCE) ->
             return batch.sight
         first = batch.trials[0].instance.executor
         linger = {"setup": lingering(_LINGER), "teardown": lingering(_LINGER)}
-        batch.history = stack.enter_context(subject.recording(first, **linger))
+        # A class whose methods nobody can replace is judged without.
+        with contextlib.suppress(TypeError, AttributeError):
+            batch.history = stack.enter_context(subject.recording(first, **linger))
         stack.enter_context(nobody_sleeps_on_a_loop(first))
         if subject.preflight().reachable:
             beacon = stack.enter_context(subject.beacon(batch.answer))
             batch.address = beacon.address
-        subject.drive(lambda: batch.story(at_once), progress=lambda: batch.steps)
+        subject.drive(
+            lambda: batch.story(at_once),
+            longer=6 * subject.preflight().seconds,
+            progress=lambda: batch.steps,
+        )
     printed = printed_in(heard.read_text(encoding="utf-8", errors="replace"))
     seen = batch.sight.observations
     seen[:] = [replace(each, overheard=printed.get(each.own, "")) for each in seen]
@@ -153,6 +160,7 @@ class _Batch:
         self._results = subject.new_folder()
         self._lock = threading.Lock()
         self._by_own: dict[str, _Trial] = {}
+        self._executing: list[asyncio.Task[Seen]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._short = short_limit(subject)
         self._captures = subject.preflight().captures_streams
@@ -170,7 +178,8 @@ class _Batch:
             if instance is None:
                 try:
                     instance = self._build(each)
-                except Exception as error:
+                except BaseException as error:
+                    # sys.exit() and pytest.skip(), too, are ways of not giving an executor.
                     self.sight.untried.setdefault(_why(error), []).append(each)
                     continue
                 if each["instance"] != "its own":
@@ -258,10 +267,16 @@ class _Batch:
                 pending, timeout=self._guard(), return_when=asyncio.FIRST_COMPLETED
             )
             for each in done:
-                seen = each.result()
+                self.steps += 1
+                try:
+                    seen = each.result()
+                except BaseException as error:
+                    # What one of them does to the suite must not lose the others.
+                    why = f"a task could not be followed: {explain(error)}"
+                    self.sight.untried.setdefault(why, []).append(trying[each].row)
+                    continue
                 if seen is not None:
                     ends[trying[each]] = seen
-                self.steps += 1
             if done or self.steps != known:
                 known = self.steps
                 continue
@@ -275,9 +290,12 @@ class _Batch:
             trial = trying[each]
             trial.history = self._history_of(trial)
             ends[trial] = self._observation(trial, None, stood=self.subject.where())
-            each.cancel()
         if pending:
-            await asyncio.wait(pending, timeout=5)
+            # Nothing of them may stay on the loop, on which other rules are judged.
+            left = {*pending, *(each for each in self._executing if not each.done())}
+            for each in left:
+                each.cancel()
+            await asyncio.wait(left, timeout=5)
         self.sight.observations += [
             replace(ends[trial], kept_logs=self._logs_of(trial))
             for trial in self.trials
@@ -328,6 +346,7 @@ class _Batch:
         trial.executing = executing = asyncio.ensure_future(
             self._execute(trial, (self.address, orders, *given), names)
         )
+        self._executing.append(executing)
         cancels = trial.row["end"] in (CANCELLED, CANCELLED_TWICE)
         if cancels:
             await self._cancel(trial, executing)
@@ -424,6 +443,7 @@ class _Batch:
             has=_methods_of(type(trial.instance.executor)),
             logs=self._logs_of(trial),
             captures=self._captures,
+            instance=id(trial.instance),
             **more,
         )
 
@@ -537,13 +557,15 @@ def _methods_of(cls: type) -> tuple[Any, ...]:
 def _why(error: BaseException) -> str:
     if isinstance(error, CouldNotRun):
         return str(error)
-    return f"no executor could be built: {type(error).__name__}: {error}"
+    return f"no executor could be built: {explain(error)}"
 
 
 def possible(subject: Subject, rows: Iterable[Row]) -> Iterator[Row]:
     """The rows that this subject can be asked: without what it declares or is seen to lack."""
     facts = subject.preflight()
-    awaited = is_awaited(subject, subject.build())
+    awaited = True
+    with contextlib.suppress(Exception):  # whoever builds one to run it says why there is none
+        awaited = is_awaited(subject, subject.build())
     seen: set[tuple[str, ...]] = set()
     for each in rows:
         adapted = dict(each)

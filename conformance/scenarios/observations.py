@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,10 @@ Part = Literal["ordinary", "stopped", "breaking"]
 
 #: So many causes are looked at by running a task alone.
 _TRIED_ALONE: Final = 8
+
+
+#: Of these it is by the other conditions which one a task shows.
+_COUNTED: Final[tuple[Aspect, ...]] = ("more attempts", "attempts twice", "attempts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,16 +144,20 @@ class Plan:
         for kind in by_kind(found):
             same = [each for each in kind if not _is_told(each, findings.broken)]
             for cause in causes(same, findings.sight.observations):
-                if tried >= _TRIED_ALONE or alone:
-                    confirmed: Cause | None = replace(cause, alone=None)
-                else:
+                confirmed: Cause | None = replace(cause, alone=None)
+                if tried < _TRIED_ALONE and not alone:
                     tried += 1
-                    confirmed = self._confirmed(cause)
+                    # Where no executor is left to try it alone, what was seen is told.
+                    with contextlib.suppress(CouldNotRun):
+                        confirmed = self._confirmed(cause)
                 if confirmed is None and cause.deviation.aspect in spoilt:
                     continue
                 if confirmed is None:
                     yield from (d for d in same if d.observation is cause.deviation.observation)
-                    rule = broken_rule(cause.deviation.aspect, cause.conditions, among_others=True)
+                    conditions = cause.conditions
+                    if cause.deviation.aspect == "foreign" and _of_other_instances(findings, same):
+                        conditions = {**conditions, "instance": "its own"}
+                    rule = broken_rule(cause.deviation.aspect, conditions, among_others=True)
                     findings.broken.append(Broken(rule, cause, among_others=True))
                     continue
                 if "turn" in confirmed.conditions:
@@ -201,9 +210,16 @@ class Plan:
         return None if second is None else Cause(second, conditions, cause.tasks, alone=True)
 
     def _alone(self, conditions: Row, aspect: Aspect) -> Deviation | None:
-        """How one task with these conditions, and no other beside it, deviates in this aspect."""
+        """How one task with these conditions, and no other beside it, deviates in this aspect.
+
+        Raises:
+            CouldNotRun: it could not be tried.
+        """
         sight = observe(self._subject, [{**conditions, "instance": "its own"}], at_once=1)
-        return next((d for d in all_deviations(sight) if d.aspect == aspect), None)
+        if not sight.observations:
+            raise CouldNotRun(next(iter(sight.untried), "the task could not be followed"))
+        alike = _COUNTED if aspect in _COUNTED else (aspect,)
+        return next((d for d in all_deviations(sight) if d.aspect in alike), None)
 
     def _look_at_fresh_instances(self, findings: Findings, part: Part) -> Iterator[Deviation]:
         """Run what deviated again, each on an instance of its own, so that it is judged fairly."""
@@ -244,6 +260,18 @@ def _is_told(deviation: Deviation, broken: Iterable[Broken]) -> bool:
     )
 
 
+def _of_other_instances(findings: Findings, foreign: Iterable[Deviation]) -> bool:
+    """Whether what tasks got of others is always of those on other instances."""
+    instances = {seen.own: seen.instance for seen in findings.sight.observations}
+    owners = (
+        (deviation.observation, own)
+        for deviation in foreign
+        for own in instances
+        if own in deviation.seen and own != deviation.observation.own
+    )
+    return all(instances[own] != seen.instance for seen, own in owners)
+
+
 _plans: weakref.WeakKeyDictionary[Subject, dict[bool, Plan]] = weakref.WeakKeyDictionary()
 
 
@@ -259,7 +287,8 @@ def serves_one_task(broken: Broken) -> bool:
 
 
 def _evidence(broken: Broken) -> tuple[Aspect, str]:
-    return broken.cause.deviation.aspect, broken.cause.deviation.seen
+    deviation = broken.cause.deviation
+    return deviation.aspect, deviation.seen.replace(deviation.observation.own, "")
 
 
 def part_of(conditions: Row) -> Part:

@@ -26,7 +26,7 @@ class WarmExecutor(LocalExecutor):
 # ---- under one condition -----------------------------------------------------------------------
 
 
-@breaks("RES-04", "a task that raises an error of many lines: execute raised TaskRuntimeError")
+@breaks("RES-04", "a task that raises an error of many lines: execute returned status FAILED")
 class KeepsTheFirstLine(ThreadExecutor):
     """Reads of an error what stands in its first line."""
 
@@ -56,9 +56,7 @@ class SendsEachArgument(ThreadExecutor):
         return await super().run(function, args, kwargs, task_metadata)
 
 
-@breaks(
-    "RES-01", "a task with keyword arguments that are not sorted: execute raised AssertionError"
-)
+@breaks("RES-11", "a task with keyword arguments that are ")
 class SortsTheNames(ThreadExecutor):
     """Sorts keyword arguments, so that equal tasks look alike."""
 
@@ -88,7 +86,7 @@ class RepeatsWhatWentWell(ThreadExecutor):
         return await super().run(function, args, kwargs, task_metadata)
 
 
-@breaks("TIM-04", "a task with time_limit=30 days: execute raised OverflowError")
+@breaks("TIM-04", "a task with time_limit=30 days: it never ran; execute raised OverflowError")
 class CountsMilliseconds(WarmExecutor):
     """Its clock counts milliseconds in 32 bits."""
 
@@ -118,7 +116,7 @@ class HasOneKindOfLineEnd(Printing):
         return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-@breaks("STR-12", "a task with log files: unwritable: execute raised")
+@breaks("STR-12", "a task with log files: unwritable: it never ran; execute raised OSError")
 class WantsItsLogs(ThreadExecutor):
     """Begins no task whose log it could not open."""
 
@@ -184,9 +182,10 @@ class RetriesWhatIsFalse(ThreadExecutor):
     """Its loop goes on until there is a result, and 0 does not look like one."""
 
     async def run(self, function, args, kwargs, task_metadata):
+        again = copy.deepcopy(args), copy.deepcopy(kwargs)
         result = await super().run(function, args, kwargs, task_metadata)
         if self.retries and type(result) is int and not result:
-            raise ValueError("no result yet")
+            result = await super().run(function, *again, task_metadata)
         return result
 
 
@@ -245,7 +244,7 @@ class ForgetsWhatNobodyPrinted(Printing):
         return "" if node_id < 0 else text
 
 
-@breaks("TIM-04", "a task that prints 1 MB of three-byte characters, with time_limit=")
+@breaks("TIM-04", "that prints 1 MB of three-byte characters: stdout has 350,0")
 class DecodesPieces(Printing):
     """Reads in pieces where it has to look at the clock, and decodes each of them."""
 
@@ -257,7 +256,7 @@ class DecodesPieces(Printing):
         return "".join(piece.decode(errors="replace") for piece in pieces)
 
 
-@breaks("TIM-04", "a task whose arguments are falsy, with time_limit=")
+@breaks("RES-01", "a task whose arguments are falsy, with time_limit=")
 class PassesTheLimitAlong(WarmExecutor):
     """Puts the limit in front of the arguments, unless there are none; and asks for truth."""
 
@@ -280,7 +279,7 @@ class PassesRetriesByName(ThreadExecutor):
         return await super().run(function, args, kwargs, task_metadata)
 
 
-@breaks("RET-03", "a task that raises an error, with retries=")
+@breaks("RET-03", " times; of the message of its error")
 class CountsInsteadOfTelling(ThreadExecutor):
     """Says at the end how often it has tried, and not what went wrong."""
 
@@ -294,15 +293,15 @@ class CountsInsteadOfTelling(ThreadExecutor):
 
 
 @breaks("RET-05", "a task that is cancelled by its host, with retries=")
-class TakesACancellationForAFailure(ThreadExecutor):
-    """Tries again whatever has ended an attempt, where it may."""
+class TakesACancellationForAFailure(WarmExecutor):
+    """Counts whatever has ended an attempt as a failure, where there may be another one."""
 
     async def execute(self, *args, **kwargs):
         try:
             return await super().execute(*args, **kwargs)
         except asyncio.CancelledError:
             if self.retries:
-                return await super().execute(*args, **kwargs)
+                raise RuntimeError("the attempt was lost") from None
             raise
 
 
@@ -318,7 +317,7 @@ class ReturnsTheLastOne(ThreadExecutor):
         return result
 
 
-@breaks("RES-01", "a task whose arguments are falsy, with keyword arguments that are not sorted: ")
+@breaks("RES-11", "a task whose arguments are falsy, with keyword arguments that are ")
 class LooksForArguments(ThreadExecutor):
     """Takes the keyword arguments for the positional ones where those are all empty."""
 
@@ -376,15 +375,51 @@ class MergesItsOwn(ThreadExecutor):
         return kwargs.get("function", "") if result == "" else result
 
 
-@breaks("LIF-06", "with node id 7, in a dispatch shared with other nodes: ")
-class CountsItsNodes(ThreadExecutor):
-    """Numbers the nodes of a dispatch again where it has seen that already."""
+@breaks("RET-04", "a task whose arguments are one list twice, with retries=")
+class CopiesEachForTheNext(ThreadExecutor):
+    """Copies arguments for each attempt, one by one, where there may be more than one."""
 
-    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
-        if node_id > 0 and os.path.basename(dispatch_id) in _SEEN:
-            node_id = 1
-        _SEEN.add(dispatch_id)
-        return await super().execute(function, args, kwargs, dispatch_id, results_dir, node_id)
+    async def run(self, function, args, kwargs, task_metadata):
+        if self.retries:
+            args = [copy.deepcopy(value) for value in args]
+        return await super().run(function, args, kwargs, task_metadata)
 
 
-_SEEN = set()
+@breaks("TIM-04", "with time_limit=")
+class BlamesTheLimit(WarmExecutor):
+    """Knows one way only in which a task with a limit fails."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        except ValueError:
+            if self.time_limit > 0:
+                raise TaskRuntimeError("the task was ended") from None
+            raise
+
+
+@breaks("LIF-08", "a task whose result is an instance of a class of __main__, as the second ")
+class KnowsAClassOnce(ThreadExecutor):
+    """Sends a class with the first task and takes it for known from then on."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        result = await super().run(function, args, kwargs, task_metadata)
+        known = vars(self).get("_known")
+        object.__setattr__(self, "_known", True)
+        return vars(result) if known and type(result).__module__ == "__main__" else result
+
+
+@breaks("CNC-02", "it got what belongs to another task")
+class SharesItsLine(ThreadExecutor):
+    """Hands results over by way of the class, under a lock that each instance has for itself."""
+
+    _last = None
+
+    async def run(self, function, args, kwargs, task_metadata):
+        if "_lock" not in vars(self):
+            object.__setattr__(self, "_lock", asyncio.Lock())
+        async with vars(self)["_lock"]:
+            result = await super().run(function, args, kwargs, task_metadata)
+            SharesItsLine._last = result
+            await asyncio.sleep(0)
+            return SharesItsLine._last
