@@ -292,9 +292,10 @@ class _Batch:
             ends[trial] = self._observation(trial, None, stood=self.subject.where())
         if pending:
             # Nothing of them may stay on the loop, on which other rules are judged.
-            left = {*pending, *(each for each in self._executing if not each.done())}
-            for each in left:
-                each.cancel()
+            left: set[asyncio.Future[Any]] = {*pending}
+            left.update(each for each in self._executing if not each.done())
+            for unended in left:
+                unended.cancel()
             await asyncio.wait(left, timeout=5)
         self.sight.observations += [
             replace(ends[trial], kept_logs=self._logs_of(trial))
