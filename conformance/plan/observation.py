@@ -340,10 +340,6 @@ def _log_holds(
     row = observation.row
     one = PRINTED[stream](row["prints"], observation.own)
     each = getattr(predicted, f"to_{stream}")
-    errors = values.to_stderr(row["prints"], observation.own)
-    if stream == "stdout" and errors:
-        # Where both are in one file: what is written to stderr has the text of stdout in it.
-        log = log.replace(errors, "")
     if row["end"] in KILLED or predicted.end == "cancelled by its host":
         # How many of its attempts came to print before they were stopped is nobody's fault, and
         # what is lost of those that did is another rule's; but the log holds what is returned.

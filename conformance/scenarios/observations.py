@@ -253,7 +253,7 @@ def _is_told(deviation: Deviation, broken: Iterable[Broken]) -> bool:
 
     Where the executor itself fails, a task that fails anyway has its error instead of its own.
     """
-    return deviation.aspect == "message" and any(
+    return deviation.aspect in ("message", "line") and any(
         each.cause.deviation.aspect == "failed"
         and each.cause.conditions.items() <= deviation.observation.row.items()
         for each in broken
