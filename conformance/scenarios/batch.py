@@ -20,6 +20,7 @@ from ..instruments.beacon import Attempt
 from ..instruments.blocking import nobody_sleeps_on_a_loop
 from ..instruments.history import METHODS, History, lingering, under_way
 from ..instruments.liveness import living
+from ..instruments.loop import waiting_line
 from ..instruments.overhearing import overheard
 from ..instruments.seen import Seen
 from ..plan import values
@@ -53,6 +54,10 @@ AT_ONCE: Final = 128
 #: Seconds that setup and teardown take longer, so that whoever does not wait for them is seen.
 #: Whoever does wait is only slower: no right executor can fail by it.
 _LINGER: Final = 0.05
+
+#: So often those are given up that do not end, before the others are not tried any more.
+_GIVEN_UP: Final = 2
+_STUCK: Final = "too many tasks before them never ended"
 
 _LOG_OF: Final = {"stdout": "out.log", "stderr": "err.log"}
 
@@ -261,8 +266,8 @@ class _Batch:
         trying = {asyncio.ensure_future(self._try(trial, free)): trial for trial in self.trials}
         ends: dict[_Trial, Observation] = {}
         pending = set(trying)
-        known, let_go = -1, False
-        while pending:
+        known, let_go, given_up = -1, False, 0
+        while pending and given_up < _GIVEN_UP:
             done, pending = await asyncio.wait(
                 pending, timeout=self._guard(), return_when=asyncio.FIRST_COMPLETED
             )
@@ -285,15 +290,22 @@ class _Batch:
                 let_go = True
                 self._let_go()
                 continue
-            break
+            # Only of those that have begun is it known that they do not end.
+            given_up += 1
+            stuck = {each for each in pending if trying[each].executing is not None} or pending
+            for each in stuck:
+                trial = trying[each]
+                trial.history = self._history_of(trial)
+                ends[trial] = self._observation(trial, None, stood=_stands_at(trial.executing))
+                each.cancel()
+            await asyncio.wait(stuck, timeout=5)
+            pending -= stuck
         for each in pending:
-            trial = trying[each]
-            trial.history = self._history_of(trial)
-            ends[trial] = self._observation(trial, None, stood=self.subject.where())
-        if pending:
-            # Nothing of them may stay on the loop, on which other rules are judged.
-            left: set[asyncio.Future[Any]] = {*pending}
-            left.update(each for each in self._executing if not each.done())
+            self.sight.untried.setdefault(_STUCK, []).append(trying[each].row)
+        # Nothing of them may stay on the loop, on which other rules are judged.
+        left: set[asyncio.Future[Any]] = {*pending}
+        left.update(each for each in self._executing if not each.done())
+        if left:
             for unended in left:
                 unended.cancel()
             await asyncio.wait(left, timeout=5)
@@ -549,6 +561,12 @@ def settings(executor: Any) -> dict[str, Any]:
     """What is to be as before after any task: the documented attributes."""
     names = ("log_stdout", "log_stderr", "cache_dir", "time_limit", "retries")
     return {name: getattr(executor, name, None) for name in names}
+
+
+def _stands_at(executing: asyncio.Task[Seen] | None) -> str:
+    """Where a task stands that does not end, in words."""
+    line = None if executing is None else waiting_line(executing.get_coro())
+    return f"it waits at {line}" if line else "it waits for something that does not come"
 
 
 def _methods_of(cls: type) -> tuple[Any, ...]:

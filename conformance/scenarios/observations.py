@@ -21,6 +21,9 @@ from .batch import Sight, observe, possible
 #: Tasks that end by themselves; that are stopped; and that take their worker along.
 Part = Literal["ordinary", "stopped", "breaking"]
 
+#: So many tasks that never end are waited for by themselves.
+_HUNG_ALONE: Final = 2
+
 #: So many causes are looked at by running a task alone.
 _TRIED_ALONE: Final = 8
 
@@ -59,6 +62,8 @@ class Plan:
         self._subject = subject
         self._rows = rows(subject.strength or STRENGTH[subject.profile])
         self._found: dict[Part, Findings | BaseException] = {}
+        #: How many tasks that ran alone have not ended.
+        self._hung = 0
         self._blamed: set[Part] = set()
 
     def part(self, part: Part, *, excused: bool = False) -> Findings:
@@ -144,8 +149,9 @@ class Plan:
         for kind in by_kind(found):
             same = [each for each in kind if not _is_told(each, findings.broken)]
             for cause in causes(same, findings.sight.observations):
+                hangs = cause.deviation.aspect == "no end" and self._hung >= _HUNG_ALONE
                 confirmed: Cause | None = replace(cause, alone=None)
-                if tried < _TRIED_ALONE and not alone:
+                if tried < _TRIED_ALONE and not alone and not hangs:
                     tried += 1
                     # Where no executor is left to try it alone, what was seen is told.
                     with contextlib.suppress(CouldNotRun):
@@ -183,6 +189,9 @@ class Plan:
             return replace(cause, deviation=alone, alone=True)
         if whole == cause.row or self._alone(whole, aspect) is None:
             return None
+        if aspect == "no end":
+            # To make it small would be to wait as long for each condition.
+            return Cause(cause.deviation, unusual_of(whole), cause.tasks, alone=True)
         last: list[Deviation] = []
 
         def deviates(fewer: Row) -> bool:
@@ -219,7 +228,9 @@ class Plan:
         if not sight.observations:
             raise CouldNotRun(next(iter(sight.untried), "the task could not be followed"))
         alike = _COUNTED if aspect in _COUNTED else (aspect,)
-        return next((d for d in all_deviations(sight) if d.aspect in alike), None)
+        found = next((d for d in all_deviations(sight) if d.aspect in alike), None)
+        self._hung += found is not None and aspect == "no end"
+        return found
 
     def _look_at_fresh_instances(self, findings: Findings, part: Part) -> Iterator[Deviation]:
         """Run what deviated again, each on an instance of its own, so that it is judged fairly."""

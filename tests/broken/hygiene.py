@@ -298,7 +298,7 @@ class KeepsItsJobs(ThreadExecutor):
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self.jobs = os.path.join(tempfile.gettempdir(), f"jobs-of-{os.getpid()}")
+        self.jobs = os.path.abspath("jobs")
 
     async def run(self, function, args, kwargs, task_metadata):
         os.makedirs(self.jobs, exist_ok=True)

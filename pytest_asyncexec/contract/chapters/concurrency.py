@@ -13,9 +13,10 @@ RULES = (
         why="""A host gives one instance to all nodes of a workflow. A published Slurm plugin
         keeps the names of a task's files on `self`: of two tasks at once, one removes the files
         of the other.""",
-        how="""Four tasks, two of which fail, are held until all have begun, where the executor
-        does not queue them, and end in the opposite order; result, error, output and metadata
-        of each must be its own.""",
+        how="""The tasks of the plan run 64 at once; what one of them shows and does not show when
+        it runs alone is blamed on the others. Then four, two of which fail, are held until all have
+        begun, where the executor does not queue them, and end in the opposite order; result, error,
+        output and metadata of each must be its own.""",
         source="""decision of the contract: one instance runs many tasks at once; per-task state
         never lives on `self`""",
     ),
@@ -24,7 +25,8 @@ RULES = (
         "Likewise on several instances of the class.",
         why="""Two configurations of one class are two users, or two clusters. What is kept on
         the class or in the module is shared by both.""",
-        how="As for CNC-01, with each of the four tasks on an instance of its own.",
+        how="""As for CNC-01, by the tasks of the plan with an instance of their own, and by four
+        more.""",
         source="""decision of the contract: one instance runs many tasks at once; per-task state
         never lives on `self`""",
     ),
@@ -33,9 +35,12 @@ RULES = (
         "`setup`, `run`, `teardown` never block the host's event loop.",
         why="""One blocking `connect` in a `setup` stops every task of the host, its heartbeat
         and its web pages. A published SSH plugin pickles and writes its files on the loop.""",
-        how="""While tasks succeed, fail and are cancelled, the well-known blocking calls
-        (sleeping, waiting for a process, a connection, another thread) depend on a turn of the
-        event loop. On its own thread that is a deadlock, and the verdict.""",
+        how="""Tasks succeed, fail in each of three attempts, are cancelled, are stopped by
+        `cancel`, and get an argument that takes long to pickle. Meanwhile the well-known blocking
+        calls (sleeping, waiting for a process, a connection, another thread) depend on a turn of
+        the event loop; on its own thread that is a deadlock, and the verdict. So is a name that is
+        looked up there, a file that 1 MiB is written to, and 0.25 s of processor time of that
+        thread, which no other process can lengthen, before the loop's next turn.""",
         source="asyncio's documentation: blocking code should not be called directly",
     ),
     CHAPTER.rule(
@@ -54,9 +59,10 @@ RULES = (
         instances (a stateful hypothesis machine against a model), every outcome is the model's.""",
         why="""Single checks show single mistakes. What hosts meet are the pairs: a time-out on
         one instance while another task of it is cancelled.""",
+        presupposes="CNC-01 CNC-02",
         how="""A stateful hypothesis machine starts, fails, times out and cancels tasks on two
-        instances, of which one has a time limit, in any order; outcomes and histories are
-        compared with those of a model that shares no code with any executor.""",
+        instances, of which one has a time limit, in any order; outcomes and histories are compared
+        with those of a model that shares no code with any executor.""",
         source="""decision of the contract: one instance runs many tasks at once; per-task state
         never lives on `self`""",
     ),

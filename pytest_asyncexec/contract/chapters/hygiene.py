@@ -12,10 +12,11 @@ RULES = (
         "No asyncio task is left running after `execute`.",
         why="""A poller that is left running asks the cluster for a job that is over, for ever;
         asyncio destroys it with a warning that nobody can place.""",
-        how="""Three tasks of each ending run: they succeed, fail, are cancelled or, except in the
-        quick profile, are stopped by their limit; then the asyncio tasks of the loop are looked
-        at. Where every one of the three leaves some, that is a leak; what the first alone leaves
-        may be a client.""",
+        how="""After some of each ending, two tasks at once succeed, two fail, two are cancelled,
+        two are stopped by their limit and two end their process; then it is looked which asyncio
+        tasks they have made that still run. Where both have left one, three more run one after the
+        other; where every one of these leaves some, that is a leak. What the first alone leaves may
+        be a client.""",
     ),
     CHAPTER.rule(
         ("HYG-02", "MUST", "hardened", "run"),
@@ -23,20 +24,21 @@ RULES = (
         why="""One descriptor or thread for each task is nothing in a test and the end of a host
         after a week: "Too many open files". A published SSH plugin leaves its connection open
         after each task that failed.""",
-        how="""After a warm-up, tasks that succeed, fail, are cancelled or, except in the quick
-        profile, are stopped by their limit run, and what the process holds is compared. Where it
-        grew, twelve more of one ending run, two in each step; what comes with each step and stays
-        is the leak.""",
+        how="""On an event loop that lives, after tasks of every ending, what the process holds is
+        compared before and after two more at once of each: that succeed, fail, are cancelled, are
+        stopped by their limit, end their process. Where it grew, twelve more of that ending run,
+        two in each step; what comes with each step and stays is the leak.""",
     ),
     CHAPTER.rule(
         ("HYG-03", "MUST", "hardened", "run"),
         "The host's working directory, environment and `sys.stdout`/`sys.stderr` are as before.",
         why="""A `chdir` for one task moves the relative paths of all others, and an environment
         variable set for one user is read by the next one's task.""",
-        how="""Working directory, environment, both streams and functions of the standard library
-        are compared after a task that succeeds, fails, is cancelled or, except in the quick
-        profile, is stopped by its limit, and after two at once of which the first to begin is the
-        first to end.""",
+        how="""Working directory, environment, both streams, umask, handlers of signals, import
+        path, random generator, warning filters, handlers of the root logger, and the time limit of
+        sockets are compared after two tasks at once of each ending, of which the first to begin is
+        the first to end; and once more in the main thread of a fresh process. To draw from the
+        random generator is no change, to set it anew is one.""",
     ),
     CHAPTER.rule(
         ("HYG-04", "SHOULD", "hardened", "run"),
@@ -44,8 +46,9 @@ RULES = (
         temporary directory.""",
         why="""Pickled functions and results pile up until the disk is full, or somebody reads
         them. A published SSH plugin cleans up only after tasks that did not fail on the way.""",
-        how="""`cache_dir` and the folder for temporary files are listed after three tasks that
-        succeed, fail, are cancelled or, in the thorough profile, are stopped by their limit;
-        where both the second and the third leave something, that is a finding.""",
+        how="""`cache_dir`, the folder for temporary files and every other folder that an attribute
+        names are listed before and after two tasks at once of each ending. Where something is new,
+        three more run one after the other; where both the second and the third leave something,
+        that is a finding.""",
     ),
 )
