@@ -181,6 +181,7 @@ def test_RET_05_must_not_attempt_a_cancelled_task_again(subject: Subject) -> Non
         "a bare `except`, or `except BaseException`, around the attempt takes the cancellation for "
         "a failure"
     )
+    ask_plan(subject, *_parts(subject)[1:], cause=cause)
     if cancelled.attempts > 2:
         subject.fail(
             seen=f"with retries=3, a task that failed once, and whose host cancelled it during its "
@@ -191,7 +192,6 @@ def test_RET_05_must_not_attempt_a_cancelled_task_again(subject: Subject) -> Non
             history=cancelled.history,
             reproduce=_REPRODUCE_CANCEL,
         )
-    ask_plan(subject, *_parts(subject)[1:], cause=cause)
     if not cancelled.begun:
         subject.could_not_run(f"no second attempt was made, see RET-02: {cancelled.seen}")
 

@@ -131,7 +131,7 @@ def test_an_entry_says_everything_about_its_rule() -> None:
     ):
         assert part in text
     assert "Fails it: pytest_asyncexec.broken.retries:NeverRetries" in lines
-    assert 'and is told: "... with retries=1 a task that fails 1 times first' in text
+    assert 'and is told: "... it was attempted 1 time' in text
     assert "    class NeverRetries(ThreadExecutor):" in lines
     assert '        enforces = frozenset({"retries"})' in lines
     assert "@breaks" not in text

@@ -24,6 +24,9 @@ _LARGE: Final = frozenset({"a text of 1 MiB", "of 1 MiB", "bytes of 17 MiB", "of
 _AT_DESCRIPTORS: Final = ("to the descriptor", "by a child process", "by C code")
 _TAKEN: Final = ("named as the host's own", "named as in libraries")
 
+#: In what a task within its limit differs where that has not left it alone.
+_TOUCHED: Final = ("given", "result", "message", "stdout", "stderr", "failed")
+
 #: What a task in time that did not complete was made to fail by, the likeliest first.
 _FAILED_BY: Final = (
     ("limit", "TIM-04"),
@@ -132,6 +135,10 @@ def _of_a_living_task(aspect: Aspect, conditions: Mapping[str, str], end: str) -
             return "RET-01"
         gives_up = int(conditions.get("fails", "0")) > int(conditions["retries"])
         return "RET-03" if fails or gives_up else "RET-02"
+    if limited != "-1" and aspect in _TOUCHED:
+        if aspect == "message" and end == OWN_TIME_OUT:
+            return "TIM-08"
+        return "TIM-01" if limited == "-60" else "TIM-04"
     if aspect == "given":
         if retried:
             return "RET-04"
@@ -140,8 +147,6 @@ def _of_a_living_task(aspect: Aspect, conditions: Mapping[str, str], end: str) -
         return "RET-04" if retried else "RES-07"
     if aspect == "message" and end == OWN_TIME_OUT:
         return "TIM-08"
-    if limited != "-1" and aspect in ("result", "message", "stdout", "stderr", "failed"):
-        return "TIM-01" if limited == "-60" else "TIM-04"
     if aspect == "message":
         if end in (RAISES[-1], *RAISES_SINGLE[1:3]):
             return "RES-12"

@@ -142,12 +142,21 @@ def script(conditions: Mapping[str, str], *, look: str = "") -> str:
         ]
     body += [
         'with open(log, "a") as file:',
-        '    print("attempt", file=file)',
+        '    print("attempt", repr((args, kwargs))[:200], file=file)',
     ]
     if whole["fails"] != "0":
+        body.append("number = len(open(log).readlines())")
+        if whole["prints"] != "nothing":
+            body.append(
+                "print(f'[attempt {number}]'), print(f'[attempt {number}]', file=sys.stderr)"
+            )
         body += [
-            f"if len(open(log).readlines()) <= {whole['fails']}:",
-            '    raise ValueError("the first attempts fail")',
+            "for value in (*args, *kwargs.values()):",
+            "    if isinstance(value, list):",
+            '        value.append("changed")',
+            f"if number <= {whole['fails']}:",
+            "    kind = [ValueError, ConnectionError][number > 1]",
+            '    raise kind(f"attempt {number} fails")',
         ]
     if _shows_given(whole):
         body += _SHOW_GIVEN

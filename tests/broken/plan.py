@@ -64,7 +64,7 @@ class SortsTheNames(ThreadExecutor):
         return await super().run(function, args, dict(sorted(kwargs.items())), task_metadata)
 
 
-@breaks("RET-02", "a task that fails twice first, with retries=2: execute raised")
+@breaks("RET-02", "a task that fails twice first, with retries=2: it was attempted 2 times")
 class RetriesOnce(ThreadExecutor):
     """Has one more attempt, however many were asked for."""
 

