@@ -142,7 +142,7 @@ def _of_a_living_task(aspect: Aspect, conditions: Mapping[str, str], end: str) -
     if aspect == "given":
         if retried:
             return "RET-04"
-        return _of_a_value(conditions)
+        return _of_what_is_given(conditions)
     if aspect == "arguments":
         return "RET-04" if retried else "RES-07"
     if aspect == "message" and end == OWN_TIME_OUT:
@@ -170,12 +170,14 @@ def _of_what_failed(conditions: Mapping[str, str]) -> str:
         return "RES-03"
     for name, rule_id in _FAILED_BY:
         if name in conditions:
-            return _of_a_value(conditions) if name == "names" else rule_id
+            return _of_what_is_given(conditions) if name == "names" else rule_id
     return ""
 
 
-def _of_a_value(conditions: Mapping[str, str]) -> str:
-    if not _LARGE.isdisjoint(conditions.values()):
-        return "RES-03"
+def _of_what_is_given(conditions: Mapping[str, str]) -> str:
     # By another order or another alphabet it is the values that arrive otherwise.
-    return "RES-11" if conditions.get("names") in _TAKEN else "RES-01"
+    return "RES-11" if conditions.get("names") in _TAKEN else _of_a_value(conditions)
+
+
+def _of_a_value(conditions: Mapping[str, str]) -> str:
+    return "RES-01" if _LARGE.isdisjoint(conditions.values()) else "RES-03"

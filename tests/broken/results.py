@@ -41,7 +41,7 @@ class MakesListsOfTuples(ThreadExecutor):
         return list(result) if isinstance(result, tuple) else result
 
 
-@breaks("RES-01", "on its way to the task kwargs was")
+@breaks("RES-01", "what the task was given: kwargs was")
 class DropsWhatIsNotSet(ThreadExecutor):
     """Takes a keyword argument that is None for one that was not given."""
 
@@ -92,7 +92,7 @@ class CopiesByParts(ThreadExecutor):
         )
 
 
-@breaks("RES-01", "on its way to the task kwargs was {'zeta':")
+@breaks("RES-01", "what the task was given: kwargs was {'zeta':")
 class SortsKeywords(ThreadExecutor):
     """Sorts keyword arguments, so that equal tasks look alike in its queue."""
 
