@@ -58,6 +58,7 @@ class Subject:
         self.apart = False
         #: Whether each task gets an instance of its own: it was found that one serves no second.
         self.one_task_each = False
+        self._spent: list[Any] = []
         #: What was awaited in the last task that the check of this moment has followed.
         self.followed: History | None = None
         self._preflight: Preflight | None = None
@@ -82,13 +83,6 @@ class Subject:
     def build(self, **attributes: Any) -> Any:
         """A fresh executor from the target, with these attributes set on it."""
         return self.building.build(**attributes)
-
-    def another_turn(self, executor: Any) -> Any:
-        """The instance for the next task: this one, unless it is known that it serves no second."""
-        if not self.one_task_each:
-            return executor
-        names = ("log_stdout", "log_stderr", "cache_dir", "time_limit", "retries")
-        return self.build(**{name: getattr(executor, name) for name in names})
 
     def construct(self, **arguments: Any) -> Any:
         """Call the class itself, with these arguments.
@@ -199,9 +193,13 @@ class Subject:
         results_dir: str | Path | None = None,
         by_value: bool = True,
     ) -> Seen:
-        """Run one task through the host and see what comes of it; for use within a story."""
+        """Run one task through the host and see what comes of it; for use within a story.
+
+        Where it is known that an instance serves one task only, a later one gets a fresh one, so
+        that nothing but LIF-08 is broken by that.
+        """
         return await self.tasks.execute(
-            executor,
+            self._unspent(executor),
             function,
             args,
             kwargs,
@@ -210,6 +208,17 @@ class Subject:
             results_dir=results_dir,
             by_value=by_value,
         )
+
+    def _unspent(self, executor: Any) -> Any:
+        if not self.one_task_each:
+            return executor
+        if any(executor is each for each in self._spent):
+            names = ("log_stdout", "log_stderr", "cache_dir", "time_limit", "retries")
+            executor = self.build(
+                **{n: getattr(executor, n) for n in names if hasattr(executor, n)}
+            )
+        self._spent.append(executor)
+        return executor
 
     def run(self, executor: Any, function: Callable[..., Any], *args: Any, **named: Any) -> Seen:
         """Run one task from outside the event loop, followed; `named` as for `execute`."""

@@ -56,6 +56,26 @@ class ReportsItsOwnCancellation(LocalExecutor):
             return TaskOutcome(None, "", "", TaskStatus.CANCELLED)
 
 
+@breaks("CAN-01", "with retries=")
+class KeepsWhatIsTriedAgain(ThreadExecutor):
+    """Tears down after the last attempt, of which a cancelled task with retries left has none."""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        metadata = {"dispatch_id": dispatch_id, "node_id": node_id, "results_dir": results_dir}
+        await self.setup(metadata)
+        for left in reversed(range(self.retries + 1)):
+            try:
+                result = await self.run(function, args, kwargs, metadata)
+                break
+            except BaseException as error:
+                if not left:
+                    await self.teardown(metadata)
+                if not left or not isinstance(error, Exception):
+                    raise
+        await self.teardown(metadata)
+        return TaskOutcome(result, "", "", TaskStatus.COMPLETED)
+
+
 @breaks("CAN-02", "its task still runs (process")
 class ForgetsTheWork(ThreadExecutor):
     """Drops what it waits for, and believes that this is all there is to cancelling."""
@@ -142,6 +162,39 @@ class PromisesToCancel(LocalExecutor):
 
     async def cancel(self, task_metadata, job_handle):
         return True
+
+
+@breaks("CAN-04", "a child process returned True, and its child still runs (process")
+class EndsTheWorkerAlone(LocalExecutor):
+    """Kills the process that it started, and not those which that one has started."""
+
+    async def cancel(self, task_metadata, job_handle):
+        if not job_handle:
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(job_handle["pid"], signal.SIGKILL)
+        return True
+
+
+@breaks("CAN-04", "a task that ignores SIGTERM returned True, and its task still runs (process")
+class TrustsTheSignal(LocalExecutor):
+    """Asks the worker to end, and believes that it does."""
+
+    async def cancel(self, task_metadata, job_handle):
+        if not job_handle:
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(job_handle["pid"], signal.SIGTERM)
+        return True
+
+
+@breaks("CAN-04", "of a running task raised KeyError")
+class WantsAHandle(LocalExecutor):
+    """Is asked about a job that it has not told of yet."""
+
+    async def cancel(self, task_metadata, job_handle):
+        pid = {"pid": job_handle["pid"]} if job_handle else {}["pid"]
+        return await super().cancel(task_metadata, pid)
 
 
 @breaks("CAN-04", "returned None, which is no bool")
@@ -299,6 +352,24 @@ class ShieldsAndLeaves(ThreadExecutor):
             result = await self.run(function, args, kwargs, metadata)
         finally:
             await asyncio.shield(self.teardown(metadata))
+        return TaskOutcome(result, "", "", TaskStatus.COMPLETED)
+
+
+@breaks("CAN-06", "cancelled a second time, during teardown: teardown was cancelled")
+class TearsDownAgain(ThreadExecutor):
+    """Whose teardown was cut short begins it once more, on what is half gone."""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        metadata = {"dispatch_id": dispatch_id, "node_id": node_id, "results_dir": results_dir}
+        try:
+            await self.setup(dict(metadata))
+            result = await self.run(function, args, kwargs, dict(metadata))
+        finally:
+            try:
+                await self.teardown(dict(metadata))
+            except asyncio.CancelledError:
+                await self.teardown(dict(metadata))
+                raise
         return TaskOutcome(result, "", "", TaskStatus.COMPLETED)
 
 

@@ -330,7 +330,10 @@ class CopiesOnceTooFew(Template):
             await self.teardown(metadata)
 
 
-@breaks("LIF-08", "a task as the second task of its instance: execute raised RuntimeError: cannot")
+@breaks(
+    "LIF-08",
+    "as the second task of its instance: it never ran; execute raised RuntimeError: cannot",
+)
 class ShutsItsPoolDown(ThreadExecutor):
     """Makes its pool with the instance, and shuts it down with the first task."""
 
