@@ -14,6 +14,7 @@ from ...contract.verdict import RuleOutcome
 from ...targets.target import Target
 from ..instruments.beacon import Attempt, Beacon, NetworkBeacon
 from ..instruments.effects import Effects
+from ..instruments.guard import guarded
 from ..instruments.history import History, Replacement, recorded
 from ..instruments.mailbox import Mailbox
 from ..instruments.seen import Seen
@@ -327,5 +328,7 @@ class Subject:
 
     def close(self) -> None:
         """End the event loop and remove every file of the run."""
-        self.close_loop()
+        # What is cancelled there are tasks of the executor, which may do what they did before.
+        with guarded():
+            self.close_loop()
         self.tasks.close()

@@ -82,7 +82,8 @@ class RepeatsWhatWentWell(ThreadExecutor):
 
     async def run(self, function, args, kwargs, task_metadata):
         for _ in range(min(self.retries, 1)):
-            await super().run(function, copy.deepcopy(args), copy.deepcopy(kwargs), task_metadata)
+            again = copy.deepcopy((args, kwargs))
+            await super().run(function, *again, task_metadata)
         return await super().run(function, args, kwargs, task_metadata)
 
 
