@@ -35,7 +35,6 @@ HOSTILE = [
     ("ClosesTheLoop", "HYG-03", "the event loop of the host was stopped"),
     ("ExitsTheHost", "HYG-03", "os._exit(0) was called"),
     ("ExitsTheHostWhenBuilt", "CON-01", "os._exit(0) was called"),
-    ("LowersTheRecursionLimit", "HYG-03", "sys.setrecursionlimit(60) was called"),
     ("RaisesTheUnspeakable", "SER-01", "raise KeyboardInterrupt"),
     ("ChangesStdout", "HYG-03", "sys.stdout"),
     ("DeletesItsAttributes", "SER-02", "is missing"),
