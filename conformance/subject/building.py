@@ -23,11 +23,14 @@ class Building:
         #: What building the first executor did: it may do more than any later one does.
         self.first_build = Effects()
         self._sign = sign
+        self._class: type | None = None
 
     def first(self) -> Any:
         """The first executor of all."""
         with effects() as first:
             executor = self.build()
+        # A factory may not give as many as there are questions.
+        self._class = type(executor)
         self.built = f"{type(executor).__module__}:{type(executor).__qualname__}"
         # The first call of a factory may start the backend that its executors need.
         if self.target.is_class:
@@ -52,7 +55,9 @@ class Building:
         """The class that is judged."""
         if self.target.is_class and isinstance(self.target.build, type):
             return self.target.build
-        return type(self.build())
+        if self._class is None:
+            self._class = type(self.build())
+        return self._class
 
     def construct(self, **arguments: Any) -> Any:
         """Call the class itself, with these arguments and with what else it demands."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from ...contract.rule import Rule
 from ..instruments.probes import echo
 from ..instruments.seen import Seen, finish
+from .blame import explain
 from .exceptions import CouldNotRun, NotApplicable, RuleViolation
 from .subject import Subject
 from .supervising import supervise
@@ -86,14 +88,19 @@ def _clear_doubts(subject: Subject) -> None:
         return
     blocked = f"blocked: since {subject.doubts} was judged, not even an ordinary task completes"
 
-    async def story() -> Seen | None:
-        executing = asyncio.ensure_future(subject.execute(subject.build(), echo, ("ordinary",)))
+    async def story(executor: Any) -> Seen | None:
+        executing = asyncio.ensure_future(subject.execute(executor, echo, ("ordinary",)))
         seen = await finish(executing, _PATIENCE_WHERE_IN_DOUBT)
         executing.cancel()
         return seen
 
     def ordinary(subject: Subject) -> None:
-        seen = subject.drive(story)
+        try:
+            executor = subject.build()
+        except BaseException as error:
+            why = f"no executor could be built: {explain(error)}"
+            raise CouldNotRun(f"{blocked}: {why}") from error
+        seen = subject.drive(lambda: story(executor))
         if seen is None:
             subject.blocked = f"{blocked}: it had not ended after {_PATIENCE_WHERE_IN_DOUBT:g} s"
             raise CouldNotRun(subject.blocked)
