@@ -47,7 +47,7 @@ class WritesNumbersAsText(ThreadExecutor):
         return int(str(result)) if type(result) is int else result
 
 
-@breaks("RES-01", "a task whose arguments are one list twice: execute raised AssertionError")
+@breaks("RES-01", "a task whose arguments are one list twice: what the task was given")
 class SendsEachArgument(ThreadExecutor):
     """Sends every argument in a message of its own: one list that was given twice becomes two."""
 
@@ -150,7 +150,7 @@ class ReadsNumbers(ThreadExecutor):
         return await super().execute(function, args, kwargs, dispatch_id, results_dir, node_id)
 
 
-@breaks("LIF-08", "a task as the second task of its instance: execute raised RuntimeError")
+@breaks("LIF-08", "a task as the second task of its instance: it never ran; execute raised")
 class IsSpentAfterOne(ThreadExecutor):
     """Closes its connection with the first task and never opens it again."""
 
@@ -237,7 +237,7 @@ class HasAnotherWayForLargeTasks(Printing):
         return text.replace("\r\n", "\n").replace("\r", "\n") if large else text
 
 
-@breaks("RES-06", "with node id -1: stdout ")
+@breaks("RES-06", "with node id -1: of the ")
 class ForgetsWhatNobodyPrinted(Printing):
     """Files output by node, and has no file for one without a number."""
 
@@ -257,7 +257,7 @@ class DecodesPieces(Printing):
         return "".join(piece.decode(errors="replace") for piece in pieces)
 
 
-@breaks("RES-01", "a task whose arguments are falsy, with time_limit=")
+@breaks("TIM-04", "a task whose arguments are falsy, with time_limit=")
 class PassesTheLimitAlong(WarmExecutor):
     """Puts the limit in front of the arguments, unless there are none; and asks for truth."""
 
@@ -366,7 +366,7 @@ class StripsItsLine(ThreadExecutor):
 
 
 @breaks(
-    "RES-01", "a task whose result is an empty text, with keyword arguments that are named as the"
+    "RES-11", "a task whose result is an empty text, with keyword arguments that are named as the"
 )
 class MergesItsOwn(ThreadExecutor):
     """Keeps what it knows of a task beside the task's own names, and looks there at the end."""
