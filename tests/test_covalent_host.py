@@ -22,6 +22,7 @@ from pytest_asyncexec.conformance.subject.host import (
     TemplateHost,
     host_for,
 )
+from pytest_asyncexec.reference_executor import ThreadExecutor
 
 
 class Signals(enum.Enum):
@@ -105,7 +106,9 @@ def covalent(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def test_the_host_is_chosen_by_the_base_class() -> None:
     assert isinstance(host_for(Asynchronous()), CovalentHost)
-    assert type(host_for(object())) is NativeHost
+    assert type(host_for(ThreadExecutor())) is NativeHost
+    # What has no `execute` is run by this package's template.
+    assert type(host_for(object())) is TemplateHost
 
 
 async def test_questions_of_an_asynchronous_executor_are_answered() -> None:
