@@ -224,7 +224,8 @@ def _judged_values(observation: Observation, predicted: Prediction) -> Iterator[
             "that error, or the status FAILED with its message in stderr",
         )
     elif seen is not None and predicted.end == "failed" and predicted.message:
-        lost = [line for line in predicted.message.split("\n") if line.strip() not in _told(seen)]
+        told = _told(seen)
+        lost = [line for line in predicted.message.split("\n") if line.strip() not in told]
         if lost:
             yield (
                 "message",
