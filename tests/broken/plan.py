@@ -366,7 +366,7 @@ class StripsItsLine(ThreadExecutor):
 
 
 @breaks(
-    "RES-11", "a task whose result is an empty text, with keyword arguments that are named as the"
+    "RES-01", "a task whose result is an empty text, with keyword arguments that are named as the"
 )
 class MergesItsOwn(ThreadExecutor):
     """Keeps what it knows of a task beside the task's own names, and looks there at the end."""

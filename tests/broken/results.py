@@ -59,7 +59,9 @@ class TestsTheValue(ThreadExecutor):
         return await super().run(function, args, kwargs, task_metadata)
 
 
-@breaks("RES-01", "a task whose arguments are of many types: execute raised TypeError")
+@breaks(
+    "RES-01", "a task whose arguments are of many types: it never ran; execute raised TypeError"
+)
 class RaisesErrorsThatAreValues(ThreadExecutor):
     """Takes an exception among the arguments for the failure of the task before."""
 
@@ -234,7 +236,7 @@ class Printing(LocalExecutor):
         )
 
 
-@breaks("RES-06", "that it printed to stdout only the last 65,536 arrived")
+@breaks("RES-06", "stdout holds only the last 65,536")
 class KeepsTheEnd(Printing):
     """Keeps the last 64 KiB, since those hold the error."""
 
