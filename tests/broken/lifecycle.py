@@ -374,7 +374,7 @@ class _Pool:
     threads: ThreadPoolExecutor | None = None
 
 
-@breaks("LIF-09", "an ordinary task: execute raised RuntimeError")
+@breaks("LIF-09", "an ordinary task: it never ran; execute raised RuntimeError")
 class SharesAPool(ThreadExecutor):
     """Every instance uses the pool of the class, and the first that is done shuts it down."""
 
@@ -390,7 +390,7 @@ class SharesAPool(ThreadExecutor):
         _Pool.threads.shutdown(wait=False)
 
 
-@breaks("LIF-09", "an ordinary task: execute raised AttributeError")
+@breaks("LIF-09", "an ordinary task: it never ran; execute raised AttributeError")
 class ConnectsOnce(ThreadExecutor):
     """Connects when the first instance is built, and tells nobody else the connection."""
 
