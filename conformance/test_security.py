@@ -295,6 +295,8 @@ def test_SEC_05_should_keep_the_data_of_a_task_to_itself(subject: Subject) -> No
     if os.name != "posix":
         subject.could_not_run("who may read a file is not told by its mode on this system")
     subject.need_beacon()
+    if subject.preflight().blocks_loop_at:
+        subject.could_not_run("a running task blocks the event loop, see CNC-03: none can be held")
     first, second = held_tasks(subject)
 
     open_to_others = {name: mode for name, mode in first.files.items() if mode}
