@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from pytest_asyncexec.conformance.runner import judge_target
@@ -51,7 +52,8 @@ def _decide(subject: Subject) -> None:
 
 
 @pytest.fixture
-def broken():
+def broken(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[1])  # for the fresh process
     Broken.tasks = 0
     subject = Subject(load_target(f"{__name__}:Broken"))
     subject.rule = RULES["RES-12"]

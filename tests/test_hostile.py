@@ -35,6 +35,7 @@ HOSTILE = [
     ("ClosesTheLoop", "HYG-03", "the event loop of the host was stopped"),
     ("ExitsTheHost", "HYG-03", "os._exit(0) was called"),
     ("ExitsTheHostWhenBuilt", "CON-01", "os._exit(0) was called"),
+    ("LowersTheRecursionLimit", "HYG-03", "sys.setrecursionlimit(60) was called"),
     ("RaisesTheUnspeakable", "SER-01", "raise KeyboardInterrupt"),
     ("ChangesStdout", "HYG-03", "sys.stdout"),
     ("DeletesItsAttributes", "SER-02", "is missing"),
@@ -42,11 +43,16 @@ HOSTILE = [
 ]
 
 
+#: How the names of those begin that never come back.
+HANG = ("Hangs", "Spins", "Blocks")
+
+
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hangs are told in seconds; right executors are never judged with this."""
-    monkeypatch.setattr(driving, "WATCHDOG", 4.0)
-    monkeypatch.setattr(driving, "_PATIENCE_AFTER_A_HANG", 1.0)
+def _told_in_seconds(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hangs are told in seconds; nobody else is judged with this."""
+    if name.startswith(HANG):
+        monkeypatch.setattr(driving, "WATCHDOG", 4.0)
+        monkeypatch.setattr(driving, "_PATIENCE_AFTER_A_HANG", 1.0)
 
 
 def test_every_hostile_executor_is_judged() -> None:
@@ -57,8 +63,10 @@ def test_every_hostile_executor_is_judged() -> None:
     assert made - {base.__name__} == {name for name, _, _ in HOSTILE}
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("_told_in_seconds")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
+# A thread that is ended from outside may stand in anything, a callback of the collector's too.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(("name", "rule", "words"), HOSTILE)
 def test_a_hostile_executor_ends_in_a_finding(name: str, rule: str, words: str) -> None:
     streams, folder = (sys.stdout, sys.stderr), os.getcwd()

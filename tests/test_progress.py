@@ -359,16 +359,14 @@ def test_who_debugs_has_the_terminal_to_himself(suite: pytest.Pytester) -> None:
 # ---- a log ---------------------------------------------------------------------------------------
 
 
-def test_a_log_has_a_line_once_in_a_while(
-    suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_log_has_a_line_once_in_a_while(suite: pytest.Pytester) -> None:
     suite.makepyfile(
         often="import hurried, pytest_asyncexec.plugin.status_line as line\nline.EVERY = 0.0"
     )
     option = executor(suite, CON_01="pause")
     threading.Timer(1.0, go, [suite]).start()
 
-    result = suite.runpytest_subprocess("-p", "often", option, "asyncexec")
+    result = run(suite, option, "asyncexec", plugins=["often"])
 
     assert result.ret == 0
     result.stdout.re_match_lines([r"  CON-01 \d+ s, \d left"])

@@ -124,7 +124,7 @@ import sys
 from pathlib import Path
 
 from hypothesis import configuration, given, settings, strategies as st
-from pytest_asyncexec.conformance.strategies import for_all, texts
+from pytest_asyncexec.conformance.instruments.strategies import for_all, texts
 
 if sys.argv[1:]:
     configuration.set_hypothesis_home_dir(sys.argv[1])

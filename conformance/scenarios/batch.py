@@ -288,7 +288,8 @@ class _Batch:
             if not let_go:
                 # Nothing happens any more: whatever is still held was to be stopped, and is not.
                 let_go = True
-                self._let_go()
+                for trial in self.trials:
+                    self._let_go(trial)
                 continue
             # Only of those that have begun is it known that they do not end.
             given_up += 1
@@ -321,13 +322,13 @@ class _Batch:
         longest = self._short if any(t.row["end"] == TOO_LATE for t in self.trials) else 0.0
         return longest + patience.PAST_LIMIT + 3 * self.subject.preflight().seconds
 
-    def _let_go(self) -> None:
-        for trial in self.trials:
-            with self._lock:
-                trial.held = False
-                reports = list(trial.reports)
-            for number, attempt in enumerate(reports, 1):
-                attempt.tell(do="return", value=number)
+    def _let_go(self, trial: _Trial) -> None:
+        """Let its attempts return, and all that are still to come."""
+        with self._lock:
+            trial.held = False
+            reports = list(trial.reports)
+        for number, attempt in enumerate(reports, 1):
+            attempt.tell(do="return", value=number)
 
     async def _try(self, trial: _Trial, free: asyncio.Semaphore) -> Observation | None:
         async with free:
@@ -414,6 +415,9 @@ class _Batch:
         if trial.row["end"] == CANCELLED_TWICE:
             await asyncio.sleep(0)
             executing.cancel()
+        if "stop" in self.subject.preflight().cannot:
+            # Work that goes on may keep a thread that others, or the end of its own task, wait for.
+            self._let_go(trial)
 
     async def _seen_of(
         self, trial: _Trial, seen: Seen | None, given: list[Any], names: dict[str, Any]

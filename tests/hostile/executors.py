@@ -119,6 +119,12 @@ class ExitsTheHostWhenBuilt(ThreadExecutor):
         os._exit(0)
 
 
+class LowersTheRecursionLimit(ThreadExecutor):
+    async def run(self, function, args, kwargs, task_metadata):
+        sys.setrecursionlimit(60)
+        return await super().run(function, args, kwargs, task_metadata)
+
+
 class Unspeakable(Exception):
     """Says nothing of itself, and ends a host that asks."""
 
