@@ -61,7 +61,7 @@ _REPRODUCE_PROGRESS = """
 _REPRODUCE_HOURS = """
     import asyncio
     from unittest import mock
-    from pytest_asyncexec.conformance import virtual_clock
+    from pytest_asyncexec.conformance.instruments import virtual_clock
     from pytest_asyncexec.conformance.subject.host import host_for
 
     async def run(self, *args, **kwargs):
@@ -356,7 +356,7 @@ def _fail_limited(subject: Subject, what: str, seen: Seen, history: History) -> 
         reproduce="""
             import asyncio, time
             from unittest import mock
-            from pytest_asyncexec.conformance import virtual_clock
+            from pytest_asyncexec.conformance.instruments import virtual_clock
             from pytest_asyncexec.conformance.subject.host import host_for
 
             async def run(self, *args, **kwargs):

@@ -7,7 +7,6 @@ import contextlib
 import os
 import secrets
 import signal
-import weakref
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,6 +23,7 @@ from ..instruments.odd import (
 )
 from ..instruments.probes import ByValue, echo, report_home
 from ..instruments.seen import Seen
+from ..subject.kept import Kept
 from ..subject.subject import Subject
 from .recovery import LESS_PATIENCE, PATIENCE, no_end
 
@@ -122,8 +122,6 @@ _TAME: Final = ("RES-10", "RES-12")
 
 Found = Mapping[str, Sequence[tuple[Accident, Aftermath | None]]]
 
-_found: weakref.WeakKeyDictionary[Subject, dict[bool, Found]] = weakref.WeakKeyDictionary()
-
 
 def all_at_once(subject: Subject, rule_id: str) -> Sequence[tuple[Accident, Aftermath | None]]:
     """What the accidents of a rule came to, among those of other rules; None where unknown.
@@ -131,17 +129,21 @@ def all_at_once(subject: Subject, rule_id: str) -> Sequence[tuple[Accident, Afte
     They run when they are first asked for. What is seen condemns nobody: a pool of all instances
     that broke by one of them is lost for the others.
     """
-    hosts = _found.setdefault(subject, {})
-    if subject.template_host not in hosts:
-        # A cluster that is lost cannot be had again, a backend of this machine in a new process.
-        batches = [_TAME + _HARSH] if subject.preflight().is_local else [_TAME, _HARSH]
-        found: dict[str, list[tuple[Accident, Aftermath | None]]] = {}
-        for rules in batches:
-            accidents = [each for rule in rules for each in accidents_of(subject, rule)]
-            for accident, aftermath in zip(accidents, _tried(subject, accidents), strict=True):
-                found.setdefault(accident.rule_id, []).append((accident, aftermath))
-        hosts[subject.template_host] = found
-    return hosts[subject.template_host].get(rule_id, ())
+    return _found.of(subject).get(rule_id, ())
+
+
+def _try_all(subject: Subject) -> Found:
+    # A cluster that is lost cannot be had again, a backend of this machine in a new process.
+    batches = [_TAME + _HARSH] if subject.preflight().is_local else [_TAME, _HARSH]
+    found: dict[str, list[tuple[Accident, Aftermath | None]]] = {}
+    for rules in batches:
+        accidents = [each for rule in rules for each in accidents_of(subject, rule)]
+        for accident, aftermath in zip(accidents, _tried(subject, accidents), strict=True):
+            found.setdefault(accident.rule_id, []).append((accident, aftermath))
+    return found
+
+
+_found: Final = Kept(_try_all)
 
 
 def _tried(subject: Subject, accidents: Sequence[Accident]) -> Sequence[Aftermath | None]:

@@ -7,7 +7,6 @@ import contextlib
 import os
 import tempfile
 import time
-import weakref
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from ..instruments.process_state import ProcessState, may_be_there_to_stay
 from ..instruments.residue import Held, files_below, held
 from ..instruments.seen import finish
 from ..subject.exceptions import CouldNotRun
+from ..subject.kept import Kept
 from ..subject.subject import Subject
 from .endings import SUCCEEDS, Ending, endings
 
@@ -69,9 +69,8 @@ class Aftermath:
     ended: int = 0
 
 
-_known: weakref.WeakKeyDictionary[Subject, dict[bool, Aftermath | BaseException]] = (
-    weakref.WeakKeyDictionary()
-)
+#: Nothing, until they have run; then what they have left, or why they did not come to an end.
+_known: Final[Kept[list[Aftermath | BaseException]]] = Kept(lambda _: [])
 
 
 def aftermath(subject: Subject) -> Aftermath:
@@ -80,17 +79,17 @@ def aftermath(subject: Subject) -> Aftermath:
     Raises:
         Hang: they do not come to an end; the second time CouldNotRun.
     """
-    looks = _known.setdefault(subject, {})
-    known = looks.get(subject.template_host)
-    if isinstance(known, BaseException):
-        raise CouldNotRun(f"the tasks that were to be looked at did not come to an end: {known}")
-    if known is None:
+    known = _known.of(subject)
+    if not known:
         try:
-            known = looks[subject.template_host] = _look(subject)
+            known.append(_look(subject))
         except BaseException as error:
-            looks[subject.template_host] = error
+            known.append(error)
             raise
-    return known
+    (found,) = known
+    if isinstance(found, BaseException):
+        raise CouldNotRun(f"the tasks that were to be looked at did not come to an end: {found}")
+    return found
 
 
 def _look(subject: Subject) -> Aftermath:

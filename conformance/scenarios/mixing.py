@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import weakref
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -13,6 +12,7 @@ from ..instruments.beacon import Attempt
 from ..instruments.history import History
 from ..instruments.probes import report_home
 from ..instruments.seen import Seen, finish
+from ..subject.kept import Kept
 from ..subject.subject import Subject
 
 #: Where the tasks are that meet.
@@ -48,17 +48,9 @@ class _Task:
         return f"{self.dispatch}-{self.node}"
 
 
-_known: weakref.WeakKeyDictionary[Subject, dict[bool, dict[Among, Mixed]]] = (
-    weakref.WeakKeyDictionary()
-)
-
-
 def mixed(subject: Subject, among: Among) -> Mixed | None:
     """The first of some tasks at once that was not as if it were alone; they run once for both."""
-    known = _known.setdefault(subject, {})
-    if subject.template_host not in known:
-        known[subject.template_host] = _hold_together(subject)
-    return known[subject.template_host].get(among)
+    return _held_together.of(subject).get(among)
 
 
 def _hold_together(subject: Subject) -> dict[Among, Mixed]:
@@ -112,6 +104,9 @@ def _hold_together(subject: Subject) -> dict[Among, Mixed]:
         if problem and task.among not in found:
             found[task.among] = Mixed(f"node {task.node} of {task.dispatch}", problem, its_own)
     return found
+
+
+_held_together: Final = Kept(_hold_together)
 
 
 def _tasks(subject: Subject, among: Among) -> list[_Task]:

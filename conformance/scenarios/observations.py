@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
@@ -15,6 +14,7 @@ from ..plan.observation import ASPECTS, Aspect, Deviation, deviations
 from ..plan.prediction import predict
 from ..plan.small import Cause, causes, shrunk
 from ..subject.exceptions import CouldNotRun
+from ..subject.kept import Kept
 from ..subject.subject import Subject
 from .batch import Sight, observe, possible
 
@@ -283,13 +283,12 @@ def _of_other_instances(findings: Findings, foreign: Iterable[Deviation]) -> boo
     return all(instances[own] != seen.instance for seen, own in owners)
 
 
-_plans: weakref.WeakKeyDictionary[Subject, dict[bool, Plan]] = weakref.WeakKeyDictionary()
+_plans: Final = Kept(Plan)
 
 
 def plan_of(subject: Subject) -> Plan:
     """The plan of a subject, under the host that judges it now."""
-    plans = _plans.setdefault(subject, {})
-    return plans.setdefault(subject.template_host, Plan(subject))
+    return _plans.of(subject)
 
 
 def serves_one_task(broken: Broken) -> bool:

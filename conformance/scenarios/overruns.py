@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from ..subject.exceptions import CouldNotRun
+from ..subject.kept import Kept
 from ..subject.preflight import ANOTHER_PROCESS
 from ..subject.subject import Subject
 from .batch import short_limit, whole_seconds
@@ -22,9 +23,7 @@ _DOUBLED_WITH_RETRIES: Final = 5
 
 _OVER: Final[tuple[Kind, ...]] = ("held", "spinning", "deaf", "with a child", "retried")
 
-_known: weakref.WeakKeyDictionary[Subject, dict[tuple[Kind, bool], Limited | CouldNotRun]] = (
-    weakref.WeakKeyDictionary()
-)
+_known: Final[Kept[dict[Kind, Limited | CouldNotRun]]] = Kept(lambda _: {})
 _longer: weakref.WeakKeyDictionary[Subject, float] = weakref.WeakKeyDictionary()
 
 
@@ -53,22 +52,21 @@ def limited(subject: Subject, kind: Kind) -> Limited:
     Raises:
         CouldNotRun: no executor could be built for it.
     """
-    known = _known.setdefault(subject, {})
-    template = subject.template_host
-    if (kind, template) not in known:
+    known = _known.of(subject)
+    if kind not in known:
         try:
             tried = _at_once(subject)
         except BaseException as error:
             # Whoever hung once is not asked the same again.
             hung = CouldNotRun(f"tasks under a limit did not come to an end: {error}")
-            known |= {(each, template): hung for each in possible_kinds(subject)}
+            known |= dict.fromkeys(possible_kinds(subject), hung)
             raise
-        known |= {(each, template): found for each, found in tried.items()}
-    first = known[kind, template]
+        known |= tried
+    first = known[kind]
     if isinstance(first, CouldNotRun):
         raise first
     if not first.settled:
-        known[kind, template] = first = _alone(subject, first)
+        known[kind] = first = _alone(subject, first)
     return first
 
 

@@ -60,6 +60,8 @@ class Subject:
         #: Whether each task gets an instance of its own: it was found that one serves no second.
         self.one_task_each = False
         self._spent: list[Any] = []
+        #: What checks have found out about it for others: see `Kept`.
+        self.kept: dict[object, Any] = {}
         #: What was awaited in the last task that the check of this moment has followed.
         self.followed: History | None = None
         self._preflight: Preflight | None = None
@@ -332,3 +334,4 @@ class Subject:
         with guarded():
             self.close_loop()
         self.tasks.close()
+        self.kept.clear()
