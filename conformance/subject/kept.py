@@ -1,0 +1,31 @@
+"""What checks have found out about a subject, kept for those that ask later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from .subject import Subject
+
+T = TypeVar("T")
+
+
+class Kept(Generic[T]):
+    """One thing that is found out once about each subject and each host that judges it.
+
+    It lies with the subject, to which it may refer, and ends with it.
+
+    Args:
+        find: finds it out, when it is first asked for.
+    """
+
+    def __init__(self, find: Callable[[Subject], T]) -> None:
+        self._find = find
+
+    def of(self, subject: Subject) -> T:
+        """What was found out about this subject, under the host that judges it now."""
+        key = (self, subject.template_host)
+        if key not in subject.kept:
+            subject.kept[key] = self._find(subject)
+        found: T = subject.kept[key]
+        return found
