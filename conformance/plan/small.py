@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
 
-from .conditions import BREAKING, SHORT, TOO_LATE, Row, is_possible, row, unusual
+from .conditions import BREAKING, SHORT, TOO_LATE, USUAL, Row, is_possible, row, unusual
 from .observation import Deviation, Observation
 from .prediction import ending
 
@@ -131,18 +131,45 @@ def _has(whole: Row, chosen: Mapping[str, str]) -> bool:
     return all(whole[name] == value for name, value in chosen.items())
 
 
-def shrunk(conditions: Mapping[str, str], deviates: Callable[[Row], bool]) -> Mapping[str, str]:
-    """The conditions without those that can be left out, each tried once.
+def covers(conditions: Mapping[str, str], whole: Row) -> bool:
+    """Whether a task has these conditions, be it with other unusual values than these.
+
+    Who fails where something is printed does so whatever is printed.
+    """
+    return all(
+        whole[name] == value or (name != "end" and whole[name] != USUAL[name])
+        for name, value in conditions.items()
+    )
+
+
+def shrunk(
+    conditions: Mapping[str, str], deviating: Callable[[Sequence[Row]], Sequence[bool]]
+) -> Mapping[str, str]:
+    """The conditions without those that can be left out.
+
+    Each is left out once, all at the same time: those without which a task is right are enough, or
+    else there are several ways to deviate, and one condition after the other is left out for good.
 
     Args:
         conditions: under which a task deviates.
-        deviates: whether a task with these conditions does; it runs one.
+        deviating: whether tasks with these conditions do; it runs them at once.
     """
-    kept = dict(conditions)
-    for name in conditions:
-        fewer = _completed({other: value for other, value in kept.items() if other != name})
-        if name in fewer:
-            continue
-        if is_possible(row(**fewer)) and deviates(row(**fewer)):
-            kept = fewer
+    fewer = {name: _without(name, conditions) for name in conditions}
+    tried = {name: row(**left) for name, left in fewer.items() if left is not None}
+    seen = dict(zip(tried, deviating(list(tried.values())), strict=True))
+    kept, rest = dict(conditions), list(conditions)
+    needed = _completed({n: value for n, value in conditions.items() if not seen.get(n)})
+    if needed == kept or (is_possible(row(**needed)) and all(deviating([row(**needed)]))):
+        # Some can be left out only where another one is not there.
+        kept, rest = needed, [name for name in needed if name not in tried]
+    for name in rest:
+        left = _without(name, kept)
+        if left is not None and all(deviating([row(**left)])):
+            kept = left
     return kept
+
+
+def _without(name: str, conditions: Mapping[str, str]) -> dict[str, str] | None:
+    """All conditions but one; None where no task can be without that."""
+    left = _completed({other: value for other, value in conditions.items() if other != name})
+    return left if name not in left and is_possible(row(**left)) else None

@@ -12,7 +12,7 @@ from ..plan.attribution import broken_rule
 from ..plan.conditions import BREAKING, SECOND, STOPPED, USUAL, Row, row
 from ..plan.observation import ASPECTS, Aspect, Deviation, deviations
 from ..plan.prediction import predict
-from ..plan.small import Cause, causes, shrunk
+from ..plan.small import Cause, causes, covers, shrunk
 from ..subject.exceptions import CouldNotRun
 from ..subject.kept import Kept
 from ..subject.subject import Subject
@@ -65,6 +65,8 @@ class Plan:
         #: How many tasks that ran alone have not ended.
         self._hung = 0
         self._blamed: set[Part] = set()
+        #: In what tasks that ran alone deviate, by their conditions.
+        self._known_alone: dict[tuple[str, ...], list[Deviation]] = {}
 
     def part(self, part: Part, *, excused: bool = False) -> Findings:
         """What the tasks of one part have shown; they run when it is first asked for.
@@ -148,7 +150,11 @@ class Plan:
         spoilt: set[Aspect] = set()
         for kind in by_kind(found):
             same = [each for each in kind if not _is_told(each, findings.broken)]
+            together: list[Mapping[str, str]] = []
             for cause in causes(same, findings.sight.observations):
+                whole = cause.deviation.observation.row
+                if any(covers(conditions, whole) for conditions in together):
+                    continue
                 hangs = cause.deviation.aspect == "no end" and self._hung >= _HUNG_ALONE
                 confirmed: Cause | None = replace(cause, alone=None)
                 if tried < _TRIED_ALONE and not alone and not hangs:
@@ -166,6 +172,8 @@ class Plan:
                     rule = broken_rule(cause.deviation.aspect, conditions, among_others=True)
                     findings.broken.append(Broken(rule, cause, among_others=True))
                     continue
+                if len(confirmed.conditions) > 1:
+                    together.append(confirmed.conditions)
                 if "turn" in confirmed.conditions:
                     spoilt.add(confirmed.deviation.aspect)
                 rule = broken_rule(
@@ -192,15 +200,8 @@ class Plan:
         if aspect == "no end":
             # To make it small would be to wait as long for each condition.
             return Cause(cause.deviation, unusual_of(whole), cause.tasks, alone=True)
-        last: list[Deviation] = []
-
-        def deviates(fewer: Row) -> bool:
-            seen = self._alone(fewer, aspect)
-            last.extend([] if seen is None else [seen])
-            return seen is not None
-
-        conditions = shrunk(unusual_of(whole), deviates)
-        deviation = last[-1] if last else cause.deviation
+        conditions = shrunk(unusual_of(whole), lambda tried: self._each_alone(tried, aspect))
+        deviation = self._alone(row(**conditions), aspect) or cause.deviation
         return Cause(deviation, conditions, cause.tasks, alone=True)
 
     def _failing_anyway(self, cause: Cause) -> Cause | None:
@@ -224,13 +225,27 @@ class Plan:
         Raises:
             CouldNotRun: it could not be tried.
         """
-        sight = observe(self._subject, [{**conditions, "instance": "its own"}], at_once=1)
-        if not sight.observations:
-            raise CouldNotRun(next(iter(sight.untried), "the task could not be followed"))
-        alike = _COUNTED if aspect in _COUNTED else (aspect,)
-        found = next((d for d in all_deviations(sight) if d.aspect in alike), None)
-        self._hung += found is not None and aspect == "no end"
-        return found
+        alone = {**conditions, "instance": "its own"}
+        key = tuple(alone.values())
+        if key not in self._known_alone:
+            sight = observe(self._subject, [alone], at_once=1)
+            if not sight.observations:
+                raise CouldNotRun(next(iter(sight.untried), "the task could not be followed"))
+            self._known_alone[key] = all_deviations(sight)
+            self._hung += any(each.aspect == "no end" for each in self._known_alone[key])
+        return next((d for d in self._known_alone[key] if _is_like(d, aspect)), None)
+
+    def _each_alone(self, rows: Sequence[Row], aspect: Aspect) -> list[bool]:
+        """Whether tasks with these conditions deviate in this aspect, each on its own instance.
+
+        One is run by itself. Several are run at the same time, for the time that a backend takes:
+        what they show is only where to look.
+        """
+        if len(rows) == 1:
+            return [self._alone(rows[0], aspect) is not None]
+        sight = observe(self._subject, [{**each, "instance": "its own"} for each in rows])
+        found = [d.observation.row for d in all_deviations(sight) if _is_like(d, aspect)]
+        return [{**each, "instance": "its own"} in found for each in rows]
 
     def _look_at_fresh_instances(self, findings: Findings, part: Part) -> Iterator[Deviation]:
         """Run what deviated again, each on an instance of its own, so that it is judged fairly."""
@@ -269,6 +284,10 @@ def _is_told(deviation: Deviation, broken: Iterable[Broken]) -> bool:
         and each.cause.conditions.items() <= deviation.observation.row.items()
         for each in broken
     )
+
+
+def _is_like(deviation: Deviation, aspect: Aspect) -> bool:
+    return deviation.aspect in (_COUNTED if aspect in _COUNTED else (aspect,))
 
 
 def _of_other_instances(findings: Findings, foreign: Iterable[Deviation]) -> bool:

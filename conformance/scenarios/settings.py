@@ -11,7 +11,7 @@ from ..plan.conditions import Row, in_words, row, unusual
 from ..plan.script import script
 from ..plan.small import shrunk
 from ..subject.subject import Subject
-from .batch import Instance, observe
+from .batch import Instance, Sight, observe
 from .observations import Part, plan_of
 
 #: So many tasks are tried alone, to find the one that does it.
@@ -63,30 +63,28 @@ def _differing(instance: Instance, names: Sequence[str]) -> str:
 
 def _by_one_task(subject: Subject, instance: Instance, name: str) -> Changed | None:
     """The task that does it alone, with the fewest conditions."""
-    found: list[Changed] = []
 
-    def changes(conditions: Row) -> bool:
-        alone = {**conditions, "instance": "its own"}
-        sight = observe(subject, [alone], at_once=1)
-        for each in sight.instances:
-            if _differing(each, [name]):
-                fewest = unusual(conditions)
-                found.append(
-                    Changed(
-                        name,
-                        each.before[name],
-                        each.after[name],
-                        in_words(fewest),
-                        sight.observations[0].history if sight.observations else History(),
-                        f"{script(fewest)}\nprint(executor.{name})",
-                    )
-                )
-                return True
-        return False
+    def run(rows: Sequence[Row]) -> Sight:
+        return observe(subject, [{**each, "instance": "its own"} for each in rows])
+
+    def changing(rows: Sequence[Row]) -> list[bool]:
+        found = [each.rows for each in run(rows).instances if _differing(each, [name])]
+        return [[{**each, "instance": "its own"}] in found for each in rows]
 
     for conditions in instance.rows[:_TRIED]:
         whole = row(**{n: v for n, v in conditions.items() if n not in ("instance", "turn")})
-        if changes(whole):
-            shrunk(unusual(whole), changes)
-            return found[-1]
+        if not all(changing([whole])):
+            continue
+        fewest = shrunk(unusual(whole), changing)
+        sight = run([row(**fewest)])
+        for each in sight.instances:
+            if _differing(each, [name]):
+                return Changed(
+                    name,
+                    each.before[name],
+                    each.after[name],
+                    in_words(fewest),
+                    sight.observations[0].history if sight.observations else History(),
+                    f"{script(fewest)}\nprint(executor.{name})",
+                )
     return None

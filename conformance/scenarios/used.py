@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..plan.conditions import CANCELLED, in_words, row, unusual
+from ..plan.conditions import CANCELLED, Row, in_words, row, unusual
 from ..plan.script import script
 from ..plan.small import blamed, shrunk
 from ..subject.subject import Subject
@@ -80,6 +80,11 @@ def trace(subject: Subject, used: Used, mark_of: Callable[[Instance], str]) -> T
                 return Trace(mark, in_words(conditions), conditions, instance)
         return None
 
+    def marking(rows: Sequence[Row]) -> list[bool]:
+        sight = observe(subject, [{**each, "instance": "its own"} for each in rows])
+        found = [instance.rows for instance in sight.instances if mark_of(instance)]
+        return [[{**each, "instance": "its own"}] in found for each in rows]
+
     for conditions in blamed([instance.rows for instance in marked], fine)[:_TRIED_ALONE]:
         if found := alone(conditions):
             return found
@@ -87,8 +92,7 @@ def trace(subject: Subject, used: Used, mark_of: Callable[[Instance], str]) -> T
     for each in first.rows[:_TRIED_ALONE]:
         whole = {name: value for name, value in unusual(each).items() if name != "instance"}
         if alone(whole):
-            fewest = shrunk(whole, lambda fewer: alone(unusual(fewer)) is not None)
-            return alone(fewest)
+            return alone(shrunk(whole, marking))
     words = f"{len(first.rows)} tasks at once, one of them {in_words(first.rows[0])}"
     return Trace(mark, words, first.rows[0], first)
 
