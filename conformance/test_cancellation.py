@@ -271,16 +271,17 @@ def test_CAN_04_must_answer_cancel_by_whether_the_task_runs_on(subject: Subject)
 
     with subject.recording(stories[0].executor) as history, revoking.handles_of(stories):
         found = subject.drive(story)
-    for each, wrong in zip(stories, found, strict=True):
-        if wrong:
-            subject.fail(
-                seen=wrong,
-                required="a bool: True if the task will not run on, or else False",
-                cause="`cancel` answers for what it has asked for, and not for what became of it; "
-                "or `run` takes the killed job for one that failed, and it is attempted again",
-                history=history.of(each.dispatch),
-                reproduce=each.reproduce,
-            )
+    told = [(each, wrong) for each, wrong in zip(stories, found, strict=True) if wrong]
+    if told:
+        first = told[0][0]
+        subject.fail(
+            seen="\nlikewise ".join(wrong for _, wrong in told),
+            required="a bool: True if the task will not run on, or else False",
+            cause="`cancel` answers for what it has asked for, and not for what became of it; "
+            "or `run` takes the killed job for one that failed, and it is attempted again",
+            history=history.of(first.dispatch),
+            reproduce=first.reproduce,
+        )
 
 
 _HELD_REPRODUCE = """

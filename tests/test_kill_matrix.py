@@ -128,7 +128,9 @@ def test_the_command_prints_a_row_for_each_and_the_total(
     rules = [line.split()[0] for line in lines if line.startswith(("RET", "CTX"))]
     assert set(rules) == {"RET-01", "CTX-03"}
     assert rules == sorted(rules, reverse=True)  # the order of the catalogue
-    assert "RET-01  MUST    killed    AttemptsOnceMore: with retries=0 was" in "\n".join(lines)
+    assert "RET-01  MUST    killed    AttemptsOnceMore: it was attempted 2 times" in "\n".join(
+        lines
+    )
     assert f"{len(rules)} wrong executors" in lines[0]
     assert lines[-1].startswith(f"{len(rules)} killed, 0 survived, in ")
 

@@ -283,7 +283,9 @@ class MergesStreams(Printing):
         return outcome._replace(stdout=outcome.stdout + outcome.stderr, stderr="")
 
 
-@breaks("RES-06", r"\x0b\x0c\x1c??\n\n'; printed was")
+@breaks(
+    "RES-06", "stdout has 350,026 characters; printed were 350,026; from character 1 on it reads"
+)
 class ReadsAsAscii(Printing):
     """Decodes in the locale of a server that has none."""
 

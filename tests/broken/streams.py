@@ -266,7 +266,7 @@ class LogsWhatItReturns(LogsByItself):
         return outcome
 
 
-@breaks("STR-11", ": the log of stderr ")
+@breaks("STR-11", "characters that it printed, the log of stderr holds none")
 class LogsOneStream(LogsByItself):
     """Writes everything into one file, for there it is read."""
 
@@ -280,7 +280,7 @@ class LogsOneStream(LogsByItself):
 
 @breaks(
     "STR-11",
-    "that raises a TimeoutError, that prints a line, with log files: both: the log of stdout is ''",
+    "that raises a TimeoutError, that prints a line, with log files: both: of the ",
 )
 class LogsUnlessOutOfTime(LogsByItself):
     """Has thought of errors, and hurries when time is up."""
@@ -317,9 +317,7 @@ class NeverLogs(ThreadExecutor):
         pass
 
 
-@breaks(
-    "STR-11", "that prints a line to stderr alone, with log files: both: the log of stderr is ''"
-)
+@breaks("STR-11", "that prints a line to stderr alone, with log files: both: of the ")
 class LooksAtItsOutputOnly(LocalExecutor):
     """Takes a task without output for one without anything to log."""
 
@@ -329,7 +327,7 @@ class LooksAtItsOutputOnly(LocalExecutor):
             await super().write_streams_to_file(stream_strings, filepaths, dispatch_id, results_dir)
 
 
-@breaks("STR-11", "with log files: both: the log of stdout ")
+@breaks("STR-11", "characters that it printed, the log of stdout holds none")
 class LogsWhereItStands(LocalExecutor):
     """Takes a relative path for one from the working directory."""
 
@@ -352,7 +350,7 @@ class BeginsItsLogsAnew(LocalExecutor):
 _went_well = contextvars.ContextVar("went_well", default=False)
 
 
-@breaks("STR-11", "with log files: both: the log of stdout ")
+@breaks("STR-11", "characters that it printed, the log of stdout holds none")
 class LogsFailuresOnly(LocalExecutor):
     """Keeps no log of what went well."""
 
