@@ -168,9 +168,20 @@ class PromisesToCancel(LocalExecutor):
 class EndsTheWorkerAlone(LocalExecutor):
     """Kills the process that it started, and not those which that one has started."""
 
+    _cancelled = frozenset()
+
+    async def run(self, function, args, kwargs, task_metadata):
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        except TaskRuntimeError as error:
+            if task_metadata["dispatch_id"] in self._cancelled:
+                raise TaskCancelledError from error
+            raise
+
     async def cancel(self, task_metadata, job_handle):
         if not job_handle:
             return False
+        type(self)._cancelled |= {task_metadata["dispatch_id"]}
         with contextlib.suppress(ProcessLookupError):
             os.kill(job_handle["pid"], signal.SIGKILL)
         return True
