@@ -6,14 +6,24 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
+import tempfile
 import threading
 from concurrent.futures import Future, InvalidStateError
+from pathlib import Path
 
+import cloudpickle
 from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
 from pytest_asyncexec.reference_executor._payload import dumped, understood
 from pytest_asyncexec.reference_executor._process import Worker
 
-from pytest_asyncexec import TaskCancelledError, TaskOutcome, TaskRuntimeError, TaskStatus
+from pytest_asyncexec import (
+    AsyncBaseExecutor,
+    TaskCancelledError,
+    TaskOutcome,
+    TaskRuntimeError,
+    TaskStatus,
+)
 
 from . import breaks
 
@@ -164,24 +174,41 @@ class PromisesToCancel(LocalExecutor):
         return True
 
 
+_WORKER = """
+import sys, cloudpickle
+function, args, kwargs = cloudpickle.load(sys.stdin.buffer)
+with open(sys.argv[1], "xb") as answer:
+    cloudpickle.dump(function(*args, **kwargs), answer)
+"""
+
+
 @breaks("CAN-04", "a child process returned True, and its child still runs (process")
-class EndsTheWorkerAlone(LocalExecutor):
+class EndsTheWorkerAlone(AsyncBaseExecutor):
     """Kills the process that it started, and not those which that one has started."""
 
-    _cancelled = frozenset()
+    cannot = frozenset({"streams"})
 
     async def run(self, function, args, kwargs, task_metadata):
-        try:
-            return await super().run(function, args, kwargs, task_metadata)
-        except TaskRuntimeError as error:
-            if task_metadata["dispatch_id"] in self._cancelled:
-                raise TaskCancelledError from error
-            raise
+        with tempfile.TemporaryDirectory() as folder:
+            answer = Path(folder, "answer")
+            worker = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-c", _WORKER, answer), stdin=asyncio.subprocess.PIPE
+            )
+            try:
+                await self.set_job_handle({"pid": worker.pid})
+                await worker.communicate(cloudpickle.dumps((function, args, kwargs)))
+            finally:
+                if worker.returncode is None:
+                    worker.kill()
+            if worker.returncode == -signal.SIGKILL:
+                raise TaskCancelledError
+            if worker.returncode:
+                raise TaskRuntimeError(f"the worker ended with code {worker.returncode}")
+            return cloudpickle.loads(answer.read_bytes())
 
     async def cancel(self, task_metadata, job_handle):
         if not job_handle:
             return False
-        type(self)._cancelled |= {task_metadata["dispatch_id"]}
         with contextlib.suppress(ProcessLookupError):
             os.kill(job_handle["pid"], signal.SIGKILL)
         return True
