@@ -15,6 +15,7 @@ from ..instruments.history import History
 from ..instruments.liveness import answered, still_alive
 from ..instruments.probes import echo, grandchild, report_home
 from ..instruments.seen import Seen, finish
+from ..subject.exceptions import CouldNotRun
 from ..subject.subject import Subject
 from .batch import refuses
 
@@ -120,7 +121,14 @@ class Trial:
         self.set_to = _LIMITS[kind](limit) if kind in _LIMITS else limit
         if kind != "cancelled in its second attempt":
             attributes["time_limit"] = self.set_to
-        self.executor = subject.build(**attributes)
+        try:
+            self.executor = subject.build(**attributes)
+        except CouldNotRun:
+            # A negative limit other than the documented one may be refused.
+            if self.set_to >= 0:
+                raise
+            self.set_to = -1
+            self.executor = subject.build(**attributes | {"time_limit": -1})
         self.dispatch = subject.new_dispatch()
         self.history = History()
         #: Grows with everything that happens.
