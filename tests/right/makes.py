@@ -211,15 +211,14 @@ class GroupedExecutor(ThreadExecutor):
 
 
 class OwnExecute:
-    """Derives from nothing, and has every method itself; a second cancellation cuts it short."""
+    """Derives from nothing, has every method itself, and takes the documented words alone.
+
+    A second cancellation cuts its teardown short.
+    """
 
     cannot = IN_PROCESS
 
     def __init__(self, log_stdout="", log_stderr="", cache_dir="", time_limit=-1, retries=0):
-        if isinstance(time_limit, bool) or not isinstance(time_limit, int | float):
-            raise TypeError(f"time_limit is a number of seconds, not {time_limit!r}")
-        if time_limit != time_limit or time_limit > 0:
-            raise ValueError(f"time_limit cannot be enforced here, so {time_limit!r} is refused")
         if isinstance(retries, bool) or not isinstance(retries, int):
             raise TypeError(f"retries is an int, not {retries!r}")
         if retries < 0:
@@ -229,6 +228,17 @@ class OwnExecute:
         self.cache_dir = cache_dir
         self.time_limit = time_limit
         self.retries = retries
+
+    @property
+    def time_limit(self):
+        return -1
+
+    @time_limit.setter
+    def time_limit(self, value):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise TypeError(f"time_limit is a number of seconds, not {value!r}")
+        if value != -1:
+            raise ValueError(f"time_limit is -1, for none can be enforced here, not {value!r}")
 
     async def setup(self, task_metadata):
         pass
