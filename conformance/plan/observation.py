@@ -482,8 +482,3 @@ def _path(key: str, value: Any) -> Any:
 def limit_of(row: Row, short: float) -> float:
     """The seconds that a row's `limit` stands for."""
     return LIMITS.get(row["limit"], short)
-
-
-def told(observation: Observation) -> Any:
-    """The history of a task in words, for a finding."""
-    return observation.history.told()

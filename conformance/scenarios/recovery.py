@@ -65,15 +65,4 @@ def works(subject: Subject, executor: Any, patience: float = PATIENCE) -> Seen |
     return None if seen.completed and seen.result == word else seen
 
 
-def must_work(subject: Subject, executor: Any) -> None:
-    """End the check where tasks do not complete anyway.
-
-    What is to come would be blamed for what an earlier task has broken, in another check perhaps: a
-    pool of all instances, or a cluster.
-    """
-    seen = works(subject, executor, LESS_PATIENCE)
-    if seen is not None:
-        subject.could_not_run(f"blocked: not even an ordinary task completes any more: {seen}")
-
-
 NEXT = "on the same instance the next task, an ordinary one: {}"
