@@ -16,7 +16,7 @@ from pytest_asyncexec.conformance.runner import judge_target
 from pytest_asyncexec.reference_executor import LocalExecutor
 
 from pytest_asyncexec.contract.catalogue import RULES
-from pytest_asyncexec.contract.rule import Rule
+from pytest_asyncexec.contract.rule import Profile, Rule
 from pytest_asyncexec.contract.verdict import RuleOutcome
 from pytest_asyncexec.report.text import first_line
 
@@ -51,9 +51,9 @@ def try_out(wrong: Wrong) -> Trial:
     """
     near = {"PAST_LIMIT": 3.0, "RESCUE": 2.0, "TURN": 2.0, "LEFTOVERS": 1.0}
     with _quietly(), _elsewhere(), mock.patch.multiple(patience, **near):
-        for warm, strength in _ways(wrong):
+        for warm, profile, strength in _ways(wrong):
             with _workers(warm):
-                found = judge_target(wrong.target, only={wrong.rule}, strength=strength)
+                found = judge_target(wrong.target, {wrong.rule}, profile, strength)
             never = RuleOutcome(wrong.rule, "not_run", "this rule has no check")
             trial = Trial(wrong, found.get(wrong.rule, never))
             if trial.killed:
@@ -61,15 +61,16 @@ def try_out(wrong: Wrong) -> Trial:
     return trial
 
 
-def _ways(wrong: Wrong) -> Iterator[tuple[bool, int | None]]:
-    """Whether workers are kept warm, and the strength of the plan: what takes less time first.
+def _ways(wrong: Wrong) -> Iterator[tuple[bool, Profile, int | None]]:
+    """Whether workers are kept warm, the profile, and the strength of the plan: the cheapest first.
 
     Most are found by the few tasks in which each value occurs once, the others by pairs. A worker
     that serves many tasks costs a tenth of one for each, and most mistakes are made in the host.
     """
     can_be_warm = isinstance(wrong.executor, type) and issubclass(wrong.executor, LocalExecutor)
     for warm in (True, False) if can_be_warm else (False,):
-        yield from ((warm, 1), (warm, None))
+        yield warm, "quick", 1
+        yield warm, "default", None
 
 
 @contextlib.contextmanager
