@@ -134,7 +134,7 @@ _REPRODUCE_DEADLOCK = """
     from pytest_asyncexec.conformance.instruments.blocking import deadlocks
     from pytest_asyncexec.conformance.instruments.history import recorded
     from pytest_asyncexec.conformance.instruments.turns import long_turns
-    from pytest_asyncexec.conformance.scenarios.on_the_loop import Large
+    from pytest_asyncexec.conformance.scenarios.on_the_loop import large
     from pytest_asyncexec.conformance.subject.host import host_for
 
     def task(value):
@@ -201,7 +201,7 @@ def _tell_of_blocking(
         reproduce=_REPRODUCE_DEADLOCK.format(
             fails="raise ValueError" if ending in (FAILS, FAILS_AGAIN) else "return",
             settings="executor.retries = 2" if ending == FAILS_AGAIN else "...",
-            value="Large()" if ending == TAKES_MUCH else "1",
+            value="large()" if ending == TAKES_MUCH else "1",
             stops=_STOPS.get(ending, "..."),
         ),
     )

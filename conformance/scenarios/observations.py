@@ -150,10 +150,9 @@ class Plan:
         spoilt: set[Aspect] = set()
         for kind in by_kind(found):
             same = [each for each in kind if not _is_told(each, findings.broken)]
-            together: list[Mapping[str, str]] = []
+            together: list[Broken] = []
             for cause in causes(same, findings.sight.observations):
-                whole = cause.deviation.observation.row
-                if any(covers(conditions, whole) for conditions in together):
+                if any(_is_of(known, cause.deviation) for known in together):
                     continue
                 hangs = cause.deviation.aspect == "no end" and self._hung >= _HUNG_ALONE
                 confirmed: Cause | None = replace(cause, alone=None)
@@ -172,14 +171,14 @@ class Plan:
                     rule = broken_rule(cause.deviation.aspect, conditions, among_others=True)
                     findings.broken.append(Broken(rule, cause, among_others=True))
                     continue
-                if len(confirmed.conditions) > 1:
-                    together.append(confirmed.conditions)
                 if "turn" in confirmed.conditions:
                     spoilt.add(confirmed.deviation.aspect)
                 rule = broken_rule(
                     confirmed.deviation.aspect, confirmed.conditions, among_others=False
                 )
                 findings.broken.append(Broken(rule, confirmed))
+                if len(confirmed.conditions) > 1:
+                    together.append(findings.broken[-1])
 
     def _confirmed(self, cause: Cause) -> Cause | None:
         """The cause as one task alone shows it, with the fewest conditions; None if none does."""
@@ -284,6 +283,15 @@ def _is_told(deviation: Deviation, broken: Iterable[Broken]) -> bool:
         and each.cause.conditions.items() <= deviation.observation.row.items()
         for each in broken
     )
+
+
+def _is_of(known: Broken, deviation: Deviation) -> bool:
+    """Whether a task deviates for what is known: another value of its conditions, the same rule."""
+    names, whole = known.cause.conditions, deviation.observation.row
+    if not covers(names, whole):
+        return False
+    conditions = {name: whole[name] for name in names}
+    return broken_rule(deviation.aspect, conditions, among_others=False) == known.rule_id
 
 
 def _is_like(deviation: Deviation, aspect: Aspect) -> bool:

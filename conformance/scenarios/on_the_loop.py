@@ -6,18 +6,18 @@ import asyncio
 import contextlib
 import functools
 import inspect
-import time
+import random
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from unittest import mock
 
 from ..instruments.beacon import Attempt
-from ..instruments.blocking import LARGE, Deadlock, Deadlocks, deadlocks, task_of_this_call
+from ..instruments.blocking import Deadlock, Deadlocks, deadlocks, task_of_this_call
 from ..instruments.history import METHODS, History
 from ..instruments.probes import report_home
 from ..instruments.seen import Seen, finish
-from ..instruments.turns import BOUND, LongTurn, long_turns, stepped
+from ..instruments.turns import LongTurn, long_turns, stepped
 from ..subject.exceptions import CouldNotRun
 from ..subject.host import call_method
 from ..subject.subject import Subject
@@ -37,23 +37,9 @@ _PATIENCE: Final = 60.0
 _GRACE: Final = 0.5
 
 
-class Large:
-    """An argument of 2 MiB that takes its time to be pickled, as a large table does.
-
-    It arrives as plain bytes. Copies of it are itself.
-    """
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Not what the clock on the wall says: on a busy machine that is no work at all.
-        end = time.thread_time() + 3 * BOUND
-        while time.thread_time() < end:
-            pass
-        return bytes, (bytes(2 * LARGE),)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Large:
-        return self
-
-    __copy__ = None
+def large() -> bytes:
+    """An argument of 4 MiB, which takes no time to be pickled, and much to be compressed."""
+    return random.Random(4).randbytes(4 << 20)
 
 
 @dataclass(slots=True)
@@ -104,7 +90,7 @@ def held_up(subject: Subject, wanted: Sequence[str]) -> Held:
             return
         on = retrying if ending == FAILS_AGAIN else executor
         function = _fail if ending in (FAILS, FAILS_AGAIN) else _take
-        await execute(ending, on, function, Large() if ending == TAKES_MUCH else "value")
+        await execute(ending, on, function, large() if ending == TAKES_MUCH else "value")
 
     async def story() -> list[LongTurn]:
         with long_turns() as busy:

@@ -7,6 +7,7 @@ import contextlib
 import copy
 import hashlib
 import io
+import lzma
 import multiprocessing
 import socket
 import subprocess
@@ -193,12 +194,13 @@ class JoinsItsProcess(ThreadExecutor):
 
 
 @breaks("CNC-03", "of a task that is given a large argument: the event loop is kept busy at")
-class PicklesOnTheLoop(LocalExecutor):
-    """Pickles what it sends in a line of its coroutine, where nobody notices with small things."""
+class CompressesOnTheLoop(LocalExecutor):
+    """Compresses what it sends in a line of its coroutine, where nobody notices small things."""
 
     async def run(self, function, args, kwargs, task_metadata):
-        sent = cloudpickle.dumps((args, kwargs))
-        return await super().run(function, *cloudpickle.loads(sent), task_metadata)
+        sent = lzma.compress(cloudpickle.dumps((args, kwargs)))
+        args, kwargs = cloudpickle.loads(lzma.decompress(sent))
+        return await super().run(function, args, kwargs, task_metadata)
 
 
 @breaks("CNC-03", "of a task that succeeds: the event loop is kept busy at")

@@ -278,7 +278,7 @@ class TearsDownByTheIds(Template):
             await self.teardown(ids)
 
 
-@breaks("LIF-06", "run was called with task_metadata in which 'node_id' is '-1', not -1")
+@breaks("LIF-06", "run was called with task_metadata in which 'node_id' is '")
 class NamesItsJobs(Template):
     """Makes the node id fit for a file name on the way."""
 
