@@ -139,11 +139,8 @@ def report_home(address: tuple[str, int, str] | str, label: str = "", *values: A
     import contextlib
     import json
     import os
-    import secrets
     import select
-    import signal
     import socket
-    import subprocess
     import sys
     import threading
     import time
@@ -170,7 +167,7 @@ def report_home(address: tuple[str, int, str] | str, label: str = "", *values: A
     def posted(folder: str) -> Any:
         import fcntl
 
-        name, number, letter = secrets.token_hex(8), 0, None
+        name, number, letter = os.urandom(8).hex(), 0, None
         path = os.path.join(folder, name)
         said = undo.enter_context(open(f"{path}.new", "xb", buffering=0))  # noqa: SIM115
         fcntl.flock(said, fcntl.LOCK_EX)
@@ -226,12 +223,16 @@ def report_home(address: tuple[str, int, str] | str, label: str = "", *values: A
             if command["do"] == "exit":
                 os._exit(command["code"])
             if command["do"] == "ignore_sigterm":
+                import signal
+
                 try:
                     former = signal.signal(signal.SIGTERM, signal.SIG_IGN)
                     undo.callback(signal.signal, signal.SIGTERM, former)
                 except ValueError as error:  # not the main thread of its process
                     failed = str(error)
             if command["do"] == "spawn":
+                import subprocess
+
                 nowhere = subprocess.DEVNULL
                 subprocess.Popen(
                     [sys.executable, "-c", command["code"]],

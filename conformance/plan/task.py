@@ -58,18 +58,21 @@ def act(address: Any, orders: dict[str, Any], /, *given: Any, **names: Any) -> A
 
 def say(way: str, stdout: str, stderr: str) -> None:
     """Print to both streams, in the way that the condition names."""
-    import ctypes
+    # What few tasks need is imported by them alone: each has an interpreter to itself, perhaps.
     import os
-    import subprocess
     import sys
 
     if way == "to the descriptor":
         os.write(1, stdout.encode())
         os.write(2, stderr.encode())
     elif way == "by a child process":
+        import subprocess
+
         code = "import sys; sys.stdout.write(sys.argv[1]); sys.stderr.write(sys.argv[2])"
         subprocess.run([sys.executable, "-c", code, stdout, stderr], check=True)
     elif way == "by C code":
+        import ctypes
+
         libc = ctypes.CDLL(None)
         libc.puts(stdout.removesuffix("\n").encode())
         libc.fflush(None)

@@ -19,10 +19,12 @@ def make(name: str, own: str = "") -> Any:
         name: a value of the condition `result`.
         own: a text that no other task has; the usual result.
     """
-    import fractions
-    import random
-
     one: list[int] = [1]
+
+    def fraction() -> type:
+        import fractions
+
+        return fractions.Fraction
 
     class WithoutTruth:
         """As an array: equal to its like, and neither true nor false."""
@@ -79,19 +81,24 @@ def make(name: str, own: str = "") -> Any:
         "an int of 5,000 digits": lambda: 10**5000,
         "a function": lambda: abs,
         "a set in a list": lambda: [{1, 2}, frozenset({3})],
-        "a class": lambda: fractions.Fraction,
+        "a class": fraction,
         "a text that reads as JSON": lambda: "[0, 1]",
         "bytes that read as a text": lambda: b"text\n",
         # What cannot be compressed.
-        "bytes of 17 MiB": lambda: random.Random(17).randbytes(17 << 20),
+        "bytes of 17 MiB": noise,
     }
     return makers[name]()
 
 
-def arguments(name: str, own: str = "") -> list[Any]:
-    """The positional arguments that these words stand for, a value of the condition `arguments`."""
+def noise() -> bytes:
+    """17 MiB that cannot be compressed."""
     import random
 
+    return random.Random(17).randbytes(17 << 20)
+
+
+def arguments(name: str, own: str = "") -> list[Any]:
+    """The positional arguments that these words stand for, a value of the condition `arguments`."""
     one = [own]
     makers: dict[str, Any] = {
         "plain": lambda: [own, 1],
@@ -116,7 +123,7 @@ def arguments(name: str, own: str = "") -> list[Any]:
             ({"key": {"key": [1]}},),
             bytearray(b"text"),
         ],
-        "of 17 MiB": lambda: [random.Random(17).randbytes(17 << 20)],
+        "of 17 MiB": lambda: [noise()],
     }
     given: list[Any] = makers[name]()
     return given
