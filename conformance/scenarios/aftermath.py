@@ -43,19 +43,13 @@ _maker: ContextVar[list[Any] | None] = ContextVar("asyncexec_maker", default=Non
 class Traces:
     """What some tasks have left that ended in one way, all at once."""
 
-    #: Whether each of them had left asyncio tasks; whether some had.
+    #: Whether each of them had left asyncio tasks.
     running: bool
-    some_running: bool
     #: How the state of the process was changed.
     changes: list[str]
     #: The kinds of things of which there are more.
     grown: Collection[str]
     files: Collection[str]
-
-    @property
-    def are_none(self) -> bool:
-        """Whether nothing was left."""
-        return not (self.some_running or self.changes or self.grown or self.files)
 
 
 @dataclass(slots=True)
@@ -73,10 +67,6 @@ class Aftermath:
     one_by_one: bool = False
     #: Grows with every task that has ended.
     ended: int = 0
-    #: What the process was like before the tasks that run now, and whether it was ever seen to be
-    #: different when one of them had ended.
-    state: ProcessState = field(default_factory=ProcessState)
-    differed: bool = False
 
 
 #: Nothing, until they have run; then what they have left, or why they did not come to an end.
@@ -110,37 +100,30 @@ def _look(subject: Subject) -> Aftermath:
     folders = {"the temporary folder": temporary, "cache_dir": cache}
     seen = Aftermath(executor, endings(subject, executor), folders)
 
-    def run(*kinds: str) -> list[bool]:
-        seen.state, seen.differed = ProcessState(), False
+    def run(*kinds: str) -> bool:
         return subject.drive(lambda: _batch(subject, seen, kinds), progress=lambda: seen.ended)
-
-    def traces_of(*kinds: str) -> Traces:
-        before, files = held(), files_below(*folders.values())
-        left = run(*kinds)
-        changes = seen.state.changes()
-        seen.state.restore()
-        grown = settled(lambda: _grown(before, held()), _GRACE)
-        new = settled(lambda: files_below(*folders.values()) - files, _GRACE)
-        return Traces(all(left), any(left), changes, grown, new)
 
     with temporary_folder(temporary), subject.following(executor):
         # What is there to stay, a client for one, is there after these.
+        state = ProcessState()
         run(*seen.kinds)
-        seen.first_changes = [c for c in seen.state.changes() if not may_be_there_to_stay(c)]
-        seen.state.restore()
+        seen.first_changes = [c for c in state.changes() if not may_be_there_to_stay(c)]
+        state.restore()
         folders.update(_named_folders(executor, folders.values()))
-        together = traces_of(*seen.kinds)
-        if together.are_none and not seen.differed:
-            seen.of = dict.fromkeys(seen.kinds, together)
-            return seen
         # One way after the other: what one task puts back another one may have left.
         for kind in seen.kinds:
-            seen.of[kind] = traces_of(kind)
+            state, before, files = ProcessState(), held(), files_below(*folders.values())
+            running = run(kind)
+            changes = state.changes()
+            state.restore()
+            grown = settled(lambda: _grown(before, held()), _GRACE)  # noqa: B023
+            new = settled(lambda: files_below(*folders.values()) - files, _GRACE)  # noqa: B023
+            seen.of[kind] = Traces(running, changes, grown, new)
     return seen
 
 
-async def _batch(subject: Subject, seen: Aftermath, kinds: Collection[str]) -> list[bool]:
-    """Run some tasks of each kind at once: of each, whether it has left asyncio tasks."""
+async def _batch(subject: Subject, seen: Aftermath, kinds: Collection[str]) -> bool:
+    """Run some tasks of each kind at once: whether all of them have left asyncio tasks."""
     trials = [kind for kind in kinds for _ in range(_EACH)]
     made: list[list[Any]] = [[] for _ in trials]
     places = asyncio.Semaphore(1 if seen.one_by_one else len(trials))
@@ -152,7 +135,6 @@ async def _batch(subject: Subject, seen: Aftermath, kinds: Collection[str]) -> l
                 return await seen.kinds[kind]()
             finally:
                 seen.ended += 1
-                seen.differed = seen.differed or bool(seen.state.changes())
 
     pair = overlapping(subject, seen.executor) if SUCCEEDS in kinds else asyncio.sleep(0)
     with _noting_who_makes_tasks():
@@ -171,7 +153,7 @@ async def _batch(subject: Subject, seen: Aftermath, kinds: Collection[str]) -> l
         return await _batch(subject, seen, kinds)
     for error in failed.values():
         raise error
-    return [any(not task.done() for task in mine) for mine in made]
+    return all(any(not task.done() for task in mine) for mine in made)
 
 
 @contextlib.contextmanager

@@ -77,7 +77,10 @@ def _submit(cache_dir, task, jobs):
 def _fetch(folder):
     result = folder / "result"
     answer = pickle.loads(result.read_bytes()) if result.exists() else None
-    out, err = ((folder / name).read_text("utf-8", "backslashreplace") for name in ("out", "err"))
+    # As bytes: what is read as text has no line ends but Python's own.
+    out, err = (
+        (folder / name).read_bytes().decode("utf-8", "backslashreplace") for name in ("out", "err")
+    )
     for file in folder.iterdir():
         file.unlink()
     folder.rmdir()
