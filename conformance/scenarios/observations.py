@@ -225,7 +225,7 @@ class Plan:
             CouldNotRun: it could not be tried.
         """
         alone = {**conditions, "instance": "its own"}
-        key = tuple(alone.values())
+        key = tuple(alone[name] for name in USUAL)
         if key not in self._known_alone:
             sight = observe(self._subject, [alone], at_once=1)
             if not sight.observations:
