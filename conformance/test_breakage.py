@@ -484,6 +484,9 @@ def _tell_of_exits(subject: Subject) -> None:
         )
 
 
+_NOT_TOLD = "neither the type nor that it cannot be serialised is told"
+
+
 @check("RES-10", working=False)
 def test_RES_10_must_report_what_cannot_be_serialised(subject: Subject) -> None:
     if _suspects(subject, "RES-10", _of_what_cannot_be_sent):
@@ -507,7 +510,7 @@ def _of_what_cannot_be_sent(accident: Accident, aftermath: Aftermath) -> Wrong:
         )
     elif not _blames_serialisation(seen, task.type_name):
         return (
-            f"{wrong}; neither the type nor that it cannot be serialised is told",
+            f"{wrong}; {_NOT_TOLD}",
             "the worker dies while it pickles or unpickles, outside of the `try` around the "
             "task, and the host reports what it misses",
         )
@@ -526,6 +529,7 @@ def _tell_of_what_cannot_be_sent(subject: Subject) -> None:
             required="a failed task, whose error names the type or says that it cannot be pickled; "
             "the next task works. (Who need not serialise may complete it.)",
             cause=cause,
+            because="RES-04" if wrong.endswith(_NOT_TOLD) else "",
             reproduce=(
                 "import asyncio, threading\n"
                 "from pytest_asyncexec.conformance.subject.host import host_for\n\n"

@@ -21,7 +21,7 @@ from .instruments.turns import LongTurn
 from .scenarios.asking import ask_plan
 from .scenarios.fresh_process import on_event_loops_of_a_fresh_process
 from .scenarios.machine import Mismatch, Play, machine
-from .scenarios.mixing import TASKS, Among, mixed
+from .scenarios.mixing import LOST, TASKS, Among, mixed
 from .scenarios.on_the_loop import (
     FAILS,
     FAILS_AGAIN,
@@ -108,6 +108,7 @@ def _judge_mixing(
             cause=cause,
             history=found.history,
             reproduce=reproduce,
+            because="RES-04" if found.problem.startswith(LOST) else "",
         )
     if untried is not None:
         raise untried

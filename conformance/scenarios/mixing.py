@@ -26,6 +26,9 @@ TASKS: Final = 4
 #: without having them all at once.
 _GRACE: Final = 2.0
 
+#: How the problem of a task begins whose error did not arrive.
+LOST: Final = "its error is lost"
+
 
 @dataclass(frozen=True, slots=True)
 class Mixed:
@@ -148,7 +151,7 @@ def _problem(task: _Task, seen: Seen | None, others: Collection[str], captures: 
         return f"it got what belongs to {foreign[0]}: {seen}"
     fails = bool(task.node % 2)
     if fails and (seen.completed or f"error of {name};" not in seen.everything_said):
-        return f"its error is lost: {seen}"
+        return f"{LOST}: {seen}"
     if not fails and seen.result != f"result of {name};":
         return f"its result is lost: {seen}"
     if captures and not fails and f"printed by {name};" not in seen.stdout:
