@@ -52,7 +52,7 @@ def try_out(wrong: Wrong) -> Trial:
     near = {"PAST_LIMIT": 3.0, "RESCUE": 2.0, "TURN": 2.0, "LEFTOVERS": 1.0}
     with _quietly(), _elsewhere(), mock.patch.multiple(patience, **near):
         for warm, profile, strength in _ways(wrong):
-            with _workers(warm):
+            with workers(warm):
                 found = judge_target(wrong.target, {wrong.rule}, profile, strength)
             never = RuleOutcome(wrong.rule, "not_run", "this rule has no check")
             trial = Trial(wrong, found.get(wrong.rule, never))
@@ -74,8 +74,8 @@ def _ways(wrong: Wrong) -> Iterator[tuple[bool, Profile, int | None]]:
 
 
 @contextlib.contextmanager
-def _workers(warm: bool) -> Iterator[None]:
-    """What a `LocalExecutor` does that is not told whether it keeps its workers warm."""
+def workers(warm: bool) -> Iterator[None]:
+    """Within this block a `LocalExecutor` that is not told otherwise keeps its workers warm."""
     defaults = LocalExecutor.__init__.__kwdefaults__
     with mock.patch.dict(defaults, warm=warm):
         yield
