@@ -22,7 +22,7 @@ ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 JUDGE, UPLOAD = ACTION["runs"]["steps"]
 
 LOCAL = "pytest_asyncexec.reference_executor:LocalExecutor"
-WRONG = "pytest_asyncexec.broken.retries:NeverRetries"
+WRONG = "pytest_asyncexec.broken.construction:Greets"
 
 #: What expressions in `env:` mean besides the inputs.
 _CONTEXT = {"github.job": "judge", "strategy.job-index": "3", "join(matrix.*, '-')": "linux-3.11"}
@@ -160,7 +160,9 @@ def test_the_projects_own_workflow_uses_it_with_inputs_that_it_has() -> None:
 
 
 def test_a_right_executor_passes(runner: Runner) -> None:
-    ran = runner.run(plugin=LOCAL, level="hardened", args="--asyncexec-profile=quick")
+    runner.environment["PYTHONPATH"] = str(ROOT / "tests")
+    quick = "--asyncexec-profile=quick"
+    ran = runner.run(plugin="right.workers:make_warm_workers", level="hardened", args=quick)
     assert ran.status == 0, ran.log
     assert ran.outputs == {
         "verdict": "conformant",
@@ -168,9 +170,9 @@ def test_a_right_executor_passes(runner: Runner) -> None:
         "report": "asyncexec-report",
         "name": "asyncexec-report-judge-3-linux-3.11",
     }
-    assert "LocalExecutor" in ran.summary
+    assert "make_warm_workers" in ran.summary
     report = runner.workspace / "asyncexec-report"
-    assert (report / "LocalExecutor.intoto.json").is_file()
+    assert (report / "make_warm_workers.intoto.json").is_file()
     # Every line of what is uploaded names something that is there.
     for line in UPLOAD["with"]["path"].split("\n")[:-1]:
         pattern = _evaluated(line, {})
@@ -178,20 +180,20 @@ def test_a_right_executor_passes(runner: Runner) -> None:
 
 
 def test_a_wrong_executor_fails(runner: Runner) -> None:
-    ran = runner.run(plugin=WRONG, args="asyncexec/test_retries.py", report_dir="out")
+    ran = runner.run(plugin=WRONG, args="asyncexec/test_construction.py", report_dir="out")
     assert ran.status == 1, ran.log
     assert ran.outputs["verdict"] == "nonconformant"
     assert ran.outputs["level"] == "none"
     assert ran.outputs["report"] == "out"
-    assert "NeverRetries" in ran.summary
+    assert "Greets" in ran.summary
     # Only what was selected ran.
     told = json.loads((runner.workspace / "out/report.json").read_text(encoding="utf-8"))
     ran_rules = {r["id"][:3] for r in told["targets"][0]["rules"] if r["outcome"] == "failed"}
-    assert ran_rules == {"RET"}
+    assert ran_rules == {"CON"}
 
 
 def test_of_several_executors_the_worst_counts(runner: Runner) -> None:
-    selection = "-m \"asyncexec(rule='RET-02')\""
+    selection = "-m \"asyncexec(rule='CON-01')\""
     ran = runner.run(plugin=f"{LOCAL}\n{WRONG}\n", args=selection)
     assert (ran.status, ran.outputs["verdict"]) == (1, "nonconformant"), ran.log
     told = json.loads((runner.workspace / "asyncexec-report/report.json").read_bytes())
@@ -202,11 +204,11 @@ def test_arguments_are_quoted_as_for_a_shell_and_added_to_those_of_the_caller(
     runner: Runner,
 ) -> None:
     runner.environment["PYTEST_ADDOPTS"] = "--asyncexec-profile=quick"
-    ran = runner.run(plugin=LOCAL, args="-m \"asyncexec(rule='RET-02')\"\n-rA")
+    ran = runner.run(plugin=LOCAL, args="-m \"asyncexec(rule='CON-01')\"\n-rA")
     assert ran.status == 0, ran.log
     assert "profile quick" in ran.log
-    assert re.search(r"PASSED asyncexec/test_retries\.py::\w*RET_02", ran.log)
-    assert "RET_01" not in ran.log
+    assert re.search(r"PASSED asyncexec/test_construction\.py::\w*CON_01", ran.log)
+    assert "CON_02" not in ran.log
     # A selection never certifies anything.
     assert ran.outputs["verdict"] == "incomplete"
 
@@ -220,15 +222,15 @@ def test_a_question_that_pytest_does_not_understand(runner: Runner) -> None:
 
 
 def test_the_report_of_an_earlier_step_is_not_taken_for_this_ones(runner: Runner) -> None:
-    first = runner.run(plugin=WRONG, args="asyncexec/test_retries.py")
+    first = runner.run(plugin=WRONG, args="asyncexec/test_construction.py")
     assert first.outputs["verdict"] == "nonconformant"
 
-    then = runner.run(plugin="there.is:None", args="asyncexec/test_retries.py")
+    then = runner.run(plugin="there.is:None", args="asyncexec/test_construction.py")
     assert then.status == 4
     assert then.outputs["verdict"] == "incomplete"
     assert then.outputs["report"] == ""
 
-    again = runner.run(plugin=WRONG, args="asyncexec/test_retries.py")
+    again = runner.run(plugin=WRONG, args="asyncexec/test_construction.py")
     assert again.outputs == first.outputs
 
 
@@ -291,10 +293,10 @@ def test_the_wheel_is_installed_and_the_certificate_speaks_of_it(
     old, new = tmp_path / "old", runner.workspace / "my dist"
     _build_tiny_wheel(old, "retries")
     _build_tiny_wheel(new, "lifecycle")
-    first = runner.run(plugin="tiny:Executor", artifact=f"{old}/*.whl", args="-k RET_02")
+    first = runner.run(plugin="tiny:Executor", artifact=f"{old}/*.whl", args="-k CON_01")
     assert first.status == 0, first.log
 
-    then = runner.run(plugin="tiny:Executor", artifact="my dist/*.whl", args="-k RET_02")
+    then = runner.run(plugin="tiny:Executor", artifact="my dist/*.whl", args="-k CON_01")
     assert then.status == 0, then.log
     told = json.loads((runner.workspace / "asyncexec-report/Executor.intoto.json").read_bytes())
     assert [subject["name"] for subject in told["subject"]] == ["tiny-1.0-py3-none-any.whl"]

@@ -72,7 +72,7 @@ def test_a_hostile_executor_ends_in_a_finding(name: str, rule: str, words: str) 
     streams, folder = (sys.stdout, sys.stderr), os.getcwd()
     asked = REST | {rule}
 
-    found = judge_target(load_target(f"hostile.executors:{name}"), asked, "quick")
+    found = judge_target(load_target(f"hostile.executors:{name}"), asked, "quick", 1)
 
     # The rest was judged, or it is said why not; nothing crashed.
     assert found.keys() == asked

@@ -16,5 +16,8 @@ RESCUE = 10.0
 #: Seconds for a few writers of one file to be done, before it is taken that one waits for nobody.
 TURN = 20.0
 
+#: Seconds for `cancel` to return, and for a task that was cancelled to have its outcome.
+OUTCOME = 60.0
+
 #: Seconds for what an ended task has left to end as well, before it is taken that it stays.
 LEFTOVERS = 10.0

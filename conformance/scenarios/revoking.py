@@ -22,9 +22,6 @@ from ..subject.host import call_method
 from ..subject.subject import Subject
 from .stopping import let_go, still_runs, with_a_retry, within
 
-#: Seconds for which a `cancel`, or an `execute` whose task is dead, may go on: a guard.
-_PATIENCE: Final = 60.0
-
 _CHILD: Final = "child"
 
 
@@ -59,10 +56,10 @@ class Story(abc.ABC):
             handle = json.loads(json.dumps(handle))
         given = dict(self.metadata), handle
         cancelling = asyncio.ensure_future(call_method(self.executor.cancel, *given))
-        await asyncio.wait({cancelling}, timeout=_PATIENCE)
+        await asyncio.wait({cancelling}, timeout=patience.OUTCOME)
         if not cancelling.done():
             cancelling.cancel()
-            return False, f"{called} did not return within {_PATIENCE:g} s"
+            return False, f"{called} did not return within {patience.OUTCOME:g} s"
         if cancelling.cancelled():
             return False, f"{called} raised CancelledError"
         error = cancelling.exception()
@@ -234,7 +231,7 @@ async def _is_attempted_again(
 ) -> str:
     """Whether one more attempt comes than are known, instead of the end of `execute`."""
     again = asyncio.ensure_future(beacon.reported(known + 1, executing))
-    await asyncio.wait({again}, timeout=_PATIENCE)
+    await asyncio.wait({again}, timeout=patience.OUTCOME)
     again.cancel()
     if len(beacon.attempts) > known and await still_runs(beacon.attempts[known]):
         return "the task was attempted again"
