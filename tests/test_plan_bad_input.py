@@ -275,7 +275,7 @@ def test_one_that_blocks_the_loop_for_good(monkeypatch: pytest.MonkeyPatch) -> N
     HoldsTheLoop.begun = 0
 
     found = judged(HoldsTheLoop)
-    HoldsTheLoop.begun = 0  # for its thread to end
+    HoldsTheLoop.begun = -1_000_000  # for its thread to end
 
     assert "failed" in {each.outcome for each in found.values()}
     assert {each.outcome for each in found.values()} <= {"failed", "could_not_run"}
