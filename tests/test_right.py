@@ -53,6 +53,7 @@ WARM = {
     "right.makes:QueueingExecutor",
     "right.makes:make_cluster_executor",
     "right.workers:NoNetwork",
+    "right.workers:TriesAgainWhenAWorkerDies",
 }
 
 
