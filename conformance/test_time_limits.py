@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import itertools
 import time
 import weakref
 from typing import Any, NoReturn
@@ -429,7 +428,7 @@ def test_TIM_07_must_count_each_attempt_anew(subject: Subject) -> None:
             subject.could_not_run(f"no task is attempted three times, see RET-02: {seen}")
         # No attempt was over its limit: it was something else that was counted. What a busy machine
         # adds does not grow with the limit, and a clock that runs around more than `run` does.
-        within = longest < 0.6 * limit
+        within = longest < 0.9 * limit
         if suspected and within:
             break
         suspected = within
@@ -462,8 +461,9 @@ def test_TIM_07_must_count_each_attempt_anew(subject: Subject) -> None:
 def _in_real_time(subject: Subject, limit: float) -> tuple[Seen, float, History]:
     """Three attempts of a third of the limit and more, between a longer setup and teardown.
 
-    Returns the outcome, the most seconds between two events (`run` begins or ends, an attempt
-    reports), and the history. Who makes its attempts inside of `run` calls that once.
+    Returns the outcome, the most seconds that an attempt may have taken, and the history. Who makes
+    its attempts inside of `run` calls that once: an attempt lies between the event before its
+    report (`run` begins, or the attempt before it reports) and the one after it.
     """
     attempts = 3
     events: list[float] = []
@@ -498,8 +498,9 @@ def _in_real_time(subject: Subject, limit: float) -> tuple[Seen, float, History]
         subject.beacon(answer) as beacon,
     ):
         seen = subject.run(executor, report_home, beacon.address)
-    between = [later - earlier for earlier, later in itertools.pairwise(sorted(events))]
-    return seen, max(between, default=0.0), history
+    events.sort()
+    spans = [after - before for before, after in zip(events, events[2:], strict=False)]
+    return seen, max(spans, default=events[-1] - events[0] if events else 0.0), history
 
 
 @check("TIM-08")

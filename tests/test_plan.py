@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import decimal
 import itertools
 import subprocess
 import sys
@@ -654,6 +655,20 @@ def test_nothing_impossible_is_tried_when_conditions_are_left_out() -> None:
     assert all(map(is_possible, tried))
 
 
+def test_decimals_are_told_apart_and_what_looks_like_one_is_not_taken_for_it() -> None:
+    class Version:
+        def as_tuple(self) -> tuple[int, int]:
+            raise AssertionError("nobody has asked for it")
+
+    one = Version()
+
+    assert same(decimal.Decimal("1.0"), decimal.Decimal("1.0"))
+    assert not same(decimal.Decimal("1.0"), decimal.Decimal("1.00"))
+    assert same(decimal.Decimal("sNaN"), decimal.Decimal("sNaN"))
+    assert same(decimal.Decimal, decimal.Decimal)
+    assert same(one, one)
+
+
 # ---- the plan of an executor that is wrong under some conditions -------------------------------
 
 
@@ -713,6 +728,8 @@ def test_a_pair_is_told_with_no_condition_too_many(pair: dict[str, str], judged:
     assert told(only).startswith(f"{in_words(pair)}: execute raised LookupError")
     # Once as the conditions seem to be, and if need be once more to see which can be left out.
     assert len(executors.batches) <= 7
+    # Whatever was tried at the same time on the way, it is told of a task that ran alone.
+    assert executors.batches[-1] == 1
 
 
 def test_a_pair_says_that_less_is_right(judged: Judge) -> None:

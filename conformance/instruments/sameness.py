@@ -12,7 +12,10 @@ def same(left: Any, right: Any) -> bool:
     that are carried by value are the same when their names are.
     """
     import math
+    import sys
 
+    # Where there is a Decimal there is its module; to import it costs each fresh worker some time.
+    decimal = sys.modules.get("decimal")
     if type(left) is not type(right):
         # A class that was carried by value is another one, of the same name.
         alike = type(left).__name__ == type(right).__name__
@@ -23,8 +26,8 @@ def same(left: Any, right: Any) -> bool:
         )
     if isinstance(left, complex):
         return same(left.real, right.real) and same(left.imag, right.imag)
-    if hasattr(left, "as_tuple"):
-        # A Decimal: a signalling NaN cannot be compared, and 1.0 is not 1.00.
+    if decimal is not None and isinstance(left, decimal.Decimal):
+        # A signalling NaN cannot be compared, and 1.0 is not 1.00.
         return bool(left.as_tuple() == right.as_tuple())
     if isinstance(left, BaseException):
         return same(left.args, right.args) and same(vars(left), vars(right))

@@ -13,10 +13,10 @@ RULES = (
         why="""A host gives one instance to all nodes of a workflow. A published Slurm plugin
         keeps the names of a task's files on `self`: of two tasks at once, one removes the files
         of the other.""",
-        how="""The tasks of the plan run 64 at once; what one of them shows and does not show when
-        it runs alone is blamed on the others. Then four, two of which fail, are held until all have
-        begun, where the executor does not queue them, and end in the opposite order; result, error,
-        output and metadata of each must be its own.""",
+        how="""The tasks of the plan run at once, 128 at the most; what one of them shows and does
+        not show when it runs alone is blamed on the others. Then four, two of which fail, are held
+        until all have begun, where the executor does not queue them, and end in the opposite order;
+        result, error, output and metadata of each must be its own.""",
         source="""decision of the contract: one instance runs many tasks at once; per-task state
         never lives on `self`""",
     ),
@@ -36,11 +36,11 @@ RULES = (
         why="""One blocking `connect` in a `setup` stops every task of the host, its heartbeat
         and its web pages. A published SSH plugin pickles and writes its files on the loop.""",
         how="""Tasks succeed, fail in each of three attempts, are cancelled, are stopped by
-        `cancel`, and get an argument that takes long to pickle. Meanwhile the well-known blocking
-        calls (sleeping, waiting for a process, a connection, another thread) depend on a turn of
-        the event loop; on its own thread that is a deadlock, and the verdict. So is a name that is
-        looked up there, a file that 1 MiB is written to, and 0.25 s of processor time of that
-        thread, which no other process can lengthen, before the loop's next turn.""",
+        `cancel`, and get an argument of 4 MiB. Meanwhile the well-known blocking calls (sleeping,
+        waiting for a process, a connection, another thread) depend on a turn of the event loop; on
+        its own thread that is a deadlock, and the verdict. So is a name that is looked up there, a
+        file that 1 MiB is written to, and 0.25 s of processor time of that thread before the loop's
+        next turn.""",
         source="asyncio's documentation: blocking code should not be called directly",
     ),
     CHAPTER.rule(
