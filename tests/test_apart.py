@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from pytest_asyncexec.broken.results import NeverReplacesItsPool
 from pytest_asyncexec.conformance.runner import judge_target
 from pytest_asyncexec.conformance.scenarios.unbroken import settle
 from pytest_asyncexec.conformance.subject.exceptions import CouldNotRun, RuleViolation
@@ -20,8 +21,15 @@ from pytest_asyncexec.targets.target import Target
 BREAKING = {"CAN-05", "RES-08", "RES-09", "RES-10", "RES-12"}
 
 
-def test_a_pool_that_breaks_for_good_is_no_fault_of_the_other_rules() -> None:
-    target = load_target("pytest_asyncexec.broken.results:NeverReplacesItsPool")
+class Pooled(NeverReplacesItsPool):
+    """Has a pool of its own, for what breaks here stays broken in this process."""
+
+
+def test_a_pool_that_breaks_for_good_is_no_fault_of_the_other_rules(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[1])  # for the fresh process
+    target = load_target(f"{__name__}:Pooled")
 
     found = judge_target(target, only=BREAKING, profile="quick", strength=1)
 

@@ -23,7 +23,7 @@ import pytest
 pytest.importorskip("distributed")
 
 import dask
-from pytest_asyncexec.reference_executor import DaskExecutor, _dask_links
+from pytest_asyncexec.reference_executor import DaskExecutor, _dask_links, _dask_thread
 
 from dask_cluster import VARIABLE, Cluster
 from pytest_asyncexec import TaskStatus, TaskTimeoutError, run_task
@@ -564,9 +564,18 @@ def free_port() -> int:
 # -- the embedded cluster
 
 
-async def test_without_an_address_a_cluster_is_embedded(tmp_path) -> None:
-    executor = DaskExecutor()
-    path = tmp_path / "pids"
+@pytest.fixture
+def embedded() -> Iterator[DaskExecutor]:
+    """An executor on the cluster in this process, which ends here.
+
+    Later tests may do things to this process that no thread of a cluster is made for.
+    """
+    yield DaskExecutor()
+    _dask_thread.in_dask(_dask_links._close_all()).result(60)
+
+
+async def test_without_an_address_a_cluster_is_embedded(embedded, tmp_path) -> None:
+    executor, path = embedded, tmp_path / "pids"
 
     assert (await execute(executor, os.getppid)).result == os.getpid()
 

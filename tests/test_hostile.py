@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,13 @@ def _told_in_seconds(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if name.startswith(HANG):
         monkeypatch.setattr(driving, "WATCHDOG", 4.0)
         monkeypatch.setattr(driving, "_PATIENCE_AFTER_A_HANG", 1.0)
+
+
+@pytest.fixture(autouse=True)
+def _left_to_nobody() -> Iterator[None]:
+    """What a hostile executor leaves open is no fault of the test that comes next."""
+    yield
+    gc.collect()
 
 
 def test_every_hostile_executor_is_judged() -> None:

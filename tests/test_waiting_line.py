@@ -114,6 +114,12 @@ async def one_at_work(executor, tasks, log, go_on, behind):
     return at_work, ahead, desk
 
 
+def freeze(pid: int) -> None:
+    """Stop a worker, and return once it does nothing any more."""
+    os.kill(pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
+
+
 def handle_of(desk, position: int) -> dict[str, str]:
     """Return what the host has been told of a job."""
     return {"token": list(desk.jobs.values())[position]._token}
@@ -412,7 +418,7 @@ async def test_a_worker_whose_only_task_is_stopped_before_it_begins_goes_on(
     pid = (await execute(executor, os.getpid)).result
     first = begun(executor, tasks.note, str(log), "stopped")
     behind = begun(executor, tasks.note, str(log), "behind")
-    os.kill(pid, signal.SIGSTOP)  # as if it had not come to anything yet
+    freeze(pid)  # as if it had not come to anything yet
     await asyncio.sleep(0)
     [desk] = (desk for line in _line._lines.values() for desk in line.desks)
 
@@ -429,7 +435,7 @@ async def test_a_worker_with_nothing_left_to_do_gives_its_place_back(make, tasks
     executor = make()
     pid = (await execute(executor, os.getpid)).result
     stopped = begun(executor, tasks.note, str(log), "stopped")
-    os.kill(pid, signal.SIGSTOP)
+    freeze(pid)
     await asyncio.sleep(0)
     stopped.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -447,7 +453,7 @@ async def test_nothing_is_sent_behind_what_tells_a_worker_of_the_import_path(
     executor = make()
     pid = (await execute(executor, os.getpid)).result
     monkeypatch.setattr(sys, "path", [*sys.path, "/nowhere"])
-    os.kill(pid, signal.SIGSTOP)
+    freeze(pid)
     found = [begun(executor, tasks.last_of_path) for _ in range(3)]
     await asyncio.sleep(0)
     [(line, desk)] = ((line, desk) for line in _line._lines.values() for desk in line.desks)
