@@ -602,7 +602,7 @@ def _tell_of_odd_exceptions(subject: Subject) -> None:
                 import asyncio
                 from pytest_asyncexec.conformance.subject.host import host_for
                 from pytest_asyncexec.conformance.instruments.odd import raise_odd
-                from pytest_asyncexec.conformance.instruments.probes import ByValue
+                from pytest_asyncexec.conformance.instruments.by_value import ByValue
 
                 async def main():
                     for task, args in (

@@ -18,16 +18,21 @@ does a warm one that the task has changed in a way that the next one would notic
 Every import here costs each fresh worker some milliseconds: what few tasks need is imported late.
 """
 
+from __future__ import annotations
+
 import os
 import pickle
 import sys
-from types import TracebackType
-from typing import Any
 
 # The modules beside this file are found by their names in this process alone, and only now.
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from _worker_messages import SHORT, receive, send  # type: ignore[import-not-found]
 from _worker_ties import connected, connected_by_stdin  # type: ignore[import-not-found]
+
+TYPE_CHECKING = False  # for tools that read this file; `typing` takes as long as all the rest here
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any
 
 #: That of the host, once the host has told it.
 import_path: list[str] = []

@@ -7,8 +7,13 @@ rest through the socket: see `_channel.py`.
 Both sides use this module: the worker as a file beside `_worker.py`, without its package.
 """
 
+from __future__ import annotations
+
 from struct import Struct
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 #: The number, and the lengths of head and body.
 PREFIX = Struct("<QQQ")

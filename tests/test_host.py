@@ -10,7 +10,7 @@ import sys
 import cloudpickle
 import pytest
 from pytest_asyncexec.conformance.instruments import probes
-from pytest_asyncexec.conformance.instruments.probes import ByValue
+from pytest_asyncexec.conformance.instruments.by_value import ByValue
 from pytest_asyncexec.conformance.instruments.seen import Seen
 from pytest_asyncexec.conformance.subject.host import NativeHost, TemplateHost, host_for
 from pytest_asyncexec.reference_executor import ThreadExecutor

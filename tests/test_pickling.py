@@ -14,6 +14,7 @@ from typing import Any
 import cloudpickle
 import pytest
 from pytest_asyncexec.conformance.instruments import probes
+from pytest_asyncexec.conformance.instruments.by_value import ByValue
 from pytest_asyncexec.reference_executor import DaskExecutor, LocalExecutor
 
 from dask_cluster import Cluster
@@ -203,7 +204,7 @@ def make_code(*args: Any) -> types.CodeType:
 
 @pytest.mark.parametrize("pickler", [pickle, cloudpickle])
 def test_a_probe_of_the_suite_has_its_file_whatever_carries_it(naming: Any, pickler: Any) -> None:
-    carried = pickle.loads(pickler.dumps(probes.ByValue(probes.echo)))
+    carried = pickle.loads(pickler.dumps(ByValue(probes.echo)))
 
     assert carried.__code__.co_filename == probes.__file__
 

@@ -7,6 +7,7 @@ import random
 import signal
 import sys
 import threading
+import time
 from collections import Counter
 from contextvars import copy_context
 from pathlib import Path
@@ -782,8 +783,17 @@ async def test_a_task_that_is_thrown_away_leaves_its_place(make, tasks, log, tmp
     assert (await behind).result == "behind"
 
 
-def test_loops_that_are_closed_in_the_middle_leave_no_worker(make, tasks, log) -> None:
-    executor = make(max_workers=2)
+@pytest.mark.parametrize("seconds", [0, 0.3])
+def test_loops_that_are_closed_in_the_middle_leave_no_worker(
+    make, tasks, log, monkeypatch, seconds
+) -> None:
+    executor, before, real = make(max_workers=2), set(threading.enumerate()), Worker._start
+
+    def start(self: Worker) -> None:
+        time.sleep(seconds)
+        real(self)
+
+    monkeypatch.setattr(Worker, "_start", start)
 
     async def host() -> None:
         for i in range(10):
@@ -799,6 +809,10 @@ def test_loops_that_are_closed_in_the_middle_leave_no_worker(make, tasks, log) -
 
     assert asyncio.run(execute(executor, abs, -1)).result == 1
     assert len(workers_of(os.getpid())) <= 2
+    # A worker may still be starting, in a thread that knows of its loop.
+    for thread in set(threading.enumerate()) - before:
+        thread.join()
+    gc.collect()
 
 
 @pytest.mark.parametrize("function", [abs, lambda number: number])

@@ -1,62 +1,14 @@
-"""The functions that checks send to `run`, and how they travel.
+"""The functions that checks send to `run`.
 
 Every function here imports what it needs inside, for it is carried by value to workers that have
-never heard of this package.
+never heard of this package: see `by_value`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-import pickle
-import platform
-import sys
 from collections.abc import Callable
 from typing import Any
-
-import cloudpickle
-
-from ...base.pickling import dumps
-
-#: The package of the suite, whose functions may use each other.
-_SUITE = __name__.rpartition(".")[0].rpartition(".")[0]
-
-
-class ByValue:
-    """A callable that every pickler carries by value, and that is a plain function on arrival.
-
-    Published executors pickle what they are given with cloudpickle, with plain pickle, or ask it
-    for `python_version` as Covalent's own transportable objects have it. All of them can take
-    this; the worker needs nothing but cloudpickle.
-    """
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
-        self.__name__ = getattr(function, "__name__", type(function).__name__)
-        self.__doc__ = getattr(function, "__doc__", None)
-        self.python_version = platform.python_version()
-
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        return self._function(*args, **kwargs)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return pickle.loads, (dumps_by_value(self._function),)
-
-    def __repr__(self) -> str:
-        return f"<task {self.__name__}>"
-
-
-def dumps_by_value(function: Callable[..., Any]) -> bytes:
-    """Pickle a function of this suite so that the worker need not have the suite.
-
-    With the name of its file, whatever an executor's own pickler makes of that.
-    """
-    suite = sys.modules[_SUITE]
-    with contextlib.ExitStack() as stack:
-        if _SUITE not in cloudpickle.list_registry_pickle_by_value():
-            cloudpickle.register_pickle_by_value(suite)
-            stack.callback(cloudpickle.unregister_pickle_by_value, suite)
-        return dumps(function)
 
 
 def call(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:

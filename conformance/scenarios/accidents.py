@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..instruments.beacon import Attempt
+from ..instruments.by_value import ByValue
 from ..instruments.odd import (
     ODD_ERRORS,
     OddError,
@@ -21,7 +22,7 @@ from ..instruments.odd import (
     raise_odd,
     uncarriable,
 )
-from ..instruments.probes import ByValue, echo, report_home
+from ..instruments.probes import echo, report_home
 from ..instruments.seen import Seen
 from ..subject.kept import Kept
 from ..subject.subject import Subject

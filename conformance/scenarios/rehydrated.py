@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ...targets.loading import load_target
+from ..instruments.by_value import ByValue
 from ..instruments.history import recorded
-from ..instruments.probes import ByValue, echo
+from ..instruments.probes import echo
 from ..instruments.process_state import ProcessState, may_be_there_to_stay
 from ..instruments.seen import Seen, finish
 from ..subject.host import TemplateHost, host_for

@@ -16,7 +16,8 @@ from unittest import mock
 from ...contract.wording import short, short_error
 from ..instruments import patience
 from ..instruments.beacon import Attempt, Beacon
-from ..instruments.probes import ByValue, grandchild, report_home
+from ..instruments.by_value import ByValue
+from ..instruments.probes import grandchild, report_home
 from ..instruments.seen import finish
 from ..subject.host import call_method
 from ..subject.subject import Subject

@@ -21,7 +21,8 @@ from ...base.context import DispatchInfo, get_active_dispatch
 from ...base.executor import run_task
 from ...base.outcome import TaskCancelledError
 from ...contract.wording import short
-from ..instruments.probes import ByValue, call
+from ..instruments.by_value import ByValue
+from ..instruments.probes import call
 from ..instruments.seen import Seen
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..instruments.probes import ByValue
+from ..instruments.by_value import ByValue
 from ..instruments.seen import Seen
 from .host import NativeHost, TemplateHost, host_for
 

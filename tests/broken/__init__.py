@@ -77,8 +77,8 @@ def breaks(rule: str, says: str) -> Callable[[T], T]:
 
 
 def all_wrong() -> list[Wrong]:
-    """Every wrong executor of this package."""
+    """Every wrong executor of this package, in one order whatever was imported before."""
     for module in pkgutil.iter_modules(__path__):
         if module.name != "__main__":
             importlib.import_module(f"{__name__}.{module.name}")
-    return list(_WRONG)
+    return sorted(_WRONG, key=lambda wrong: wrong.executor.__module__)
