@@ -53,7 +53,7 @@ AT_ONCE: Final = 128
 
 #: Seconds that setup and teardown take longer, so that whoever does not wait for them is seen.
 #: Whoever does wait is only slower: no right executor can fail by it.
-_LINGER: Final = 0.05
+_LINGER: Final = 0.01
 
 #: So often those are given up that do not end, before the others are not tried any more.
 _GIVEN_UP: Final = 2
@@ -555,10 +555,13 @@ def _takes(subject: Subject, limit: float) -> bool:
 
 
 def _turns(each: Row) -> int:
-    """How many attempts there are to be waited for, one after the other."""
+    """How long a task takes, in attempts one after the other; one past its limit counts twice."""
     budget = int(each["retries"]) + 1
+    first = budget if each["turn"] == AFTER_FAILURE else int(each["turn"] != USUAL["turn"])
+    if each["end"] in (CANCELLED, CANCELLED_TWICE):
+        return first + 1
     attempts = min(budget, int(each["fails"]) + 1) if each["end"] == RETURNS else budget
-    return attempts + (each["turn"] == "second")
+    return first + attempts * (1 + (each["end"] == TOO_LATE))
 
 
 def settings(executor: Any) -> dict[str, Any]:

@@ -24,7 +24,7 @@ TASKS: Final = 4
 #: Seconds, beyond what a task takes to begin, to wait for the next one before those that have
 #: begun are let go. It decides nothing: an executor that queues is right, it is only judged
 #: without having them all at once.
-_GRACE: Final = 2.0
+_GRACE: Final = 1.0
 
 #: How the problem of a task begins whose error did not arrive.
 LOST: Final = "its error is lost"
@@ -75,7 +75,7 @@ def _hold_together(subject: Subject) -> dict[Among, Mixed]:
             ]
             # All of them have begun, where the executor lets them, before any goes on.
             everyone = asyncio.gather(*executing, return_exceptions=True)
-            grace = _GRACE + 2 * subject.preflight().seconds
+            grace = _GRACE + 3 * subject.preflight().seconds
             for number in range(1, len(tasks) + 1):
                 begun = asyncio.ensure_future(beacon.reported(number, everyone))
                 done, _ = await asyncio.wait({begun}, timeout=grace)
