@@ -73,6 +73,9 @@ LIMITS: Final[Mapping[str, int]] = {
 #: The limit of a task that goes on past it; how long that is depends on the backend.
 SHORT: Final = "a short one"
 
+#: A log file that is named from the home folder on.
+UNDER_HOME: Final = "stdout alone, under ~"
+
 #: What an instance has done before.
 SECOND: Final = "second"
 AFTER_FAILURE: Final = "second (after one that failed)"
@@ -167,7 +170,8 @@ _CONDITIONS: Final = (
     Condition(
         "logs",
         ("none", "both", "stdout alone, under an absolute path", "one file for both", "unwritable"),
-        words="with log files: {}",
+        (UNDER_HOME,),
+        "with log files: {}",
     ),
     Condition("node", ("0", "-1", "7"), words="with node id {}"),
     Condition(
@@ -296,6 +300,7 @@ CONSTRAINTS: Final = (
 _BESIDE_SINGLE: Final[Mapping[str, Mapping[str, str]]] = {
     "end": {"logs": "both", "prints": "a line"},
     "prints": {"logs": "both"},
+    "logs": {"prints": "a line"},
 }
 
 

@@ -13,6 +13,7 @@ from .conditions import (
     RETURNS,
     SECOND,
     SHORT,
+    UNDER_HOME,
     row,
 )
 
@@ -245,6 +246,11 @@ def _logs(logs: str) -> list[str]:
         return [
             "executor.log_stdout = folder  # a folder, where a file is to be",
             'executor.log_stderr = os.path.join(log, "err.log")  # below a file',
+        ]
+    if logs == UNDER_HOME:
+        return [
+            'below = tempfile.mkdtemp(prefix=".asyncexec-", dir=os.path.expanduser("~"))',
+            'executor.log_stdout = os.path.join("~", os.path.basename(below), "out.log")',
         ]
     return ['executor.log_stdout = os.path.join(folder, "out.log")'] if logs != "none" else []
 

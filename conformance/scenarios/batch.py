@@ -8,6 +8,7 @@ import contextlib
 import itertools
 import math
 import secrets
+import tempfile
 import threading
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
@@ -35,6 +36,7 @@ from ..plan.conditions import (
     SHORT,
     STOPPED,
     TOO_LATE,
+    UNDER_HOME,
     USUAL,
     Row,
     row,
@@ -107,7 +109,7 @@ def observe(subject: Subject, rows: Iterable[Row], *, at_once: int = AT_ONCE) ->
     with contextlib.ExitStack() as stack:
         in_this_process = subject.preflight().place == "this process"
         stack.enter_context(overheard(heard, descriptors=in_this_process))
-        batch.prepare()
+        batch.prepare(stack)
         if not batch.trials:
             return batch.sight
         first = batch.trials[0].instance.executor
@@ -172,8 +174,11 @@ class _Batch:
 
     # ---- before: executors and ids ---------------------------------------------------------
 
-    def prepare(self) -> None:
-        """Build the executors, and give each task what tells it from all others."""
+    def prepare(self, stack: contextlib.ExitStack) -> None:
+        """Build the executors, and give each task what tells it from all others.
+
+        What must not stay when the tasks have ended is left to the stack.
+        """
         shared: dict[tuple[str, ...], Instance] = {}
         dispatches = _Dispatches(self.subject)
         for number, each in enumerate(self.rows):
@@ -182,7 +187,7 @@ class _Batch:
             instance = shared.get(key) if each["instance"] != "its own" else None
             if instance is None:
                 try:
-                    instance = self._build(each)
+                    instance = self._build(each, stack)
                 except BaseException as error:
                     # sys.exit() and pytest.skip(), too, are ways of not giving an executor.
                     self.sight.untried.setdefault(_why(error), []).append(each)
@@ -200,7 +205,7 @@ class _Batch:
         # Who takes the longest begins first, so that few are left to be waited for at the end.
         self.trials.sort(key=lambda trial: _turns(trial.row), reverse=True)
 
-    def _build(self, each: Row) -> Instance:
+    def _build(self, each: Row, stack: contextlib.ExitStack) -> Instance:
         attributes: dict[str, Any] = {"retries": int(each["retries"])}
         limit = self._limit_of(each)
         if limit != -1 or "stop" not in self.subject.preflight().cannot:
@@ -212,6 +217,8 @@ class _Batch:
             logs = {"stdout": "both.log", "stderr": "both.log"}
         elif each["logs"] == "stdout alone, under an absolute path":
             logs = {"stdout": self.subject.new_folder() / "out.log"}
+        elif each["logs"] == UNDER_HOME:
+            logs = {"stdout": _folder_in_home(self.subject, stack) / "out.log"}
         elif each["logs"] == "unwritable":
             # A folder where the one file is to be, a file where the other's folder is to be: no
             # permission helps against either.
@@ -219,7 +226,10 @@ class _Batch:
             (folder / "file").touch()
             attributes["log_stdout"] = str(folder)
             attributes["log_stderr"] = str(folder / "file" / "err.log")
-        attributes |= {f"log_{stream}": str(path) for stream, path in logs.items()}
+        for stream, path in logs.items():
+            is_in_home = each["logs"] == UNDER_HOME and path.is_relative_to(Path.home())
+            named = Path("~", path.relative_to(Path.home())) if is_in_home else path
+            attributes[f"log_{stream}"] = str(named)
         try:
             executor = self.subject.build(**attributes)
         except CouldNotRun:
@@ -552,6 +562,15 @@ def _takes(subject: Subject, limit: float) -> bool:
     except Exception:
         return True  # whoever builds the next one will say what is wrong
     return True
+
+
+def _folder_in_home(subject: Subject, stack: contextlib.ExitStack) -> Path:
+    """A new folder in the home folder, for as long as the stack; elsewhere where none can be."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix=".asyncexec-", dir=Path.home())
+    except (OSError, RuntimeError):  # it cannot be written to, or there is none
+        return subject.new_folder()
+    return Path(stack.enter_context(folder))
 
 
 def _turns(each: Row) -> int:

@@ -336,6 +336,15 @@ class LogsWhereItStands(LocalExecutor):
         await super().write_streams_to_file(stream_strings, here, dispatch_id, results_dir)
 
 
+@breaks("STR-11", "with log files: stdout alone, under ~: of the ")
+class MakesItsPathsAbsolute(LocalExecutor):
+    """Joins its log files to the folder of the dispatch itself, the home folder's too."""
+
+    async def write_streams_to_file(self, stream_strings, filepaths, dispatch_id, results_dir):
+        joined = [path and os.path.join(results_dir, dispatch_id, path) for path in filepaths]
+        await super().write_streams_to_file(stream_strings, joined, dispatch_id, results_dir)
+
+
 @breaks("STR-11", "with log files: one file for both: ")
 class BeginsItsLogsAnew(LocalExecutor):
     """Removes an old log before it writes the new one, and is asked to write two to one file."""
