@@ -98,6 +98,8 @@ class Observation:
     overlap: tuple[int, ...] = ()
     #: What of its output the host has printed itself, "stdout" or "stderr".
     overheard: str = ""
+    #: Whether nothing had stopped it, until the suite told it to return.
+    let_go: bool = False
     #: Where it stood when it was given up.
     stood: str = ""
     #: Whether what tasks print is captured.

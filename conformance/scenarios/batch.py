@@ -59,6 +59,8 @@ _LINGER: Final = 0.01
 
 #: So often those are given up that do not end, before the others are not tried any more.
 _GIVEN_UP: Final = 2
+#: So often it is looked whether anything has happened, in the time after which nothing will.
+_LOOKS: Final = 10
 _STUCK: Final = "too many tasks before them never ended"
 
 _LOG_OF: Final = {"stdout": "out.log", "stderr": "err.log"}
@@ -144,8 +146,10 @@ class _Trial:
     reports: list[Attempt] = field(default_factory=list)
     reported: asyncio.Event = field(default_factory=asyncio.Event)
     executing: asyncio.Task[Seen] | None = None
-    #: Whether its attempts go on as soon as they report.
+    #: Whether its attempts wait, once they have reported.
     held: bool = False
+    #: See `Observation.let_go`.
+    let_go: bool = False
     #: What was awaited for it, as it stood the moment `execute` ended.
     history: History = field(default_factory=History)
     #: What attempts said that were asked whether they live when the next one had reported.
@@ -276,10 +280,10 @@ class _Batch:
         trying = {asyncio.ensure_future(self._try(trial, free)): trial for trial in self.trials}
         ends: dict[_Trial, Observation] = {}
         pending = set(trying)
-        known, let_go, given_up = -1, False, 0
+        known, moved, let_go, given_up = -1, self._loop.time(), False, 0
         while pending and given_up < _GIVEN_UP:
             done, pending = await asyncio.wait(
-                pending, timeout=self._guard(), return_when=asyncio.FIRST_COMPLETED
+                pending, timeout=self._guard() / _LOOKS, return_when=asyncio.FIRST_COMPLETED
             )
             for each in done:
                 self.steps += 1
@@ -293,12 +297,16 @@ class _Batch:
                 if seen is not None:
                     ends[trying[each]] = seen
             if done or self.steps != known:
-                known = self.steps
+                known, moved = self.steps, self._loop.time()
                 continue
+            if self._loop.time() - moved < self._guard():
+                continue
+            moved = self._loop.time()
             if not let_go:
                 # Nothing happens any more: whatever is still held was to be stopped, and is not.
                 let_go = True
                 for trial in self.trials:
+                    trial.let_go = trial.held
                     self._let_go(trial)
                 continue
             # Only of those that have begun is it known that they do not end.
@@ -470,6 +478,7 @@ class _Batch:
             has=_methods_of(type(trial.instance.executor)),
             logs=self._logs_of(trial),
             captures=self._captures,
+            let_go=trial.let_go,
             instance=id(trial.instance),
             **more,
         )

@@ -64,6 +64,8 @@ class Plan:
         self._found: dict[Part, Findings | BaseException] = {}
         #: How many tasks that ran alone have not ended.
         self._hung = 0
+        #: Whether one of them had to be let go, for nothing stopped it.
+        self._let_go = False
         self._blamed: set[Part] = set()
         #: In what tasks that ran alone deviate, by their conditions.
         self._known_alone: dict[tuple[str, ...], list[Deviation]] = {}
@@ -154,7 +156,7 @@ class Plan:
             for cause in causes(same, findings.sight.observations):
                 if any(_is_of(known, cause.deviation) for known in together):
                     continue
-                hangs = cause.deviation.aspect == "no end" and self._hung >= _HUNG_ALONE
+                hangs = self._hangs_as_known(cause.deviation)
                 confirmed: Cause | None = replace(cause, alone=None)
                 if tried < _TRIED_ALONE and not alone and not hangs:
                     tried += 1
@@ -179,6 +181,11 @@ class Plan:
                 findings.broken.append(Broken(rule, confirmed))
                 if len(confirmed.conditions) > 1:
                     together.append(findings.broken[-1])
+
+    def _hangs_as_known(self, deviation: Deviation) -> bool:
+        """Whether to wait for such a task by itself would be to wait for what is known by now."""
+        never_ends = deviation.aspect == "no end" and self._hung >= _HUNG_ALONE
+        return never_ends or (deviation.observation.let_go and self._let_go)
 
     def _confirmed(self, cause: Cause) -> Cause | None:
         """The cause as one task alone shows it, with the fewest conditions; None if none does."""
@@ -232,6 +239,7 @@ class Plan:
                 raise CouldNotRun(next(iter(sight.untried), "the task could not be followed"))
             self._known_alone[key] = all_deviations(sight)
             self._hung += any(each.aspect == "no end" for each in self._known_alone[key])
+            self._let_go |= any(each.let_go for each in sight.observations)
         return next((d for d in self._known_alone[key] if _is_like(d, aspect)), None)
 
     def _each_alone(self, rows: Sequence[Row], aspect: Aspect) -> list[bool]:
