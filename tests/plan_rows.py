@@ -19,6 +19,7 @@ from pytest_asyncexec.conformance.plan.conditions import (
     CANCELLED,
     CANCELLED_TWICE,
     DIES,
+    FAILURES,
     TOO_LATE,
     Row,
 )
@@ -114,6 +115,7 @@ def _attempt(conditions: Row) -> Any:
     names = ("end", "result", "arguments", "names", "prints")
     orders: dict[str, Any] = {name: conditions[name] for name in names}
     orders |= {"fails": int(conditions["fails"]), "own": OWN}
+    orders["errors"] = FAILURES[conditions["errors"]]
     given = values.arguments(conditions["arguments"], OWN)
     named = values.named(conditions["names"], OWN)
     if conditions["end"] in (TOO_LATE, DIES):

@@ -578,7 +578,7 @@ PAIRS = [
     {"retries": "1", "result": "False"},
     {"retries": "2", "logs": "unwritable"},
     {"node": "-1", "turn": "second"},
-    {"node": "7", "dispatch": SHARED_DISPATCH},
+    {"node": "1", "dispatch": SHARED_DISPATCH},
     {"names": "not sorted", "arguments": "falsy"},
     {"prints": "a line of 200 KB", "instance": "its own"},
     {"prints": "line ends of every kind", "logs": "both"},
@@ -610,13 +610,13 @@ def test_several_values_of_one_condition_are_several_causes() -> None:
 
 def test_where_the_same_conditions_are_right_elsewhere_all_of_them_are_told() -> None:
     """Nothing that can be seen explains it: one of two equal tasks is wrong."""
-    conditions = row(retries="1", node="7")
+    conditions = row(retries="1", node="1")
     wrong = right(conditions, seen=Seen(error=LookupError("failed")))
     found = list(deviations(wrong, predict(conditions, OWN)))
 
     (cause,) = causes(found, [wrong, right(conditions)])
 
-    assert cause.conditions == {"retries": "1", "node": "7"}
+    assert cause.conditions == {"retries": "1", "node": "1"}
     assert cause.tasks == 1
 
 
@@ -627,7 +627,7 @@ def test_what_can_be_left_out_is() -> None:
         batches.append(len(rows))
         return [_has(retries="1", result="0")(each) for each in rows]
 
-    whole = {"result": "0", "retries": "1", "node": "7", "logs": "both", "turn": "second"}
+    whole = {"result": "0", "retries": "1", "node": "1", "logs": "both", "turn": "second"}
 
     assert shrunk(whole, deviating) == {"result": "0", "retries": "1"}
     # Each is left out once, all at the same time; then it is tried what seems to be enough.
@@ -635,7 +635,7 @@ def test_what_can_be_left_out_is() -> None:
 
 
 def test_of_two_ways_to_deviate_one_is_left() -> None:
-    whole = {"result": "0", "retries": "1", "node": "7"}
+    whole = {"result": "0", "retries": "1", "node": "1"}
 
     def deviating(rows: Sequence[Row]) -> list[bool]:
         return [each["result"] == "0" or each["retries"] == "1" for each in rows]
@@ -650,7 +650,7 @@ def test_nothing_impossible_is_tried_when_conditions_are_left_out() -> None:
         tried.extend(rows)
         return [True for _ in rows]
 
-    assert shrunk({"end": TOO_LATE, "limit": SHORT, "node": "7"}, deviating)
+    assert shrunk({"end": TOO_LATE, "limit": SHORT, "node": "1"}, deviating)
     assert tried
     assert all(map(is_possible, tried))
 

@@ -53,6 +53,17 @@ RAISES_SINGLE: Final = (
 #: Of these, the ones that differ in their message alone.
 PLAIN_ERRORS: Final = (*RAISES[:3], RAISES_SINGLE[4])
 OWN_TIME_OUT: Final = "raises a TimeoutError"
+#: What the attempts fail with that fail first, one after the other. Some retry what they think
+#: will go away, and a failure is a failure.
+FAILURES: Final[Mapping[str, tuple[str, ...]]] = {
+    "a ValueError, then a ConnectionError": ("ValueError", "ConnectionError"),
+    "a KeyError, then an AttributeError": ("KeyError", "AttributeError"),
+    "a TypeError, then a NameError": ("TypeError", "NameError"),
+    "a TimeoutError, then an ImportError": ("TimeoutError", "ImportError"),
+    "an AssertionError, then a NotImplementedError": ("AssertionError", "NotImplementedError"),
+    "a PermissionError, then a MemoryError": ("PermissionError", "MemoryError"),
+    "a RuntimeError, then a ZeroDivisionError": ("RuntimeError", "ZeroDivisionError"),
+}
 #: How it is ended by its limit or its host.
 TOO_LATE: Final = "goes on past its limit"
 CANCELLED: Final = "is cancelled by its host"
@@ -173,7 +184,7 @@ _CONDITIONS: Final = (
         (UNDER_HOME,),
         "with log files: {}",
     ),
-    Condition("node", ("0", "-1", "7"), words="with node id {}"),
+    Condition("node", ("0", "-1", "1"), words="with node id {}"),
     Condition(
         "dispatch",
         ("its own", SHARED_DISPATCH, "named with dots and capitals"),
@@ -182,6 +193,7 @@ _CONDITIONS: Final = (
     ),
     Condition("instance", ("shared by tasks at once", "its own"), words="on an instance of {}"),
     Condition("turn", ("first", SECOND), (AFTER_FAILURE,), "as the {} task of its instance"),
+    Condition("errors", tuple(FAILURES)[:1], tuple(FAILURES)[1:], "whose attempts fail with {}"),
 )
 
 #: By name, in the order in which they are told.
@@ -301,6 +313,7 @@ _BESIDE_SINGLE: Final[Mapping[str, Mapping[str, str]]] = {
     "end": {"logs": "both", "prints": "a line"},
     "prints": {"logs": "both"},
     "logs": {"prints": "a line"},
+    "errors": {"fails": "2", "retries": "2"},
 }
 
 

@@ -9,6 +9,7 @@ from .conditions import (
     AFTER_FAILURE,
     CANCELLED,
     CANCELLED_TWICE,
+    FAILURES,
     LIMITS,
     RETURNS,
     SECOND,
@@ -156,7 +157,7 @@ def script(conditions: Mapping[str, str], *, look: str = "") -> str:
             "    if isinstance(value, list):",
             '        value.append("changed")',
             f"if number <= {whole['fails']}:",
-            "    kind = [ValueError, ConnectionError][number > 1]",
+            f"    kind = [{', '.join(FAILURES[whole['errors']])}][number > 1]",
             '    raise kind(f"attempt {number} fails")',
         ]
     if _shows_given(whole):

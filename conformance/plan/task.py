@@ -26,10 +26,12 @@ def act(address: Any, orders: dict[str, Any], /, *given: Any, **names: Any) -> A
     Args:
         address: of a beacon, which answers `{"do": "return", "value": number}` with the number of
             the attempt, or holds it; None where tasks cannot reach one.
-        orders: the conditions of the task, and `own`, a text that no other task has.
+        orders: the conditions of the task, `errors`, which are the names of the classes that its
+            failing attempts raise, and `own`, a text that no other task has.
         given: the positional arguments that the conditions name.
         names: the keyword arguments, likewise.
     """
+    import builtins
     import sys
 
     own = orders["own"]
@@ -49,9 +51,8 @@ def act(address: Any, orders: dict[str, Any], /, *given: Any, **names: Any) -> A
         sys.stdout.write(text and ends_attempt(number, own))
         sys.stderr.write(errors and ends_attempt(number, own))
     if number <= orders["fails"]:
-        # Some retry what they think will go away, and a failure is a failure.
-        kinds = (ValueError, ConnectionError, TypeError, TimeoutError, RuntimeError)
-        fail_in_a_known_line(f"{own} fails in attempt {number}", kinds[(number - 1) % len(kinds)])
+        kind = orders["errors"][(number - 1) % len(orders["errors"])]
+        fail_in_a_known_line(f"{own} fails in attempt {number}", getattr(builtins, kind))
     end_as(orders["end"], message(orders["end"], own))
     return make(orders["result"], own)
 
@@ -99,6 +100,8 @@ def change(value: Any) -> None:
         value.add("changed by the task")
     elif isinstance(value, bytearray):
         value.extend(b"changed by the task")
+    elif type(value).__name__ == "SimpleNamespace":
+        change(vars(value))
 
 
 def fail_in_a_known_line(what_went_wrong: str, kind: type[Exception]) -> NoReturn:

@@ -100,6 +100,12 @@ def noise() -> bytes:
 def arguments(name: str, own: str = "") -> list[Any]:
     """The positional arguments that these words stand for, a value of the condition `arguments`."""
     one = [own]
+
+    def namespace() -> Any:
+        import types
+
+        return types.SimpleNamespace(items=[1])
+
     makers: dict[str, Any] = {
         "plain": lambda: [own, 1],
         "falsy": lambda: [0, "", [], None, False, {}, b"", 0.0, ()],
@@ -122,6 +128,7 @@ def arguments(name: str, own: str = "") -> list[Any]:
             [{"key": [1]}],
             ({"key": {"key": [1]}},),
             bytearray(b"text"),
+            namespace(),
         ],
         "of 17 MiB": lambda: [noise()],
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import itertools
 import math
 import secrets
 import tempfile
@@ -30,6 +29,7 @@ from ..plan.conditions import (
     CANCELLED,
     CANCELLED_TWICE,
     DIES,
+    FAILURES,
     RAISES,
     RETURNS,
     SHARED_DISPATCH,
@@ -373,6 +373,7 @@ class _Batch:
         orders = {
             **{name: trial.row[name] for name in ("end", "result", "arguments", "names", "prints")},
             "fails": int(trial.row["fails"]),
+            "errors": FAILURES[trial.row["errors"]],
             "own": trial.own,
         }
         trial.executing = executing = asyncio.ensure_future(
@@ -515,13 +516,13 @@ class _Dispatches:
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
         self._shared: list[tuple[str, set[str]]] = []
-        self._numbers = itertools.count(1)
+        self._named: dict[str, Iterator[str]] = {}
 
     def of(self, each: Row) -> str:
         """The id for a task with these conditions."""
-        new = self._subject.new_dispatch()
         if each["dispatch"] == "named with dots and capitals":
-            return f"Dispatch_{new}.2.0"
+            return next(self._named.setdefault(each["node"], self._much_alike()))
+        new = self._subject.new_dispatch()
         if each["dispatch"] == "named with digits alone":
             # With zeros in front, which a number would not keep.
             return f"{secrets.randbelow(10**28):030d}"
@@ -533,6 +534,12 @@ class _Dispatches:
                 return name
         self._shared.append((new, {each["node"]}))
         return new
+
+    def _much_alike(self) -> Iterator[str]:
+        """Ids that are the same to whoever replaces what no name of a job may have."""
+        while True:
+            base = f"Dispatch_{self._subject.new_dispatch()}.2"
+            yield from (f"{base}{sign}0" for sign in "._-")
 
 
 #: Subjects that refuse a limit with a fraction of a second, and one below zero other than -1.

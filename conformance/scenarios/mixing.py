@@ -21,6 +21,9 @@ Among = Literal["one instance", "several instances"]
 #: So many of each kind.
 TASKS: Final = 4
 
+#: The nodes of each dispatch; the tasks of the second one fail.
+_NODES: Final = (1, -1)
+
 #: Seconds, beyond what a task takes to begin, to wait for the next one before those that have
 #: begun are let go. It decides nothing: an executor that queues is right, it is only judged
 #: without having them all at once.
@@ -118,7 +121,7 @@ def _tasks(subject: Subject, among: Among) -> list[_Task]:
     shared = subject.build() if among == "one instance" else None
     return [
         _Task(among, subject.build() if shared is None else shared, dispatch, node)
-        for dispatch, node in itertools.product(dispatches, range(2))
+        for dispatch, node in itertools.product(dispatches, _NODES)
     ]
 
 
@@ -134,7 +137,7 @@ def _print(attempt: Attempt) -> None:
 def _end(attempt: Attempt) -> None:
     label = attempt.hello["label"]
     # Every other task fails, so that errors can be mixed up too.
-    if int(label.rpartition("-")[2]) % 2:
+    if label.endswith(f"-{_NODES[1]}"):
         attempt.tell(do="raise", type="ValueError", message=f"error of {label};")
     else:
         attempt.tell(do="return", value=f"result of {label};")
@@ -149,7 +152,7 @@ def _problem(task: _Task, seen: Seen | None, others: Collection[str], captures: 
     foreign = sorted(other for other in others if f"{other};" in said)
     if foreign:
         return f"it got what belongs to {foreign[0]}: {seen}"
-    fails = bool(task.node % 2)
+    fails = task.node == _NODES[1]
     if fails and (seen.completed or f"error of {name};" not in seen.everything_said):
         return f"{LOST}: {seen}"
     if not fails and seen.result != f"result of {name};":

@@ -9,6 +9,7 @@ import hashlib
 import io
 import lzma
 import multiprocessing
+import re
 import socket
 import subprocess
 import sys
@@ -73,7 +74,7 @@ class _KeepsItsCalls(ThreadExecutor):
         return await super().run(*self._calls[key], task_metadata)
 
 
-@breaks("CNC-01", "of node 0 of dispatch-")
+@breaks("CNC-01", "of node 1 of dispatch-")
 class KnowsTasksByTheirDispatch(_KeepsItsCalls):
     """Takes the dispatch id for the name of a task; all tasks of a workflow have the same."""
 
@@ -87,6 +88,22 @@ class KnowsTasksByTheirNode(_KeepsItsCalls):
 
     def _key(self, task_metadata):
         return task_metadata["node_id"]
+
+
+@breaks("CNC-01", "by itself it is right")
+class NamesJobsByLettersAlone(_KeepsItsCalls):
+    """Replaces what the name of a job may not have: two ids with other signs become one."""
+
+    def _key(self, task_metadata):
+        return re.sub(r"\W", "_", task_metadata["dispatch_id"]), task_metadata["node_id"]
+
+
+@breaks("CNC-01", "of dispatch-")
+class DropsTheSign(_KeepsItsCalls):
+    """Names a job by its node, and a name must not begin with a dash."""
+
+    def _key(self, task_metadata):
+        return task_metadata["dispatch_id"], abs(task_metadata["node_id"])
 
 
 @breaks("CNC-01", "by itself it is right")

@@ -333,6 +333,22 @@ class CopiesTheOuterOnes(ThreadExecutor):
         return await super().execute(bound, [], {}, dispatch_id, results_dir, node_id)
 
 
+@breaks("RES-07", "the task changed the host's own objects: args[14]")
+class CopiesContainers(ThreadExecutor):
+    """Copies all lists, dicts and sets, and takes everything else for a constant."""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        def copied(value):
+            if isinstance(value, dict):
+                return {key: copied(inner) for key, inner in value.items()}
+            if isinstance(value, list | tuple | set):
+                return type(value)(map(copied, value))
+            return bytearray(value) if isinstance(value, bytearray) else value
+
+        bound = functools.partial(function, *map(copied, args), **copied(kwargs))
+        return await super().execute(bound, [], {}, dispatch_id, results_dir, node_id)
+
+
 @breaks("RES-11", "a task with a keyword argument named timeout: execute returned")
 class HasATimeoutOfItsOwn(ThreadExecutor):
     """Its helper takes the function's arguments beside one of its own."""

@@ -102,6 +102,40 @@ class ThinksThreeIsEnough(ThreadExecutor):
 # ---- RET-03 ------------------------------------------------------------------------------
 
 
+@breaks("RET-02", "whose attempts fail with a KeyError, then an AttributeError: it was attempted 1")
+class NeverRetriesBugs(ThreadExecutor):
+    """Tries again what may go away, and takes some errors for those of the author."""
+
+    enforces = frozenset({"retries"})
+
+    async def run(self, function, args, kwargs, task_metadata):
+        for _ in range(self.retries):
+            try:
+                return await super().run(function, args, kwargs, task_metadata)
+            except (LookupError, AttributeError, NameError, AssertionError):
+                raise
+            except Exception:
+                await asyncio.sleep(0)
+        return await super().run(function, args, kwargs, task_metadata)
+
+
+@breaks("RET-02", "attempts fail with a TimeoutError, then an ImportError: it was attempted 1")
+class TakesTimeOutsForItsOwn(ThreadExecutor):
+    """Does not try again what its limit has ended, and knows that by the type of the error."""
+
+    enforces = frozenset({"retries"})
+
+    async def run(self, function, args, kwargs, task_metadata):
+        for _ in range(self.retries):
+            try:
+                return await super().run(function, args, kwargs, task_metadata)
+            except TimeoutError:
+                raise
+            except Exception:
+                await asyncio.sleep(0)
+        return await super().run(function, args, kwargs, task_metadata)
+
+
 @breaks("RET-03", "fails in attempt 1")
 class ShowsTheFirstError(ThreadExecutor):
     """Keeps the first error and raises it at the end."""
