@@ -302,7 +302,7 @@ class _Batch:
             if self._loop.time() - moved < self._guard():
                 continue
             moved = self._loop.time()
-            if not let_go:
+            if not let_go and any(trial.held for trial in self.trials):
                 # Nothing happens any more: whatever is still held was to be stopped, and is not.
                 let_go = True
                 for trial in self.trials:

@@ -64,8 +64,9 @@ class Plan:
         self._found: dict[Part, Findings | BaseException] = {}
         #: How many tasks that ran alone have not ended.
         self._hung = 0
-        #: Whether one of them had to be let go, for nothing stopped it.
-        self._let_go = False
+        #: The ends, of those that are not to return, with which one of them had to be let go or did
+        #: not end.
+        self._endless: set[str] = set()
         self._blamed: set[Part] = set()
         #: In what tasks that ran alone deviate, by their conditions.
         self._known_alone: dict[tuple[str, ...], list[Deviation]] = {}
@@ -185,7 +186,7 @@ class Plan:
     def _hangs_as_known(self, deviation: Deviation) -> bool:
         """Whether to wait for such a task by itself would be to wait for what is known by now."""
         never_ends = deviation.aspect == "no end" and self._hung >= _HUNG_ALONE
-        return never_ends or (deviation.observation.let_go and self._let_go)
+        return never_ends or deviation.observation.row["end"] in self._endless
 
     def _confirmed(self, cause: Cause) -> Cause | None:
         """The cause as one task alone shows it, with the fewest conditions; None if none does."""
@@ -239,7 +240,10 @@ class Plan:
                 raise CouldNotRun(next(iter(sight.untried), "the task could not be followed"))
             self._known_alone[key] = all_deviations(sight)
             self._hung += any(each.aspect == "no end" for each in self._known_alone[key])
-            self._let_go |= any(each.let_go for each in sight.observations)
+            if alone["end"] in (*STOPPED, *BREAKING) and any(
+                each.let_go or each.stood for each in sight.observations
+            ):
+                self._endless.add(alone["end"])
         return next((d for d in self._known_alone[key] if _is_like(d, aspect)), None)
 
     def _each_alone(self, rows: Sequence[Row], aspect: Aspect) -> list[bool]:
