@@ -230,10 +230,9 @@ class _Batch:
             (folder / "file").touch()
             attributes["log_stdout"] = str(folder)
             attributes["log_stderr"] = str(folder / "file" / "err.log")
-        for stream, path in logs.items():
-            is_in_home = each["logs"] == UNDER_HOME and path.is_relative_to(Path.home())
-            named = Path("~", path.relative_to(Path.home())) if is_in_home else path
-            attributes[f"log_{stream}"] = str(named)
+        attributes |= {f"log_{stream}": str(path) for stream, path in logs.items()}
+        if each["logs"] == UNDER_HOME:
+            attributes["log_stdout"] = _from_home_on(Path(logs["stdout"]))
         try:
             executor = self.subject.build(**attributes)
         except CouldNotRun:
@@ -587,6 +586,13 @@ def _folder_in_home(subject: Subject, stack: contextlib.ExitStack) -> Path:
     except (OSError, RuntimeError):  # it cannot be written to, or there is none
         return subject.new_folder()
     return Path(stack.enter_context(folder))
+
+
+def _from_home_on(path: Path) -> str:
+    """The path as people write it, where it lies in the home folder."""
+    with contextlib.suppress(ValueError, RuntimeError):
+        return str(Path("~", path.relative_to(Path.home())))
+    return str(path)
 
 
 def _turns(each: Row) -> int:
