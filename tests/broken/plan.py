@@ -76,7 +76,7 @@ class RetriesOnce(ThreadExecutor):
             self.retries = asked
 
 
-@breaks("RET-02", "a task with retries=1: it was attempted 2 times")
+@breaks("RET-02", "a task with retries=2: it was attempted 2 times")
 class RepeatsWhatWentWell(ThreadExecutor):
     """Takes `retries` for the number of times that a task is to be repeated."""
 
