@@ -102,38 +102,33 @@ class ThinksThreeIsEnough(ThreadExecutor):
 # ---- RET-03 ------------------------------------------------------------------------------
 
 
-@breaks("RET-02", "whose attempts fail with a KeyError, then an AttributeError: it was attempted 1")
-class NeverRetriesBugs(ThreadExecutor):
-    """Tries again what may go away, and takes some errors for those of the author."""
-
+class _Retries(ThreadExecutor):
     enforces = frozenset({"retries"})
+    #: The errors after which it does not try again.
+    final: tuple[type[Exception], ...] = ()
 
     async def run(self, function, args, kwargs, task_metadata):
         for _ in range(self.retries):
             try:
                 return await super().run(function, args, kwargs, task_metadata)
-            except (LookupError, AttributeError, NameError, AssertionError):
-                raise
-            except Exception:
-                await asyncio.sleep(0)
+            except Exception as error:
+                if isinstance(error, self.final):
+                    raise
         return await super().run(function, args, kwargs, task_metadata)
+
+
+@breaks("RET-02", "whose attempts fail with a KeyError, then an AttributeError: it was attempted 1")
+class NeverRetriesBugs(_Retries):
+    """Tries again what may go away, and takes some errors for those of the author."""
+
+    final = LookupError, AttributeError, NameError, AssertionError
 
 
 @breaks("RET-02", "attempts fail with a TimeoutError, then an ImportError: it was attempted 1")
-class TakesTimeOutsForItsOwn(ThreadExecutor):
+class TakesTimeOutsForItsOwn(_Retries):
     """Does not try again what its limit has ended, and knows that by the type of the error."""
 
-    enforces = frozenset({"retries"})
-
-    async def run(self, function, args, kwargs, task_metadata):
-        for _ in range(self.retries):
-            try:
-                return await super().run(function, args, kwargs, task_metadata)
-            except TimeoutError:
-                raise
-            except Exception:
-                await asyncio.sleep(0)
-        return await super().run(function, args, kwargs, task_metadata)
+    final = (TimeoutError,)
 
 
 @breaks("RET-03", "fails in attempt 1")
