@@ -49,7 +49,9 @@ class ByValue:
         return self._function(*args, **kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        parts = _parts(self._function)
+        # What holds values of its own is not plain, and not to be remembered either.
+        holds = not isinstance(self._function, types.FunctionType) or self._function.__closure__
+        parts = None if holds else _parts(self._function)
         return (pickle.loads, (_dumped(self._function),)) if parts is None else (eval, parts)
 
     def __repr__(self) -> str:
@@ -61,10 +63,8 @@ class _NotPlain(Exception):
 
 
 @functools.lru_cache
-def _parts(function: Callable[..., Any]) -> tuple[str, dict[str, Any]] | None:
+def _parts(function: types.FunctionType) -> tuple[str, dict[str, Any]] | None:
     """What is evaluated, and in what globals, to have a function; None if it needs cloudpickle."""
-    if not isinstance(function, types.FunctionType):
-        return None
     functions: list[types.FunctionType] = []
     modules: dict[str, dict[str, Any]] = {}
     names: list[tuple[str, str, int]] = []
