@@ -98,9 +98,7 @@ def pool_of(settings: Settings) -> Pool:
 
 def start(worker: Worker) -> None:
     """Start a worker, once those that were killed have ended. It may block."""
-    with contextlib.suppress(IndexError):
-        while True:
-            _condemned.pop().end()
+    _end_condemned()
     worker.start()
     with guard:
         is_condemned = worker.is_condemned
@@ -109,7 +107,11 @@ def start(worker: Worker) -> None:
 
 
 def end_idle_workers(settings: Settings) -> None:
-    """End the warm workers that wait for tasks of executors of these settings. It may block."""
+    """End the warm workers that wait for tasks of executors of these settings. It may block.
+
+    And wait for those that were killed: they have files open, and are zombies until then.
+    """
+    _end_condemned()
     pool = _pools.get(settings)
     if pool is None:
         return
@@ -117,6 +119,12 @@ def end_idle_workers(settings: Settings) -> None:
         workers, pool.idle = pool.idle, []
     for worker in workers:
         worker.end()
+
+
+def _end_condemned() -> None:
+    with contextlib.suppress(IndexError):
+        while True:
+            _condemned.pop().end()
 
 
 def condemn(worker: Worker) -> None:

@@ -12,6 +12,7 @@ import threading
 
 import pytest
 from pytest_asyncexec.reference_executor import _pool
+from pytest_asyncexec.reference_executor._process import Worker
 
 from local_workers import (
     appearing,
@@ -354,6 +355,19 @@ def test_a_task_thrown_away_with_its_event_loop_takes_its_worker_along(tmp_path,
 
         asyncio.run(gone(worker))
         assert asyncio.run(execute(executor, lambda: "next")).result == "next"
+
+
+async def test_close_waits_for_workers_that_were_killed(tmp_path) -> None:
+    with leaving_nothing(tmp_path / "cache") as make:
+        executor = make()
+        worker = Worker(executor.cache_dir, {}, True, lambda worker: None)
+        _pool.start(worker)
+        _pool.condemn(worker)
+
+        await executor.close()
+
+        assert _pool._condemned == []
+        assert worker.process.returncode == -signal.SIGKILL
 
 
 # -- large payloads

@@ -232,6 +232,23 @@ async def test_what_is_kept_goes_to_the_next_one_of_the_loop() -> None:
     assert thing.put_away_in == [asyncio.get_running_loop()]
 
 
+async def test_what_is_kept_is_put_away_before_the_place_is_free() -> None:
+    """Or who takes the place meanwhile finds nothing that was put away, and makes another one."""
+    places, were_taken = Places(1), []
+
+    class Looking(Thing):
+        def put_away(self) -> None:
+            were_taken.append(places.are_taken)
+
+    place = await places.take()
+    place.kept = Looking()
+
+    place.leave()
+
+    assert were_taken == [True]
+    assert places.are_free
+
+
 async def test_what_is_kept_is_put_away_where_nobody_waits() -> None:
     places, thing = Places(1), Thing()
     place = await places.take()

@@ -138,9 +138,10 @@ class Places:
                 del self._waiting[waiter]
                 waiter.set_result(Place(self, kept))
                 return
+            # Before the place is free: who takes it would make another one of what was kept.
+            if kept is not None:
+                kept.put_away()
             self._free += 1
-        if kept is not None:
-            kept.put_away()
         if self._waiting:
             self._call()
 
