@@ -9,7 +9,7 @@ import threading
 from typing import Any, NoReturn
 
 from .check import check
-from .instruments.history import History, Method
+from .instruments.history import History, Method, then_raise
 from .instruments.probes import echo, report_home
 from .instruments.sweep import coroutine_methods, methods_of
 from .scenarios import revoking
@@ -62,6 +62,60 @@ def test_CAN_01_must_end_a_cancelled_execute_in_cancelled_error(subject: Subject
         cause="a bare `except`, or `except BaseException`, that takes the CancelledError for an "
         "error of the task; or a teardown that is not in a `finally`",
     )
+    executor = subject.build()
+    methods = [getattr(type(executor), name, None) for name in ("run", "teardown")]
+    if not inspect.iscoroutinefunction(methods[0]) or methods[1] is None:
+        return
+    failing = {"run": _wait_for_ever, "teardown": then_raise(RuntimeError("on purpose"))}
+
+    async def story() -> str:
+        executing = asyncio.ensure_future(subject.execute(executor, echo, ("value",)))
+        while not history.count("run") and not executing.done():
+            await asyncio.wait({executing}, timeout=0.01)
+        if executing.done():
+            return ""  # without `run`: that is judged elsewhere
+        executing.cancel()
+        await asyncio.wait({executing}, timeout=_PATIENCE)
+        if not executing.done():
+            return f"{_PATIENCE:g} s later execute went on"
+        return "" if executing.cancelled() else ending_of(executing)
+
+    with subject.recording(executor, **failing) as history:
+        wrong = subject.drive(story)
+    if wrong and history.count("teardown"):
+        subject.fail(
+            seen=f"a task was cancelled, and its teardown raised RuntimeError('on purpose'): "
+            f"{wrong}",
+            required="execute ends in CancelledError, and the error of teardown is at most "
+            "attached to it",
+            cause="an error that leaves a `finally` takes the place of the CancelledError; "
+            "`except Exception` does not catch that",
+            history=history,
+            reproduce="""
+                import asyncio
+                from pytest_asyncexec.conformance.instruments.history import recorded, then_raise
+                from pytest_asyncexec.conformance.subject.host import host_for
+
+                async def run(original, executor, *args, **kwargs):
+                    await asyncio.Event().wait()
+
+                async def main():
+                    task = asyncio.ensure_future(host_for(executor).execute(executor, len, ["a"]))
+                    await asyncio.sleep(1)
+                    task.cancel()
+                    print(await asyncio.gather(task, return_exceptions=True))
+
+                fail = then_raise(RuntimeError("on purpose"))
+                with recorded(type(executor), run=run, teardown=fail) as history:
+                    asyncio.run(main())
+                print(history)
+            """,
+            because="LIF-05",
+        )
+
+
+async def _wait_for_ever(_original: Any, _executor: Any, *_args: Any, **_kwargs: Any) -> None:
+    await asyncio.Event().wait()
 
 
 def _torn_down(history: History) -> bool:

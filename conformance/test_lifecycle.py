@@ -44,6 +44,13 @@ def _raising(error: BaseException) -> Replacement:
     return replacement
 
 
+def _hides(seen: Seen, message: str) -> bool:
+    """Whether the caller does not see this error, or that of teardown in its place."""
+    error = seen.error
+    replaced = error is not None and says(error, _TEARDOWN_ERROR) and not says(error, message)
+    return replaced or message not in seen.everything_said
+
+
 def _methods(subject: Subject, executor: Any) -> frozenset[Method]:
     """Which of the three methods the executor has; the check ends if they cannot be recorded."""
     own = getattr(executor, "__dict__", {})
@@ -176,38 +183,47 @@ def test_LIF_04_must_tear_down_and_show_the_error_when_setup_raises(subject: Sub
         "setup": then_raise(RuntimeError(_SETUP_ERROR)),
         "run": _returning("value"),
     }
-    seen, history = _dispatch(subject, executor, failing, reaches_run=False)
+    for replacements, too in (
+        (failing, ""),
+        (
+            {**failing, "teardown": then_raise(RuntimeError(_TEARDOWN_ERROR))},
+            "; teardown had raised as well",
+        ),
+    ):
+        seen, history = _dispatch(subject, subject.build(), replacements, reaches_run=False)
 
-    if not history.count("setup"):
-        subject.could_not_run(f"execute does not call `setup` of its class: {seen}")
-    if history.count("run"):
-        wrong = "run was called although setup had raised"
-    elif "teardown" in has and not history.count("teardown"):
-        wrong = "setup raised, and teardown was not called"
-    elif seen.completed:
-        wrong = "setup raised, and the task was reported as COMPLETED"
-    elif _SETUP_ERROR not in seen.everything_said:
-        wrong = f"setup raised RuntimeError({_SETUP_ERROR!r}), of which the caller sees nothing"
-    else:
-        return
-    subject.fail(
-        seen=f"{wrong}; {seen}",
-        required="run is not called, teardown is, and the error of setup is raised (or told with "
-        "the status FAILED)",
-        cause="`setup` stands before the `try` whose `finally` tears down, or its error is caught "
-        "and dropped",
-        history=history,
-        reproduce="""
-            import asyncio
-            from pytest_asyncexec.conformance.instruments.history import recorded, then_raise
-            from pytest_asyncexec.conformance.subject.host import host_for
+        if not history.count("setup"):
+            subject.could_not_run(f"execute does not call `setup` of its class: {seen}")
+        if history.count("run"):
+            wrong = "run was called although setup had raised"
+        elif "teardown" in has and not history.count("teardown"):
+            wrong = "setup raised, and teardown was not called"
+        elif seen.completed:
+            wrong = f"setup raised, and the task was reported as COMPLETED{too}"
+        elif _hides(seen, _SETUP_ERROR):
+            wrong = f"setup raised RuntimeError({_SETUP_ERROR!r}), of which the caller sees nothing"
+            wrong += too
+        else:
+            continue
+        subject.fail(
+            seen=f"{wrong}; {seen}",
+            required="run is not called, teardown is, and the error of setup is raised (or told "
+            "with the status FAILED)",
+            cause="`setup` stands before the `try` whose `finally` tears down, or its error is "
+            "caught and dropped, or that of teardown takes its place",
+            history=history,
+            reproduce="""
+                import asyncio
+                from pytest_asyncexec.conformance.instruments.history import recorded, then_raise
+                from pytest_asyncexec.conformance.subject.host import host_for
 
-            fail = then_raise(RuntimeError("the setup failed on purpose"))
-            with recorded(type(executor), setup=fail) as history:
-                print(asyncio.run(host_for(executor).execute(executor, len, ["abc"])))
-            print(history)
-        """,
-    )
+                fail = then_raise(RuntimeError("the setup failed on purpose"))
+                with recorded(type(executor), setup=failTEARDOWN) as history:
+                    print(asyncio.run(host_for(executor).execute(executor, len, ["abc"])))
+                print(history)
+            """.replace("TEARDOWN", ", teardown=fail" if too else ""),
+            because="LIF-05" if too else "",
+        )
 
 
 _REPRODUCE_TEARDOWN = """
@@ -225,6 +241,10 @@ _REPRODUCE_TEARDOWN = """
 """
 _REPRODUCE_AFTER_FAILURE = _REPRODUCE_TEARDOWN.format(
     run='raise ValueError("the run failed on purpose")'
+)
+_REPRODUCE_AFTER_STATUS = _REPRODUCE_TEARDOWN.format(
+    run="from pytest_asyncexec import TaskRuntimeError\n"
+    '        raise TaskRuntimeError("the run failed on purpose")'
 )
 _REPRODUCE_AFTER_SUCCESS = _REPRODUCE_TEARDOWN.format(run='return "precious"')
 
@@ -244,20 +264,23 @@ def _failing_teardown(subject: Subject, run: Replacement) -> tuple[Seen, History
 def test_LIF_05_must_let_the_outcome_of_run_win_over_an_error_of_teardown(
     subject: Subject,
 ) -> None:
-    # A task that fails: its user has to learn why.
-    seen, history = _failing_teardown(subject, _raising(ValueError(_RUN_ERROR)))
+    # A task that fails: its user has to learn why. One of the errors ends in a status, often on
+    # a way of its own.
+    for kind, reproduce in (
+        (ValueError, _REPRODUCE_AFTER_FAILURE),
+        (TaskRuntimeError, _REPRODUCE_AFTER_STATUS),
+    ):
+        seen, history = _failing_teardown(subject, _raising(kind(_RUN_ERROR)))
 
-    error = seen.error
-    hidden = error is not None and says(error, _TEARDOWN_ERROR) and not says(error, _RUN_ERROR)
-    if hidden or seen.completed or _RUN_ERROR not in seen.everything_said:
-        subject.fail(
-            seen=f"run raised ValueError({_RUN_ERROR!r}), then teardown raised; {seen}",
-            required="the error of run is raised (or told with the status FAILED), and that of "
-            "teardown at most attached to it",
-            cause="an error that leaves a `finally` takes the place of the one before it",
-            history=history,
-            reproduce=_REPRODUCE_AFTER_FAILURE,
-        )
+        if seen.completed or _hides(seen, _RUN_ERROR):
+            subject.fail(
+                seen=f"run raised {kind.__name__}({_RUN_ERROR!r}), then teardown raised; {seen}",
+                required="the error of run is raised (or told with the status FAILED), and that "
+                "of teardown at most attached to it",
+                cause="an error that leaves a `finally` takes the place of the one before it",
+                history=history,
+                reproduce=reproduce,
+            )
 
     # A task that succeeds: hours of work must not vanish.
     seen, history = _failing_teardown(subject, _returning("precious"))
@@ -373,6 +396,7 @@ def test_LIF_10_should_show_an_error_of_teardown(subject: Subject) -> None:
     for after, run, reproduce in (
         ("success", _returning("value"), _REPRODUCE_AFTER_SUCCESS),
         ("failure", _raising(ValueError(_RUN_ERROR)), _REPRODUCE_AFTER_FAILURE),
+        ("failure", _raising(TaskRuntimeError(_RUN_ERROR)), _REPRODUCE_AFTER_STATUS),
     ):
         seen, history = _failing_teardown(subject, run)
 

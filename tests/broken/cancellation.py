@@ -55,6 +55,26 @@ class TearsDownOnErrorsOnly(ThreadExecutor):
         return TaskOutcome(result, "", "", TaskStatus.COMPLETED)
 
 
+@breaks("CAN-01", "a task was cancelled, and its teardown raised RuntimeError('on purpose')")
+class CatchesExceptionsOfTeardown(ThreadExecutor):
+    """Lets no error of teardown hide one of the task; a cancellation is none to it."""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        metadata = {"dispatch_id": dispatch_id, "node_id": node_id, "results_dir": results_dir}
+        try:
+            result = await self.run(function, args, kwargs, metadata)
+        except Exception:
+            with contextlib.suppress(Exception):
+                await self.teardown(metadata)
+            raise
+        except asyncio.CancelledError:
+            await self.teardown(metadata)
+            raise
+        with contextlib.suppress(Exception):
+            await self.teardown(metadata)
+        return TaskOutcome(result, "", "", TaskStatus.COMPLETED)
+
+
 @breaks("CAN-01", "a task that is cancelled by its host: execute returned status CANCELLED")
 class ReportsItsOwnCancellation(LocalExecutor):
     """Takes the cancellation of its host for one of the task, and returns that status."""

@@ -237,6 +237,23 @@ class SaysThatSomethingWentWrong(Template):
             await self.teardown(dict(metadata))
 
 
+@breaks("LIF-04", "the caller sees nothing; teardown had raised as well")
+class TearsDownAfterAFailedSetup(Template):
+    """Catches errors of teardown after `run`, and not where there was none."""
+
+    async def bracket(self, function, args, kwargs, metadata):
+        try:
+            await self.setup(dict(metadata))
+        except Exception:
+            await self.teardown(dict(metadata))
+            raise
+        try:
+            return await self.run(function, args, kwargs, dict(metadata))
+        finally:
+            with contextlib.suppress(Exception):
+                await self.teardown(dict(metadata))
+
+
 @breaks("LIF-05", "execute raised RuntimeError: the teardown failed on purpose")
 class TearsDownInAFinally(Template):
     """As Covalent's base class has it: the last error wins."""
@@ -420,6 +437,30 @@ class LogsAtDebugLevel(Template):
                 await self.teardown(dict(metadata))
             except Exception:
                 logger.debug("teardown failed", exc_info=True)
+
+
+@breaks("LIF-10", "after the failure of run, and the caller sees nothing of it")
+class NotesItOnErrorsAlone(ThreadExecutor):
+    """Attaches the error of teardown to the one that is raised; a status FAILED has none."""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        metadata = {"dispatch_id": dispatch_id, "node_id": node_id, "results_dir": results_dir}
+        result, error, failed = None, None, ""
+        try:
+            await self.setup(dict(metadata))
+            result = await self.run(function, args, kwargs, dict(metadata))
+        except BaseException as raised:
+            error = raised
+        try:
+            await self.teardown(dict(metadata))
+        except Exception as raised:
+            failed = repr(raised)
+        if isinstance(error, TaskRuntimeError):
+            return TaskOutcome(None, "", str(error), "FAILED")
+        if error is not None:
+            error.add_note(failed)
+            raise error
+        return TaskOutcome(result, "", failed, "COMPLETED")
 
 
 @breaks("LIF-10", "after the failure of run, and the caller sees nothing of it")

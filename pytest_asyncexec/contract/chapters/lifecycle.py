@@ -41,7 +41,7 @@ RULES = (
         can give it back. Running the task all the same hides why it then fails.""",
         how="""The executor's own `setup` runs and then raises: `run` must not follow, `teardown`
         must, and the message of the error must reach the caller, who may not be told
-        COMPLETED.""",
+        COMPLETED; also where `teardown` raises, too.""",
         source="decision of the contract: what a half-made setup acquired must not leak",
     ),
     CHAPTER.rule(
