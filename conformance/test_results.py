@@ -238,7 +238,7 @@ def _say(word: str) -> None:
 def test_RES_06_must_return_what_a_task_prints(subject: Subject) -> None:
     if not subject.preflight().captures_streams:
         _fail_by_what_is_not_captured(subject)
-    if plan_of(subject).shows("foreign", "ordinary"):
+    if plan_of(subject).shows("foreign output", "ordinary"):
         _judge_the_next_task(subject)
     ask_plan(
         subject,

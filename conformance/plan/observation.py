@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from ...contract.wording import says, short
@@ -38,6 +38,7 @@ from .task import GIVEN, fail_in_a_known_line
 Aspect = Literal[
     "no end",
     "foreign",
+    "foreign output",
     "given",
     "more attempts",
     "attempts twice",
@@ -65,6 +66,15 @@ Aspect = Literal[
 ]
 
 ASPECTS: Final[tuple[Aspect, ...]] = Aspect.__args__  # type: ignore[attr-defined]
+
+#: In what a task differs whose output alone is not as it should be.
+OF_OUTPUT: Final[tuple[Aspect, ...]] = (
+    "foreign output",
+    "stdout",
+    "stderr",
+    "printed by the host",
+    "log",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +148,11 @@ def deviations(
         return
     found = _foreign(observation, others)
     if found:
-        yield differs("foreign", found, "each task gets its own result, error and output")
+        yield differs("foreign", found, _OWN)
         return
+    found = _foreign_output(observation, others)
+    if found:
+        yield differs("foreign output", found, _OWN)
     given = _not_given(seen)
     counted = _miscounted_attempts(observation, predicted)
     if counted is not None and not given:
@@ -151,9 +164,12 @@ def deviations(
     elif ended is not None:
         yield differs(*ended)
     else:
-        yield from (differs(*each) for each in _judged_values(observation, predicted))
+        heard = replace(observation, captures=False) if found else observation
+        yield from (differs(*each) for each in _judged_values(heard, predicted))
     yield from (differs(*each) for each in _judged_calls(observation, predicted))
 
+
+_OWN: Final = "each task gets its own result, error and output"
 
 _Difference = tuple[Aspect, object, str]
 
@@ -373,22 +389,33 @@ def _told(seen: Seen) -> str:
 
 
 def _foreign(observation: Observation, others: Set[str]) -> str:
-    """What of another task is found in the outcome of this one."""
+    """What of another task is found in the result of this one, or in how it failed."""
     seen = observation.seen
     if seen is None:
         return ""
-    said = seen.everything_said
+    said = "" if seen.completed else seen.everything_said
     if isinstance(seen.result, str):
         said += seen.result[:10_000]
-    for other in owns_in(said):
-        if other in others:
-            return f"it got what belongs to another task ({other}): {seen}"
-    if observation.row["logs"] != "both" or observation.row["dispatch"] == SHARED_DISPATCH:
+    return _of_another(said, others, seen)
+
+
+def _foreign_output(observation: Observation, others: Set[str]) -> str:
+    """What of another task is found in the output of this one, or in its logs."""
+    seen = observation.seen
+    if seen is None:
         return ""
+    found = _of_another(seen.everything_said, others, seen)
+    if found or observation.row["logs"] != "both" or observation.row["dispatch"] == SHARED_DISPATCH:
+        return found
     for stream, log in observation.logs.items():
         if not others.isdisjoint(owns_in(log)):
             return f"its log of {stream} holds what another task printed"
     return ""
+
+
+def _of_another(said: str, others: Set[str], seen: Seen) -> str:
+    other = next((own for own in owns_in(said) if own in others), None)
+    return "" if other is None else f"it got what belongs to another task ({other}): {seen}"
 
 
 def _outcome(seen: Seen | None) -> str:

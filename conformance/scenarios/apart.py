@@ -38,6 +38,7 @@ def main(path: Path) -> None:
 def _judged(request: dict[str, Any]) -> dict[str, Any]:
     subject = Subject(load_target(request["spec"]), request["profile"], request["strength"])
     subject.apart = True
+    subject.building.mends = request["mends"]
     subject.rule = RULES[request["rule"]]
     module = importlib.import_module(request["module"])
     function: Callable[[Subject], None] = getattr(module, request["function"])

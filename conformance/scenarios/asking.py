@@ -49,7 +49,7 @@ def ask_plan(
             because="RES-04" if first.cause.deviation.aspect == "message" else "",
         )
     for part in parts:
-        untried = plan.part(part).untried
+        untried = plan.part(part).silent_on(subject.rule.id)
         if untried:
             subject.could_not_run(f"not all tasks could be tried: {untried}")
 

@@ -73,6 +73,7 @@ def _ask(
         "sys_path": sys.path,
         "results_dir": str(folder / "results"),
         "template": subject.template_host,
+        "mends": subject.building.mends,
     }
     request.write_text(json.dumps(content), encoding="utf-8")
     limit = subject.patience if limit is None else limit

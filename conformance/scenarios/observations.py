@@ -10,7 +10,7 @@ from typing import Final, Literal
 from ..plan.array import STRENGTH, rows
 from ..plan.attribution import broken_rule
 from ..plan.conditions import BREAKING, SECOND, STOPPED, USUAL, Row, row
-from ..plan.observation import ASPECTS, Aspect, Deviation, deviations
+from ..plan.observation import ASPECTS, OF_OUTPUT, Aspect, Deviation, deviations
 from ..plan.prediction import predict
 from ..plan.small import Cause, causes, covers, shrunk
 from ..subject.exceptions import CouldNotRun
@@ -24,9 +24,16 @@ Part = Literal["ordinary", "stopped", "breaking"]
 #: So many tasks that never end are waited for by themselves.
 _HUNG_ALONE: Final = 2
 
-#: So many causes are looked at by running a task alone.
+#: So many causes are looked at by running a task alone; where each may cost a worker, so many.
 _TRIED_ALONE: Final = 8
+_BROKEN_ALONE: Final = 3
 
+
+#: What is found of another task is for what runs at the same time.
+_FOREIGN: Final[tuple[Aspect, ...]] = ("foreign", "foreign output")
+
+#: Rules that say something of what a task prints, and of nothing else.
+_ABOUT_OUTPUT: Final = frozenset({"RES-06", "RES-13", "RET-07", "STR-11"})
 
 #: Of these it is by the other conditions which one a task shows.
 _COUNTED: Final[tuple[Aspect, ...]] = ("more attempts", "attempts twice", "attempts")
@@ -50,6 +57,12 @@ class Findings:
     broken: list[Broken] = field(default_factory=list)
     #: Why some tasks say nothing; empty where all were tried.
     untried: str = ""
+    #: Why some tasks say nothing by their output alone.
+    unheard: str = ""
+
+    def silent_on(self, rule_id: str) -> str:
+        """Why some tasks say nothing of a rule; empty where all do."""
+        return self.untried or (self.unheard if rule_id in _ABOUT_OUTPUT else "")
 
 
 class Plan:
@@ -148,7 +161,7 @@ class Plan:
         self, findings: Findings, part: Part, found: Sequence[Deviation], *, alone: bool = False
     ) -> Iterator[Deviation]:
         """Add what breaks a rule; yield the deviations that show only while other tasks run."""
-        tried = 0
+        tried, most = 0, _BROKEN_ALONE if part == "breaking" else _TRIED_ALONE
         # In what later tasks of an instance differ, where it is for the first one.
         spoilt: set[Aspect] = set()
         for kind in by_kind(found):
@@ -159,17 +172,19 @@ class Plan:
                     continue
                 hangs = self._hangs_as_known(cause.deviation)
                 confirmed: Cause | None = replace(cause, alone=None)
-                if tried < _TRIED_ALONE and not alone and not hangs:
+                if tried < most and not alone and not hangs:
                     tried += 1
                     # Where no executor is left to try it alone, what was seen is told.
                     with contextlib.suppress(CouldNotRun):
                         confirmed = self._confirmed(cause)
                 if confirmed is None and cause.deviation.aspect in spoilt:
                     continue
+                if confirmed is None and part == "breaking":
+                    continue  # of neighbours that took its worker along it is no rule's to tell
                 if confirmed is None:
                     yield from (d for d in same if d.observation is cause.deviation.observation)
                     conditions = cause.conditions
-                    if cause.deviation.aspect == "foreign" and _of_other_instances(findings, same):
+                    if cause.deviation.aspect in _FOREIGN and _of_other_instances(findings, same):
                         conditions = {**conditions, "instance": "its own"}
                     rule = broken_rule(cause.deviation.aspect, conditions, among_others=True)
                     findings.broken.append(Broken(rule, cause, among_others=True))
@@ -190,7 +205,7 @@ class Plan:
 
     def _confirmed(self, cause: Cause) -> Cause | None:
         """The cause as one task alone shows it, with the fewest conditions; None if none does."""
-        if cause.deviation.aspect == "foreign":
+        if cause.deviation.aspect in _FOREIGN:
             return None
         found = self._shown_alone(cause) or self._confirmed_after_another(cause)
         if found is not None and found.deviation.aspect == "message":
@@ -204,8 +219,8 @@ class Plan:
             return replace(cause, deviation=alone, alone=True)
         if whole == cause.row or self._alone(whole, aspect) is None:
             return None
-        if aspect == "no end":
-            # To make it small would be to wait as long for each condition.
+        if aspect == "no end" or whole["end"] in BREAKING:
+            # To make it small would be to wait as long for each condition, or to lose a worker.
             return Cause(cause.deviation, unusual_of(whole), cause.tasks, alone=True)
         conditions = shrunk(unusual_of(whole), lambda tried: self._each_alone(tried, aspect))
         deviation = self._alone(row(**conditions), aspect) or cause.deviation
@@ -269,20 +284,33 @@ class Plan:
         yield from self._explain(findings, part, all_deviations(sight))
 
     def _look_one_by_one(self, findings: Findings, part: Part, crowd: Sequence[Deviation]) -> None:
-        """Run the tasks again that deviated among others, so that other rules are judged fairly."""
-        wrong = {id(d.observation): d.observation for d in all_deviations(findings.sight)}
+        """Run the tasks again that deviated among others, so that other rules are judged fairly.
+
+        Where they did so in their output alone, all else that was seen of them stands.
+        """
+        output_alone = all(each.aspect in OF_OUTPUT for each in crowd)
+        wrong = {
+            id(each.observation): each.observation.row
+            for each in all_deviations(findings.sight)
+            if each.aspect in OF_OUTPUT or not output_alone
+        }
+        again = list(wrong.values())
         most = self._subject.pick(quick=24, default=60, thorough=600)
-        again = [seen.row for seen in wrong.values()]
         sight = observe(self._subject, again[:most], at_once=1)
-        right = [seen for seen in findings.sight.observations if id(seen) not in wrong]
-        findings.sight.observations = right + sight.observations
-        if again[most:]:
-            reason = (
-                "tasks at once are mixed up or refused, and one after the other not all were tried"
-            )
-            findings.sight.untried[reason] = list(again[most:])
-        findings.broken = [each for each in findings.broken if each.among_others][:1]
-        list(self._explain(findings, part, all_deviations(sight), alone=True))
+        reason = "tasks at once are mixed up or refused, and one after the other not all were tried"
+        broken = [each for each in findings.broken if each.among_others][:1]
+        if output_alone:
+            findings.unheard = reason if again[most:] else next(iter(sight.untried), "")
+            findings.broken = broken + [e for e in findings.broken if not e.among_others]
+            found = [each for each in all_deviations(sight) if each.aspect in OF_OUTPUT]
+        else:
+            right = [seen for seen in findings.sight.observations if id(seen) not in wrong]
+            findings.sight.observations = right + sight.observations
+            if again[most:]:
+                findings.sight.untried[reason] = again[most:]
+            findings.broken = broken
+            found = all_deviations(sight)
+        list(self._explain(findings, part, found, alone=True))
 
 
 def _is_told(deviation: Deviation, broken: Iterable[Broken]) -> bool:

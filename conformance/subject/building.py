@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
+from ...base.attributes import check_attribute
 from ...base.executor import AsyncBaseExecutor
 from ...targets.target import Target
 from ..instruments.effects import Effects, effects
 from .exceptions import CouldNotRun
+
+#: What the documented settings are where nobody sets them.
+_DEFAULTS: Final = {
+    "log_stdout": "",
+    "log_stderr": "",
+    "cache_dir": "",
+    "time_limit": -1,
+    "retries": 0,
+}
 
 
 class Building:
@@ -22,6 +33,8 @@ class Building:
         self.built = ""
         #: What building the first executor did: it may do more than any later one does.
         self.first_build = Effects()
+        #: Whether settings are mended that no executor can have, as a foreign base may leave them.
+        self.mends = False
         self._sign = sign
         self._class: type | None = None
 
@@ -41,6 +54,8 @@ class Building:
         """A fresh executor from the target, with these attributes set on it."""
         self._sign()
         executor = self.target.build()
+        if self.mends:
+            _mend(executor)
         for name, value in attributes.items():
             try:
                 setattr(executor, name, value)
@@ -105,3 +120,13 @@ class Building:
             lines.insert(0, "import covalent")
         lines.append(f"executor = {first}{'.' if rest else ''}{rest}()")
         return "\n".join(lines)
+
+
+def _mend(executor: Any) -> None:
+    """Give settings their default values that have values which they cannot have."""
+    for name, default in _DEFAULTS.items():
+        try:
+            check_attribute(name, getattr(executor, name, default), type(executor))
+        except (TypeError, ValueError):
+            with contextlib.suppress(Exception):
+                setattr(executor, name, default)

@@ -79,8 +79,12 @@ def _mended(subject: Subject, methods: list[str], *, under_template: bool) -> It
         for name in methods:
             ours = inspect.getattr_static(AsyncBaseExecutor, name)
             stack.enter_context(mock.patch.object(subject.cls, name, ours))
-        before, subject.tasks.under_template = subject.tasks.under_template, under_template
-        stack.callback(setattr, subject.tasks, "under_template", before)
+        for owner, name, value in (
+            (subject.tasks, "under_template", under_template),
+            (subject.building, "mends", True),
+        ):
+            stack.callback(setattr, owner, name, getattr(owner, name))
+            setattr(owner, name, value)
         yield
 
 
