@@ -15,7 +15,7 @@ from pytest_asyncexec.conformance.instruments.history import METHODS
 from pytest_asyncexec.conformance.runner import judge_target
 from pytest_asyncexec.conformance.scenarios import batch
 from pytest_asyncexec.conformance.subject.subject import Subject
-from pytest_asyncexec.reference_executor import ThreadExecutor
+from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
 
 from pytest_asyncexec.contract.verdict import RuleOutcome
 from pytest_asyncexec.targets.target import Target
@@ -90,6 +90,36 @@ def test_one_that_mixes_all() -> None:
             found[rule].outcome == "could_not_run"
             and "one after the other not all were tried" in found[rule].message
         ), found[rule]
+
+
+class MixesOutput(LocalExecutor):
+    """Returns what others print meanwhile with its own, as a redirected stream of all would."""
+
+    at_work = 0
+    said = ""
+
+    async def run(self, function, args, kwargs, task_metadata):  # type: ignore[no-untyped-def]
+        MixesOutput.at_work += 1
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        finally:
+            assert self.task_stdout is not None
+            own = self.task_stdout.getvalue()
+            if MixesOutput.at_work > 1:
+                self.task_stdout.write(MixesOutput.said)
+            MixesOutput.said = own or MixesOutput.said
+            MixesOutput.at_work -= 1
+
+
+def test_one_that_mixes_the_output_alone_is_judged_by_all_else() -> None:
+    found = judged(MixesOutput, (*ASKED, "RES-01", "RES-06", "RET-02"), strength=2)
+
+    assert found["CNC-01"].outcome == "failed"
+    assert "belongs to another task" in found["CNC-01"].message
+    for rule in ("LIF-02", "LIF-08", "LIF-09", "RES-01", "RET-02"):
+        assert found[rule].outcome == "passed", found[rule]
+    assert found["RES-06"].outcome == "could_not_run"
+    assert "one after the other not all were tried" in found["RES-06"].message
 
 
 class ServesOne(ThreadExecutor):

@@ -237,6 +237,25 @@ def test_a_fault_of_an_inherited_execute_is_marked(subject_of) -> None:
     assert subject.findings["LIF-08"].inherited
 
 
+def test_settings_that_a_foreign_base_leaves_out_of_their_domain_are_mended(subject_of) -> None:
+    # The template would refuse them, and every rule be broken by that.
+    class Legacy(Derived):
+        def __init__(self) -> None:
+            super().__init__()
+            vars(self).update(time_limit="", retries=False)
+
+    subject, seen = subject_of(Legacy), []
+
+    def check(subject: Subject) -> None:
+        executor = subject.build()
+        seen.append((executor.time_limit, executor.retries))
+        subject.fail(seen="it", required="else")
+
+    with pytest.raises(RuleViolation):
+        judge(subject, RUN, check)
+    assert seen == [("", False), (-1, 0)]
+
+
 def test_a_fault_of_its_own_is_not_marked(subject_of) -> None:
     class Faulty(Derived):
         pass

@@ -393,7 +393,9 @@ def _foreign(observation: Observation, others: Set[str]) -> str:
     seen = observation.seen
     if seen is None:
         return ""
-    said = "" if seen.completed else seen.everything_said
+    said = replace(seen, stdout="", stderr="").everything_said
+    if not seen.completed and observation.own not in seen.stderr:
+        said += seen.stderr
     if isinstance(seen.result, str):
         said += seen.result[:10_000]
     return _of_another(said, others, seen)
