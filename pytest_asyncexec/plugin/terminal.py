@@ -14,6 +14,7 @@ from ..contract.verdict import RuleOutcome, Verdict
 from ..report.text import (
     demand_line,
     open_reasons,
+    rows,
     table,
     verdict_line,
     warning_title,
@@ -114,7 +115,11 @@ class TerminalReport:
                 for part in wrapped(line, self._width, "  "):
                     terminal.write_line(part, red=True)
             if self.config.get_verbosity() < 0:
-                for part in open_reasons(verdict, self._width):
+                # What fails the run pytest names at the end.
+                quiet = [
+                    o for o in verdict.of("failed", "waived") if not self.recorder.fails_run(o)
+                ]
+                for part in [*rows(quiet, self._width), *open_reasons(verdict, self._width)]:
                     terminal.write_line(part)
                 continue
             if target.name in self.recorder.facts:

@@ -92,20 +92,24 @@ def table(verdict: Verdict, selected: Collection[str], width: int, *, narrowed: 
     """The rules that did not pass, by outcome, each with one line of reason."""
     lines: list[str] = []
     for outcome, title in TITLES.items():
-        rows = verdict.of(outcome)
+        of_it = verdict.of(outcome)
         if narrowed:
-            rows = [row for row in rows if row.rule_id in selected or row.outcome != "not_run"]
-        if not rows:
+            of_it = [row for row in of_it if row.rule_id in selected or row.outcome != "not_run"]
+        if not of_it:
             continue
         lines += ["", f"  {title}"]
-        for reason, same in by_reason(rows):
+        for reason, same in by_reason(of_it):
             if len(same) < _MANY or outcome in ("failed", "waived"):
-                for row in same:
-                    lines += _row(row, width)
+                lines += rows(same, width)
             else:
                 lines += wrapped(f"{len(same)} rules: {reason}", width, "    ")
                 lines += wrapped(f"({', '.join(spans(r.rule_id for r in same))})", width, "      ")
     return lines
+
+
+def rows(outcomes: Iterable[RuleOutcome], width: int) -> list[str]:
+    """Rules that did not pass, each with one line of reason."""
+    return [line for outcome in outcomes for line in _row(outcome, width)]
 
 
 def open_reasons(verdict: Verdict, width: int) -> list[str]:
