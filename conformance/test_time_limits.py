@@ -35,6 +35,7 @@ _REPRODUCE = """
     executor.time_limit = 1
     print(asyncio.run(host_for(executor).execute(executor, time.sleep, [10])))
 """
+_SPIN = "import time; end = time.time() + {seconds:g}\\nwhile time.time() < end: pass"
 _REPRODUCE_PROGRESS = """
     import asyncio, time
     from pathlib import Path
@@ -117,6 +118,16 @@ def _ask_plan(subject: Subject, cause: str) -> None:
     ask_plan(subject, "stopped", cause=cause)
 
 
+def _reproduce(found: Limited) -> str:
+    """Lines that run a task with the same limit, for far longer than that."""
+    seconds = 10 + 10 * found.limit
+    spin = f"exec, ['{_SPIN.format(seconds=seconds)}']"
+    return _REPRODUCE.replace("time_limit = 1", f"time_limit = {found.limit}").replace(
+        "time.sleep, [10]",
+        spin if found.kind == "spinning" else f"time.sleep, [{seconds:g}]",
+    )
+
+
 def _unlimited(found: Limited, doing: str) -> str:
     """What is wrong with the way in which a task over its limit was reported, if anything is."""
     if found.seen is None:
@@ -143,7 +154,7 @@ def test_TIM_02_must_report_a_task_over_its_limit_as_timed_out(subject: Subject)
             "however long the task would have gone on",
             cause=_CAUSE,
             history=found.history,
-            reproduce=_REPRODUCE,
+            reproduce=_reproduce(found),
         )
     _need_a_beginning(subject, found)
     _ask_plan(subject, _CAUSE)
@@ -272,7 +283,7 @@ def test_TIM_06_must_limit_a_task_that_never_yields(subject: Subject) -> None:
                 cause="the task is asked to stop, or its coroutine is cancelled, and it never "
                 "looks: nothing but the end of its process stops it",
                 history=found.history,
-                reproduce=_REPRODUCE.replace("time.sleep, [10]", "exec, ['while True: pass']"),
+                reproduce=_reproduce(found),
             )
         _need_a_beginning(subject, found)
 
