@@ -20,15 +20,15 @@ from .scenarios.aftermath import (
     settled,
     temporary_folder,
 )
-from .scenarios.endings import DIES, FAILS, SUCCEEDS, TOO_LATE, Ending
+from .scenarios.endings import DIES, FAILS, RETRIED, SUCCEEDS, TOO_LATE, UNSENT, Ending
 from .scenarios.fresh_process import in_main_thread_of_a_fresh_process
 from .subject.subject import Subject
 
 _TASKS_OF_EACH_KIND = """
-    import asyncio, os
+    import asyncio, functools, os, threading
     from pytest_asyncexec.conformance.subject.host import host_for
 
-    def succeed():
+    def succeed(*args):
         return "result"
 
     def fail():
@@ -42,7 +42,7 @@ _TASKS_OF_EACH_KIND = """
         import os
         os._exit(3)
 
-    {limit}async def run(task, host=host_for(executor)):
+    {setting}async def run(task, host=host_for(executor)):
         executing = asyncio.ensure_future(host.execute(executor, task))
         await asyncio.wait({{executing}}, timeout=5)
         executing.cancel()
@@ -52,14 +52,26 @@ _TASKS_OF_EACH_KIND = """
 """
 
 
-def _script(*rest: str, limited: bool = False) -> str:
-    limit = "executor.time_limit = 1\n\n    " if limited else ""
-    return _TASKS_OF_EACH_KIND.format(limit=limit, rest="\n    ".join(rest))
+#: In the script above, what is set before tasks that end so, and what those are.
+_SETTINGS = {TOO_LATE: "executor.time_limit = 1", RETRIED: "executor.retries = 1"}
+_TASKS = {
+    SUCCEEDS: "succeed",
+    FAILS: "fail",
+    RETRIED: "fail",
+    DIES: "die",
+    UNSENT: "functools.partial(succeed, threading.Lock())",
+}
 
 
-def _function_for(ending: str) -> str:
-    """The function of the script above that ends so."""
-    return {SUCCEEDS: "succeed", FAILS: "fail", DIES: "die"}.get(ending, "go_on")
+def _script(kind: str, *rest: str) -> str:
+    """The script above for tasks that end in this way, with `rest` behind it."""
+    setting = f"{_SETTINGS[kind]}\n\n    " if kind in _SETTINGS else ""
+    return _TASKS_OF_EACH_KIND.format(setting=setting, rest="\n    ".join(rest))
+
+
+def _task(kind: str) -> str:
+    """What the script above runs for a task that ends in this way."""
+    return _TASKS.get(kind, "go_on")
 
 
 # ---- asyncio tasks -----------------------------------------------------------------------------
@@ -84,15 +96,15 @@ def test_HYG_01_must_leave_no_asyncio_task_running(subject: Subject) -> None:
                 cause="a task of asyncio.create_task() or ensure_future(), a heartbeat or a reader "
                 "of a log, that is neither awaited nor cancelled in a `finally`",
                 reproduce=_script(
+                    kind,
                     "async def main():",
                     "    for _ in range(3):",
-                    f"        await run({_function_for(kind)})",
+                    f"        await run({_task(kind)})",
                     "    await asyncio.sleep(0)",
                     "    for task in asyncio.all_tasks() - {asyncio.current_task()}:",
                     "        print(task)",
                     "",
                     "asyncio.run(main())",
-                    limited=kind == TOO_LATE,
                 ),
             )
 
@@ -153,15 +165,15 @@ def test_HYG_02_must_not_grow_with_the_number_of_tasks(subject: Subject) -> None
                 "thousand tasks as after one",
                 cause=_LEAKS[what],
                 reproduce=_script(
+                    kind,
                     "import os, threading",
                     "",
                     "async def main():",
                     "    for _ in range(4):",
-                    f"        await run({_function_for(kind)})",
+                    f"        await run({_task(kind)})",
                     f"        print({_COUNTS[what]})",
                     "",
                     "asyncio.run(main())",
-                    limited=kind == TOO_LATE,
                 ),
             )
 
@@ -282,6 +294,7 @@ def _tell_of_changes(subject: Subject, what: str, changes: list[str]) -> NoRetur
         else "what belongs to all of the process is changed for one task, and not put back "
         "in a `finally`",
         reproduce=_script(
+            kind,
             "from pytest_asyncexec.conformance.instruments.process_state import ProcessState",
             "",
             "async def main():",
@@ -292,13 +305,12 @@ def _tell_of_changes(subject: Subject, what: str, changes: list[str]) -> NoRetur
                     "    await asyncio.gather(first, run(go_on))",
                 ]
                 if what == _OVERLAPPING
-                else [f"    await run({_function_for(kind)})"]
+                else [f"    await run({_task(kind)})"]
             ),
             "",
             "state = ProcessState()",
             "asyncio.run(main())",
             'os.write(1, "\\n".join(state.changes()).encode())',
-            limited=kind == TOO_LATE,
         ),
     )
 
@@ -360,13 +372,13 @@ def _tell_of_files(
         else "tempfile.mkdtemp() and mkstemp() leave it to their caller to remove what "
         "they have made; and a hundred thousand tasks fill every disk",
         reproduce=_script(
+            kind,
             "import os, tempfile",
             "",
             "executor.cache_dir = tempfile.tempdir = tempfile.mkdtemp()",
             'os.environ["TMPDIR"] = tempfile.tempdir',
-            f"asyncio.run(run({_function_for(kind)}))",
+            f"asyncio.run(run({_task(kind)}))",
             "print(os.listdir(tempfile.tempdir))",
-            limited=kind == TOO_LATE,
         ),
     )
 

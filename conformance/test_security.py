@@ -14,7 +14,7 @@ from .check import check
 from .instruments.canary import NAME, SOURCE, Canary
 from .instruments.hostile import FOLDER, dictionaries, in_folder
 from .scenarios.attributes import MISSING, constructing, shown, state
-from .scenarios.data_files import REPRODUCE, anonymous, foreseen, held_tasks
+from .scenarios.data_files import anonymous, foreseen, held_tasks, reproduce
 from .scenarios.description import Refusal, described_by, not_json, rehydrate
 from .scenarios.hostile_ids import Harm, harm_by_tasks, harm_by_writing
 from .subject.exceptions import CouldNotRun
@@ -297,27 +297,26 @@ def test_SEC_05_should_keep_the_data_of_a_task_to_itself(subject: Subject) -> No
     subject.need_beacon()
     if subject.preflight().blocks_loop_at:
         subject.could_not_run("a running task blocks the event loop, see CNC-03: none can be held")
-    first, second = held_tasks(subject)
-
-    open_to_others = {name: mode for name, mode in first.files.items() if mode}
-    if open_to_others:
-        name, mode = next(iter(open_to_others.items()))
-        subject.fail(
-            seen=f"while a task runs, what it was given or has printed is in the file "
-            f"{anonymous(name, second.files)} with the mode {mode}",
-            required="mode 0600, or a folder with the mode 0700 around it",
-            cause="`open` and `Path.write_bytes` leave the mode to the umask, and that makes files "
-            "that everybody reads: use tempfile, or os.open with the mode 0o600",
-            reproduce=REPRODUCE,
-        )
-    name = foreseen(first, second)
-    if name:
-        subject.fail(
-            seen="while a task runs, its data is in a file whose name could be foreseen: nothing "
-            f"in {name} is drawn at random",
-            required="a part of the name is random: nobody can put a file or a link in its place "
-            "before it is there",
-            cause="a name made of the ids of a task, a counter or a process id: use "
-            "tempfile.mkdtemp or secrets.token_hex",
-            reproduce=REPRODUCE,
-        )
+    for first, second in held_tasks(subject):
+        open_to_others = {name: mode for name, mode in first.files.items() if mode}
+        if open_to_others:
+            name, mode = next(iter(open_to_others.items()))
+            subject.fail(
+                seen=f"while a task runs, what it was given or has printed is in the file "
+                f"{anonymous(name, second.files)} with the mode {mode}",
+                required="mode 0600, or a folder with the mode 0700 around it",
+                cause="`open` and `Path.write_bytes` leave the mode to the umask, and that makes "
+                "files that everybody reads: use tempfile, or os.open with the mode 0o600",
+                reproduce=reproduce(first),
+            )
+        name = foreseen(first, second)
+        if name:
+            subject.fail(
+                seen="while a task runs, its data is in a file whose name could be foreseen: "
+                f"nothing in {name} is drawn at random",
+                required="a part of the name is random: nobody can put a file or a link in its "
+                "place before it is there",
+                cause="a name made of the ids of a task, a counter or a process id: use "
+                "tempfile.mkdtemp or secrets.token_hex",
+                reproduce=reproduce(first),
+            )

@@ -23,6 +23,9 @@ from ..subject.subject import Subject
 #: A task's data: what it is given and what it prints.
 _DATA: Final = "asyncexec-data-of-a-task"
 
+#: Bytes beyond what an executor sends by the ways that are there for little.
+_MUCH: Final = 1 << 20
+
 
 @dataclass(slots=True)
 class HeldTask:
@@ -30,6 +33,8 @@ class HeldTask:
 
     dispatch_id: str
     node_id: int
+    #: Of what it is given.
+    size: int = 0
     #: How open to others each is, by its path from the cache or from the folder for temporary
     #: files; what is empty instead of a mode is closed to them.
     files: dict[str, str] = field(default_factory=dict)
@@ -43,23 +48,35 @@ class HeldTask:
         return name
 
 
-def held_tasks(subject: Subject) -> list[HeldTask]:
-    """Two tasks that differ in their ids alone, seen at once, or else one after the other.
+def held_tasks(subject: Subject) -> list[tuple[HeldTask, HeldTask]]:
+    """Pairs of tasks that differ in their ids alone, seen at once, or else one after the other.
+
+    Those of the second pair are given much: that may go by other ways.
 
     Raises:
         CouldNotRun: one ended before it was seen to run.
     """
-    tasks = [HeldTask(subject.new_dispatch(), node) for node in (0, 1)]
-    _look(subject, tasks)
-    if any(each.ended is not None or bool(each.files) != bool(tasks[0].files) for each in tasks):
+    pairs = _pairs(subject)
+    _look(subject, [each for pair in pairs for each in pair])
+    if any(
+        one.ended is not None or other.ended is not None or bool(one.files) != bool(other.files)
+        for one, other in pairs
+    ):
         # They may have met in a file of one name.
-        tasks = [HeldTask(subject.new_dispatch(), node) for node in (0, 1)]
-        for each in tasks:
+        pairs = _pairs(subject)
+        for each in (each for pair in pairs for each in pair):
             _look(subject, [each])
-    for each in tasks:
+    for each in (each for pair in pairs for each in pair):
         if each.ended is not None:
             raise CouldNotRun(f"the task whose files were to be seen ended: {each.ended}")
-    return tasks
+    return pairs
+
+
+def _pairs(subject: Subject) -> list[tuple[HeldTask, HeldTask]]:
+    return [
+        (HeldTask(subject.new_dispatch(), 0, size), HeldTask(subject.new_dispatch(), 1, size))
+        for size in (0, _MUCH)
+    ]
 
 
 def _look(subject: Subject, tasks: list[HeldTask]) -> None:
@@ -100,7 +117,7 @@ async def _look_at(
         subject.execute(
             executor,
             report_home,
-            (beacon.address, own),
+            (beacon.address, own, " " * task.size),
             dispatch_id=task.dispatch_id,
             node_id=task.node_id,
             results_dir=places.results,
@@ -178,11 +195,17 @@ def anonymous(name: str, others: Iterable[str]) -> str:
     return "/".join(part if part in known else "(random)" for part in name.split("/"))
 
 
-REPRODUCE: Final = """
+def reproduce(task: HeldTask) -> str:
+    """Lines that run two tasks which are given as much, and show the files that are there."""
+    more = f', " " * {task.size}' if task.size else ""
+    return _REPRODUCE.replace(", MORE", more)
+
+
+_REPRODUCE: Final = """
     import asyncio, os, tempfile
     from pytest_asyncexec.conformance.subject.host import host_for
 
-    def task(folders):
+    def task(folders, *more):
         import os
         for folder in folders:
             for path, _, names in os.walk(folder):
@@ -193,5 +216,5 @@ REPRODUCE: Final = """
     executor.cache_dir, tempfile.tempdir = tempfile.mkdtemp(), tempfile.mkdtemp()
     for dispatch in "one", "two":
         print(asyncio.run(host_for(executor).execute(
-            executor, task, [[executor.cache_dir, tempfile.tempdir]], dispatch_id=dispatch)))
+            executor, task, [[executor.cache_dir, tempfile.tempdir], MORE], dispatch_id=dispatch)))
 """

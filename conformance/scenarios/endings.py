@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import threading
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NoReturn
 
@@ -20,6 +21,8 @@ Ending = Callable[[], Awaitable[object]]
 
 SUCCEEDS: Final = "succeeds"
 FAILS: Final = "fails"
+RETRIED: Final = "fails twice, with retries=1"
+UNSENT: Final = "has an argument that cannot be pickled"
 CANCELLED: Final = "is cancelled by its host"
 TOO_LATE: Final = "is stopped by its time_limit"
 DIES: Final = "ends its own process"
@@ -49,12 +52,17 @@ def endings(subject: Subject, executor: Any) -> Mapping[str, Ending]:
     """The endings that tasks can come to, by the words "a task that ...".
 
     Args:
-        executor: runs them, but for those with a time limit, which have one of their own.
+        executor: runs them, but for those with a time limit or retries, which have their own.
     """
     found: dict[str, Ending] = {
         SUCCEEDS: lambda: _succeeded(subject, executor),
         FAILS: lambda: subject.execute(executor, fail, ("on purpose",)),
+        UNSENT: lambda: subject.execute(executor, echo, (threading.Lock(),)),
     }
+    # Of each attempt something may stay but of the last one. It costs a wait more than it finds.
+    retrying = subject.pick(quick=False, default=True, thorough=True)
+    if retrying and (again := _with(subject, executor, retries=1)) is not None:
+        found[RETRIED] = lambda: subject.execute(again, fail, ("on purpose",))
     facts = subject.preflight()
     if facts.blocks_loop_at:
         return found
@@ -62,7 +70,7 @@ def endings(subject: Subject, executor: Any) -> Mapping[str, Ending]:
         if inspect.iscoroutinefunction(getattr(executor, "execute", None)):
             found[CANCELLED] = lambda: _cancelled(subject, executor)
         if "stop" not in facts.cannot and _is_kept(subject, "TIM-02"):
-            limited = _limited(subject, executor)
+            limited = _with(subject, executor, time_limit=_LIMIT)
             if limited is not None:
                 found[TOO_LATE] = lambda: _stopped(subject, limited)
     if facts.place == ANOTHER_PROCESS and _is_kept(subject, "RES-09"):
@@ -76,15 +84,15 @@ def _is_kept(subject: Subject, rule_id: str) -> bool:
     return known is None or known.outcome == "passed"
 
 
-def _limited(subject: Subject, executor: Any) -> Any:
-    """An executor with a short limit, or None where no limit so short is taken."""
+def _with(subject: Subject, executor: Any, **setting: Any) -> Any:
+    """One like the executor with a setting of its own, or None where that is not taken."""
     try:
-        limited = subject.build(time_limit=_LIMIT)
+        other = subject.build(**setting)
     except CouldNotRun:
         return None
     with contextlib.suppress(Exception):
-        limited.cache_dir = executor.cache_dir
-    return limited
+        other.cache_dir = executor.cache_dir
+    return other
 
 
 async def _succeeded(subject: Subject, executor: Any) -> None:

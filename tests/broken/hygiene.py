@@ -10,6 +10,7 @@ import logging
 import os
 import pickle
 import random
+import secrets
 import signal
 import socket
 import subprocess
@@ -19,6 +20,7 @@ import warnings
 from pathlib import Path
 from typing import ClassVar
 
+import cloudpickle
 from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
 
 from pytest_asyncexec import TaskTimeoutError
@@ -278,6 +280,36 @@ class NeverRemovesItsFolder(ThreadExecutor):
     async def run(self, function, args, kwargs, task_metadata):
         Path(tempfile.mkdtemp(prefix="job-"), "log").touch()
         return await super().run(function, args, kwargs, task_metadata)
+
+
+@breaks("HYG-04", "two tasks, each of which has an argument that cannot be pickled, left 2 files")
+class PicklesIntoItsFolder(ThreadExecutor):
+    """Begins to watch over its files when the task is written down in them."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        job = Path(self.cache_dir or ".", f"job-{secrets.token_hex(8)}.pkl")
+        with job.open("wb") as file:  # noqa: ASYNC230
+            cloudpickle.dump((args, kwargs), file)
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        finally:
+            job.unlink()
+
+
+@breaks("HYG-04", "two tasks, each of which fails twice, with retries=1, left 2 files and folders")
+class RemovesItsLastFolder(ThreadExecutor):
+    """Has a folder for each attempt, of which teardown knows the last one."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        folder = tempfile.mkdtemp(prefix=task_metadata["dispatch_id"], dir=self.cache_dir or None)
+        self._folders[task_metadata["dispatch_id"]] = folder
+        return await super().run(function, args, kwargs, task_metadata)
+
+    _folders: ClassVar[dict[str, str]] = {}
+
+    async def teardown(self, task_metadata):
+        if folder := self._folders.pop(task_metadata["dispatch_id"], None):
+            Path(folder).rmdir()
 
 
 @breaks("HYG-04", "two tasks, each of which fails, left 2 files and folders: job-")

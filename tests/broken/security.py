@@ -219,3 +219,15 @@ class CountsItsTasks(KeepsItsTask):
 
     def path(self, task_metadata):
         return Path(self.cache_dir, f"task-{next(self.numbers)}.pkl")
+
+
+@breaks("SEC-05", "is in the file (random) with the mode 0644")
+class SpillsWhatIsLarge(KeepsItsTask):
+    """Sends little by itself, and much by a file that everybody reads."""
+
+    mode = 0o644
+
+    async def run(self, function, args, kwargs, task_metadata):
+        if len(cloudpickle.dumps(args)) < 1 << 16:
+            return await ThreadExecutor.run(self, function, args, kwargs, task_metadata)
+        return await super().run(function, args, kwargs, task_metadata)

@@ -25,7 +25,8 @@ RULES = (
         after a week: "Too many open files". A published SSH plugin leaves its connection open
         after each task that failed.""",
         how="""On an event loop that lives, after tasks of every ending, what the process holds is
-        compared before and after two more at once of each: that succeed, fail, are cancelled, are
+        compared before and after two more at once of each: that succeed, fail, fail twice with
+        retries=1 (not in quick), have an argument that cannot be pickled, are cancelled, are
         stopped by their limit, end their process. Where it grew, twelve more of that ending run,
         two in each step; what comes with each step and stays is the leak.""",
     ),

@@ -54,7 +54,8 @@ RULES = (
         why="""A pickle is code: who may write the file that a task is read from runs as that
         user. A published SSH plugin calls it `function_<dispatch>_<node>.pkl`, in a folder that
         others may share.""",
-        how="""While two tasks are held that differ in their ids alone, the files in `cache_dir`
+        how="""While two tasks are held that differ in their ids alone, and two more that are given
+        a mebibyte, the files in `cache_dir`
         and in the temporary folder that hold their data are found; their modes are read, and their
         names compared, but for the ids and what can be computed from them.""",
     ),
