@@ -221,6 +221,30 @@ def test_SEC_02_should_write_no_secret_down(subject: Subject) -> None:
                 "environment when it is needed",
                 reproduce=f"{how}\nprint(executor.to_dict())",
             )
+    _judge_parts(subject, executor, public)
+
+
+def _judge_parts(subject: Subject, executor: Any, public: Collection[str]) -> None:
+    """The same for secrets that are parts of an attribute, as what is needed to log in may be."""
+    for name, value in state(executor).items():
+        for key in value if isinstance(value, dict) else ():
+            if not isinstance(key, str) or {key, name, name.lstrip("_")} & set(public):
+                continue
+            if not names_a_secret(key):
+                continue
+            with contextlib.suppress(CouldNotRun):
+                entrusted = subject.build(**{name: {**value, key: _SECRET}})
+                places = list(_places(described_by(subject, entrusted), "to_dict()"))
+                if places:
+                    subject.fail(
+                        seen=f"{name}[{key!r}] was given {_SECRET!r}, and {' and '.join(places)}",
+                        required="no secret in plain text: hosts store what to_dict returns, show "
+                        "it and send it around; or the class declares "
+                        f"public = frozenset({{{key!r}}})",
+                        cause="to_dict writes down every attribute, whatever is in it",
+                        reproduce=f"executor.{name}[{key!r}] = {_SECRET!r}\n"
+                        "print(executor.to_dict())",
+                    )
 
 
 def _declared_public(cls: type) -> frozenset[str]:

@@ -51,6 +51,7 @@ def test_STR_01_must_write_a_relative_path_below_the_dispatch(subject: Subject) 
         "two words.log",
         "logs/out",
         "50%.{0}.log",
+        "$HOME.log",
         file_name("größe-数据.log"),
     ):
         folder = subject.new_folder()

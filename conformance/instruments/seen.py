@@ -21,6 +21,8 @@ class Seen:
     status: str = ""
     error: BaseException | None = None
     malformed: str = ""
+    #: Which stream of an outcome is no text, in words.
+    no_text: str = ""
 
     @property
     def completed(self) -> bool:

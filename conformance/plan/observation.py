@@ -267,6 +267,9 @@ def _judged_values(observation: Observation, predicted: Prediction) -> Iterator[
         yield from _judged_line(_told(seen), seen)
     if not observation.captures:
         return
+    if seen is not None and seen.no_text:
+        yield "stdout", f"{seen}; {seen.no_text}", "both streams are str, '' where nothing came"
+        return
     if observation.overheard:
         yield (
             "printed by the host",

@@ -232,6 +232,14 @@ def _seen(answer: Any) -> Seen:
         result=result,
         stdout=stdout if isinstance(stdout, str) else "",
         stderr=stderr if isinstance(stderr, str) else "",
+        no_text=next(
+            (
+                f"{name} is {short(text)}, of type {type(text).__name__}"
+                for name, text in (("stdout", stdout), ("stderr", stderr))
+                if not isinstance(text, str)
+            ),
+            "",
+        ),
         # Covalent's statuses are objects whose str() is the name; the members of a string
         # enumeration are strings, and their str() may be another.
         status=str.__str__(status) if isinstance(status, str) else str(status),

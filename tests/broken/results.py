@@ -252,6 +252,15 @@ class Strips(Printing):
         return text.strip()
 
 
+@breaks("RES-06", "stdout is None, of type NoneType")
+class HasNoStreamWhereNothingWasPrinted(LocalExecutor):
+    """Takes silence for no stream at all."""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        outcome = await super().execute(function, args, kwargs, dispatch_id, results_dir, node_id)
+        return outcome._replace(stdout=outcome.stdout or None)
+
+
 @breaks("RES-06", "was printed by the host, too")
 class PrintsItToo(Printing):
     """Shows the user what the task says, while it is there."""

@@ -121,6 +121,15 @@ class HasItInItsAddress(ThreadExecutor):
         self.address = f"https://somebody:{password}@login.example"
 
 
+@breaks("SEC-02", "account['password'] was given 'asyncexec-canary-secret', and to_dict()")
+class HasAnAccount(ThreadExecutor):
+    """Keeps together what it needs to log in."""
+
+    def __init__(self, account=None, **kwargs):
+        super().__init__(**kwargs)
+        self.account = {"user": "somebody", "password": ""} if account is None else account
+
+
 # ---- ids -----------------------------------------------------------------------------------------
 
 

@@ -55,6 +55,14 @@ class FormatsPaths(Writer):
         return super().target(filepath.format(dispatch_id), dispatch_id, results_dir)
 
 
+@breaks("STR-01", "filepaths ['$HOME.log']")
+class ExpandsWhatAShellWould(Writer):
+    """Knows what `~` is, and what else there is of the kind."""
+
+    def target(self, filepath, dispatch_id, results_dir):
+        return super().target(os.path.expandvars(filepath), dispatch_id, results_dir)
+
+
 @breaks("STR-02", "/elsewhere/out.txt with 'text\\n'")
 class JoinsByHand(Writer):
     """Joins with slashes, where os.path.join would have let an absolute path win."""
