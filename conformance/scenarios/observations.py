@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
+from ...contract.catalogue import RULES
 from ..plan.array import STRENGTH, rows
 from ..plan.attribution import broken_rule
 from ..plan.conditions import BREAKING, SECOND, STOPPED, USUAL, Row, row
@@ -170,6 +171,9 @@ class Plan:
             for cause in causes(same, findings.sight.observations):
                 if any(_is_of(known, cause.deviation) for known in together):
                     continue
+                aspect = cause.deviation.aspect
+                if broken_rule(aspect, cause.conditions, among_others=False) not in RULES:
+                    continue  # no rule of this contract says anything of it
                 hangs = self._hangs_as_known(cause.deviation)
                 confirmed: Cause | None = replace(cause, alone=None)
                 if tried < most and not alone and not hangs:
@@ -219,8 +223,8 @@ class Plan:
             return replace(cause, deviation=alone, alone=True)
         if whole == cause.row or self._alone(whole, aspect) is None:
             return None
-        if aspect == "no end" or whole["end"] in BREAKING:
-            # To make it small would be to wait as long for each condition, or to lose a worker.
+        if aspect == "no end":
+            # To make it small would be to wait as long for each condition.
             return Cause(cause.deviation, unusual_of(whole), cause.tasks, alone=True)
         conditions = shrunk(unusual_of(whole), lambda tried: self._each_alone(tried, aspect))
         deviation = self._alone(row(**conditions), aspect) or cause.deviation
