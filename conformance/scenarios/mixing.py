@@ -116,8 +116,10 @@ _held_together: Final = Kept(_hold_together)
 
 
 def _tasks(subject: Subject, among: Among) -> list[_Task]:
-    # What tells them apart is both ids together: of either, some of them have the same.
-    dispatches = [subject.new_dispatch() for _ in range(TASKS // 2)]
+    # What tells them apart is both ids together: of either, some of them have the same. And of the
+    # dispatches it is a sign that the name of a job may not have.
+    base = subject.new_dispatch()
+    dispatches = [f"{base}{sign}0" for sign in "._"]
     shared = subject.build() if among == "one instance" else None
     return [
         _Task(among, subject.build() if shared is None else shared, dispatch, node)
