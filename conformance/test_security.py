@@ -201,50 +201,58 @@ def test_SEC_02_should_write_no_secret_down(subject: Subject) -> None:
     """
     executor = subject.build()
     public = _declared_public(type(executor))
+    held = state(executor)
     attributes = described_by(subject, executor)["attributes"]
-    names = dict.fromkeys((*subject.parameters(), *state(executor), *map(str, attributes)))
+    names = dict.fromkeys((*subject.parameters(), *held, *map(str, attributes)))
     for name in names:
-        if name.lstrip("_") in public or name in public or not names_a_secret(name):
+        if {name, name.lstrip("_")} & public or not names_a_secret(name):
             continue
         entrusted = _entrusted(subject, name)
-        if entrusted is None:
-            continue
-        executor, how = entrusted
-        places = list(_places(described_by(subject, executor), "to_dict()"))
-        if places:
-            subject.fail(
-                seen=f"{name} was given {_SECRET!r}, and {' and '.join(places)}",
-                required="no secret in plain text: hosts store what to_dict returns, show it and "
-                f"send it around; or the class declares public = frozenset({{{name!r}}})",
-                cause="to_dict writes down every attribute: keep a secret in an attribute whose "
-                "name begins with an underscore and leave that out, or read it from a file or the "
-                "environment when it is needed",
-                reproduce=f"{how}\nprint(executor.to_dict())",
-            )
-    _judge_parts(subject, executor, public)
-
-
-def _judge_parts(subject: Subject, executor: Any, public: Collection[str]) -> None:
-    """The same for secrets that are parts of an attribute, as what is needed to log in may be."""
-    for name, value in state(executor).items():
-        for key in value if isinstance(value, dict) else ():
-            if not isinstance(key, str) or {key, name, name.lstrip("_")} & set(public):
-                continue
-            if not names_a_secret(key):
+        if entrusted is not None:
+            _look_for_it(subject, name, name, *entrusted)
+    for name in (name for name in held if name in attributes):
+        for path, key, changed in _parts(held[name]):
+            if {name, name.lstrip("_"), key} & public:
                 continue
             with contextlib.suppress(CouldNotRun):
-                entrusted = subject.build(**{name: {**value, key: _SECRET}})
-                places = list(_places(described_by(subject, entrusted), "to_dict()"))
-                if places:
-                    subject.fail(
-                        seen=f"{name}[{key!r}] was given {_SECRET!r}, and {' and '.join(places)}",
-                        required="no secret in plain text: hosts store what to_dict returns, show "
-                        "it and send it around; or the class declares "
-                        f"public = frozenset({{{key!r}}})",
-                        cause="to_dict writes down every attribute, whatever is in it",
-                        reproduce=f"executor.{name}[{key!r}] = {_SECRET!r}\n"
-                        "print(executor.to_dict())",
-                    )
+                told = f"executor.{name}{path} = {_SECRET!r}"
+                _look_for_it(subject, f"{name}{path}", key, subject.build(**{name: changed}), told)
+
+
+def _look_for_it(subject: Subject, place: str, name: str, executor: Any, how: str) -> None:
+    """End the check if an executor writes down the secret that it was given in this place."""
+    found = list(_places(described_by(subject, executor), "to_dict()"))
+    if found:
+        subject.fail(
+            seen=f"{place} was given {_SECRET!r}, and {' and '.join(found)}",
+            required="no secret in plain text: hosts store what to_dict returns, show it and "
+            f"send it around; or the class declares public = frozenset({{{name!r}}})",
+            cause="to_dict writes down every attribute: keep a secret in an attribute whose "
+            "name begins with an underscore and leave that out, or read it from a file or the "
+            "environment when it is needed",
+            reproduce=f"{how}\nprint(executor.to_dict())",
+        )
+
+
+def _parts(value: Any) -> Iterator[tuple[str, str, Any]]:
+    """The parts that are named like secrets: where, the name, and all of it with the secret there.
+
+    Of what is needed to log in they may be a part, as a password is of an account.
+    """
+    if not isinstance(value, dict | list):
+        return
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(key, str) and names_a_secret(key):
+            yield f"[{key!r}]", key, _with(value, key, _SECRET)
+        for path, name, changed in _parts(item):
+            yield f"[{key!r}]{path}", name, _with(value, key, changed)
+
+
+def _with(value: Any, key: Any, item: Any) -> Any:
+    """A copy of a dictionary or a list with another item."""
+    changed = value.copy()
+    changed[key] = item
+    return changed
 
 
 def _declared_public(cls: type) -> frozenset[str]:

@@ -16,7 +16,7 @@ from .conditions import (
     RETURNS,
     TOO_LATE,
 )
-from .observation import Aspect
+from .observation import FOREIGN, Aspect
 
 _CANCELLED: Final = (CANCELLED, CANCELLED_TWICE)
 _ATTEMPTS: Final = ("attempts", "more attempts", "attempts twice")
@@ -54,7 +54,7 @@ def broken_rule(aspect: Aspect, conditions: Mapping[str, str], *, among_others: 
     end = conditions.get("end", RETURNS)
     if aspect == "log":
         return "STR-11"
-    if aspect in ("foreign", "foreign output") or (among_others and end not in BREAKING):
+    if aspect in FOREIGN or (among_others and end not in BREAKING):
         return "CNC-02" if conditions.get("instance") == "its own" else "CNC-01"
     if conditions.get("prints") in _AT_DESCRIPTORS:
         return "RES-13"

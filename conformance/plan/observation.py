@@ -67,6 +67,9 @@ Aspect = Literal[
 
 ASPECTS: Final[tuple[Aspect, ...]] = Aspect.__args__  # type: ignore[attr-defined]
 
+#: What is found of another task: it is for what runs at the same time.
+FOREIGN: Final[tuple[Aspect, ...]] = ("foreign", "foreign output")
+
 #: In what a task differs whose output alone is not as it should be.
 OF_OUTPUT: Final[tuple[Aspect, ...]] = (
     "foreign output",
@@ -397,6 +400,7 @@ def _foreign(observation: Observation, others: Set[str]) -> str:
     if seen is None:
         return ""
     said = replace(seen, stdout="", stderr="").everything_said
+    # Where its own failure is told there, what stands beside it was printed.
     if not seen.completed and observation.own not in seen.stderr:
         said += seen.stderr
     if isinstance(seen.result, str):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import itertools
 import os
 import re
 import uuid
@@ -57,16 +58,16 @@ def held_tasks(subject: Subject) -> list[tuple[HeldTask, HeldTask]]:
         CouldNotRun: one ended before it was seen to run.
     """
     pairs = _pairs(subject)
-    _look(subject, [each for pair in pairs for each in pair])
-    if any(
-        one.ended is not None or other.ended is not None or bool(one.files) != bool(other.files)
-        for one, other in pairs
-    ):
+    tasks = list(itertools.chain(*pairs))
+    _look(subject, tasks)
+    one_without = any(bool(one.files) != bool(other.files) for one, other in pairs)
+    if one_without or any(each.ended is not None for each in tasks):
         # They may have met in a file of one name.
         pairs = _pairs(subject)
-        for each in (each for pair in pairs for each in pair):
+        tasks = list(itertools.chain(*pairs))
+        for each in tasks:
             _look(subject, [each])
-    for each in (each for pair in pairs for each in pair):
+    for each in tasks:
         if each.ended is not None:
             raise CouldNotRun(f"the task whose files were to be seen ended: {each.ended}")
     return pairs

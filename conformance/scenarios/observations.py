@@ -11,7 +11,7 @@ from ...contract.catalogue import RULES
 from ..plan.array import STRENGTH, rows
 from ..plan.attribution import broken_rule
 from ..plan.conditions import BREAKING, SECOND, STOPPED, USUAL, Row, row
-from ..plan.observation import ASPECTS, OF_OUTPUT, Aspect, Deviation, deviations
+from ..plan.observation import ASPECTS, FOREIGN, OF_OUTPUT, Aspect, Deviation, deviations
 from ..plan.prediction import predict
 from ..plan.small import Cause, causes, covers, shrunk
 from ..subject.exceptions import CouldNotRun
@@ -25,13 +25,8 @@ Part = Literal["ordinary", "stopped", "breaking"]
 #: So many tasks that never end are waited for by themselves.
 _HUNG_ALONE: Final = 2
 
-#: So many causes are looked at by running a task alone; where each may cost a worker, so many.
+#: So many causes are looked at by running a task alone.
 _TRIED_ALONE: Final = 8
-_BROKEN_ALONE: Final = 3
-
-
-#: What is found of another task is for what runs at the same time.
-_FOREIGN: Final[tuple[Aspect, ...]] = ("foreign", "foreign output")
 
 #: Rules that say something of what a task prints, and of nothing else.
 _ABOUT_OUTPUT: Final = frozenset({"RES-06", "RES-13", "RET-07", "STR-11"})
@@ -162,7 +157,7 @@ class Plan:
         self, findings: Findings, part: Part, found: Sequence[Deviation], *, alone: bool = False
     ) -> Iterator[Deviation]:
         """Add what breaks a rule; yield the deviations that show only while other tasks run."""
-        tried, most = 0, _BROKEN_ALONE if part == "breaking" else _TRIED_ALONE
+        tried = 0
         # In what later tasks of an instance differ, where it is for the first one.
         spoilt: set[Aspect] = set()
         for kind in by_kind(found):
@@ -176,7 +171,7 @@ class Plan:
                     continue  # no rule of this contract says anything of it
                 hangs = self._hangs_as_known(cause.deviation)
                 confirmed: Cause | None = replace(cause, alone=None)
-                if tried < most and not alone and not hangs:
+                if tried < _TRIED_ALONE and not alone and not hangs:
                     tried += 1
                     # Where no executor is left to try it alone, what was seen is told.
                     with contextlib.suppress(CouldNotRun):
@@ -188,7 +183,7 @@ class Plan:
                 if confirmed is None:
                     yield from (d for d in same if d.observation is cause.deviation.observation)
                     conditions = cause.conditions
-                    if cause.deviation.aspect in _FOREIGN and _of_other_instances(findings, same):
+                    if cause.deviation.aspect in FOREIGN and _of_other_instances(findings, same):
                         conditions = {**conditions, "instance": "its own"}
                     rule = broken_rule(cause.deviation.aspect, conditions, among_others=True)
                     findings.broken.append(Broken(rule, cause, among_others=True))
@@ -209,7 +204,7 @@ class Plan:
 
     def _confirmed(self, cause: Cause) -> Cause | None:
         """The cause as one task alone shows it, with the fewest conditions; None if none does."""
-        if cause.deviation.aspect in _FOREIGN:
+        if cause.deviation.aspect in FOREIGN:
             return None
         found = self._shown_alone(cause) or self._confirmed_after_another(cause)
         if found is not None and found.deviation.aspect == "message":

@@ -18,7 +18,7 @@ from ..instruments import patience
 from ..instruments.beacon import Attempt, Beacon
 from ..instruments.by_value import ByValue
 from ..instruments.probes import grandchild, report_home
-from ..instruments.seen import Seen, finish
+from ..instruments.seen import finish
 from ..subject.host import call_method
 from ..subject.subject import Subject
 from .stopping import let_go, still_runs, with_a_retry, within
@@ -101,7 +101,9 @@ class Running(Story):
             if not wrong and answer:
                 wrong = await _goes_on(beacon, executing)
                 wrong = wrong and f"{called} returned True, and {wrong}"
-            seen = await _let_go_on(beacon, executing, wrong)
+            for held in beacon.answer_with(let_go):
+                let_go(held, 0)
+            seen = await finish(executing)
         if not wrong and answer and (seen is None or seen.completed):
             wrong = f"{called} returned True, and then {seen or 'execute did not end'}"
         if not wrong:
@@ -161,7 +163,9 @@ class Late(Story):
                 if answer and not wrong:
                     wrong = await _is_attempted_again(beacon, executing)
                     wrong = wrong and f"{called} returned True, and {wrong}"
-            await _let_go_on(beacon, executing, wrong)
+            for held in beacon.answer_with(let_go):
+                let_go(held, 0)
+            await finish(executing)
         return wrong
 
     @property
@@ -209,18 +213,6 @@ def handles_of(stories: Sequence[Story]) -> Iterator[None]:
 
     with mock.patch.object(cls, "set_job_handle", set_job_handle):
         yield
-
-
-async def _let_go_on(beacon: Beacon, executing: asyncio.Future[Seen], wrong: str) -> Seen | None:
-    """Hold a task no more; how it ends, or None if it does not or if it is `wrong` already."""
-    for held in beacon.answer_with(let_go):
-        let_go(held, 0)
-    if not wrong:
-        return await finish(executing)
-    # What has been cancelled and runs on may never end.
-    executing.cancel()
-    await asyncio.wait({executing}, timeout=5)
-    return None
 
 
 async def _goes_on(beacon: Beacon, executing: asyncio.Future[Any]) -> str:

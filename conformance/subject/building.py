@@ -5,22 +5,13 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
-from ...base.attributes import check_attribute
+from ...base.attributes import SETTINGS, check_attribute
 from ...base.executor import AsyncBaseExecutor
 from ...targets.target import Target
 from ..instruments.effects import Effects, effects
 from .exceptions import CouldNotRun
-
-#: What the documented settings are where nobody sets them.
-_DEFAULTS: Final = {
-    "log_stdout": "",
-    "log_stderr": "",
-    "cache_dir": "",
-    "time_limit": -1,
-    "retries": 0,
-}
 
 
 class Building:
@@ -124,7 +115,9 @@ class Building:
 
 def _mend(executor: Any) -> None:
     """Give settings their default values that have values which they cannot have."""
-    for name, default in _DEFAULTS.items():
+    documented = inspect.signature(AsyncBaseExecutor).parameters
+    for name in SETTINGS:
+        default = documented[name].default
         try:
             check_attribute(name, getattr(executor, name, default), type(executor))
         except (TypeError, ValueError):

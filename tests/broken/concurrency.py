@@ -96,7 +96,7 @@ class KnowsTasksByTheirNode(_KeepsItsCalls):
 class NamesJobsByLettersAlone(_KeepsItsCalls):
     """Replaces what the name of a job may not have: two ids with other signs become one."""
 
-    # Two of the plan with such ids meet for certain, however slow this machine is.
+    # Long enough for two of the plan with such ids to meet.
     _until_connected = 0.2
 
     def _key(self, task_metadata):

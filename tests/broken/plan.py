@@ -422,6 +422,6 @@ class SharesItsLine(ThreadExecutor):
         async with vars(self)["_lock"]:
             result = await super().run(function, args, kwargs, task_metadata)
             SharesItsLine._last = result
-            # Two of several instances meet here for certain, however slow this machine is.
+            # Long enough for two of several instances to meet here.
             await asyncio.sleep(0.05)
             return SharesItsLine._last

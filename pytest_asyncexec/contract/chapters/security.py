@@ -25,7 +25,8 @@ RULES = (
         why="""The dictionary lands in the host's database, in its logs and on its web pages. A
         password in it is known to everybody who may look at a workflow.""",
         how="""Each attribute whose name speaks of a secret, and not of where to find one, is
-        given one, which must not be found in `to_dict`. What the class names in its attribute
+        given one, and so is each such part of an attribute, which must not be found in `to_dict`.
+        What the class names in its attribute
         `public` is let through.""",
     ),
     CHAPTER.rule(
@@ -55,8 +56,8 @@ RULES = (
         user. A published SSH plugin calls it `function_<dispatch>_<node>.pkl`, in a folder that
         others may share.""",
         how="""While two tasks are held that differ in their ids alone, and two more that are given
-        a mebibyte, the files in `cache_dir`
-        and in the temporary folder that hold their data are found; their modes are read, and their
-        names compared, but for the ids and what can be computed from them.""",
+        a mebibyte, the files in `cache_dir` and in the temporary folder that hold their data are
+        found; their modes are read, and their names compared, but for the ids and what can be
+        computed from them.""",
     ),
 )
