@@ -82,9 +82,10 @@ def test_HYG_01_must_leave_no_asyncio_task_running(subject: Subject) -> None:
     seen = aftermath(subject)
 
     # Of many at once each may have a client that others will use; of one after the other none has.
-    for kind, ending in seen.kinds.items():
-        if not seen.of[kind].running:
+    for kind, traces in seen.of.items():
+        if not traces.running:
             continue
+        ending = seen.kinds[kind]
         with subject.following(seen.executor):
             left = subject.drive(lambda ending=ending: _left_running(ending))  # type: ignore[misc]
 
@@ -151,11 +152,11 @@ _STEPS, _TASKS_IN_A_STEP = 6, 2
 def test_HYG_02_must_not_grow_with_the_number_of_tasks(subject: Subject) -> None:
     seen = aftermath(subject)
     # Many more: it may be a pool that fills up by and by.
-    for kind, ending in seen.kinds.items():
-        if not seen.of[kind].grown:
+    for kind, traces in seen.of.items():
+        if not traces.grown:
             continue
         with subject.following(seen.executor):
-            leaked = _born_in_each_step(subject, ending)
+            leaked = _born_in_each_step(subject, seen.kinds[kind])
         if leaked:
             what, names = next(iter(leaked.items()))
             subject.fail(
@@ -322,8 +323,8 @@ def _tell_of_changes(subject: Subject, what: str, changes: list[str]) -> NoRetur
 def test_HYG_04_should_leave_no_file_of_a_finished_task(subject: Subject) -> None:
     seen = aftermath(subject)
     with temporary_folder(seen.folders["the temporary folder"]):
-        for kind, ending in seen.kinds.items():
-            left = _left_by_each(subject, seen, ending) if seen.of[kind].files else []
+        for kind, traces in seen.of.items():
+            left = _left_by_each(subject, seen, seen.kinds[kind]) if traces.files else []
             if left:
                 _tell_of_files(subject, kind, left, seen.folders)
     if not subject.preflight().shared_files:

@@ -5,21 +5,15 @@ from __future__ import annotations
 import contextlib
 import sys
 import traceback
-from collections.abc import Callable
 from typing import Any
-
-from hypothesis import strategies as st
 
 from .check import check
 from .instruments.overhearing import overheard
 from .instruments.seen import Seen
-from .instruments.strategies import for_all, picklable_values
 from .scenarios.asking import ask_plan
-from .scenarios.at_once import Errand, wrong_alone
+from .scenarios.at_once import wrong_again, wrong_alone
 from .scenarios.carrying import (
-    KINDS,
-    SPECIAL_VALUES,
-    carries_many,
+    carried,
     carries_one,
     is_given,
     script_that_carries,
@@ -38,19 +32,7 @@ def test_RES_01_must_carry_any_picklable_values(subject: Subject) -> None:
     )
     ask_plan(subject, "ordinary", cause=cause)
 
-    drawn: list[list[Any]] = []
-    examples = subject.pick(quick=2, default=5, thorough=25)
-    lists = st.lists(picklable_values, min_size=20, max_size=40)
-    for_all(lists, drawn.append, examples=examples, shrink=False)
-    # Alone a value may be taken for something else than among others.
-    alone = subject.pick(
-        quick=[*KINDS.values()],
-        default=[*SPECIAL_VALUES, *(value for values in drawn for value in values[:4])],
-        thorough=[*SPECIAL_VALUES, *(value for values in drawn for value in values[:4])],
-    )
-    errands = [*map(carries_one, alone), *map(carries_many, (SPECIAL_VALUES, *drawn))]
-
-    for many, wrong_of_many in wrong_alone(subject, errands):
+    for many, wrong_of_many in wrong_again(subject, carried(subject).values):
         # Which of its values is it? It may be none alone.
         each = [carries_one(value) for value in (*many.args, *many.kwargs.values())]
         found = wrong_alone(subject, each) if len(each) > 1 else iter(())
@@ -63,62 +45,9 @@ def test_RES_01_must_carry_any_picklable_values(subject: Subject) -> None:
         )
 
 
-#: A script as users write them: its functions belong to `__main__`, which no worker can import.
-_SCRIPT = """
-import math
-
-class Scale:
-    def __init__(self, factor):
-        self.factor = factor
-
-    def __call__(self, value):
-        return value * self.factor
-
-def halve(value):
-    return math.floor(value / 2)
-
-def task(value):
-    return Scale(4)(halve(value))
-"""
-
-
-def _homeless_functions() -> dict[str, Callable[[int], int]]:
-    """Functions that no worker can import, each of which makes 42 of 21, by what they are."""
-    script: dict[str, Any] = {"__name__": "__main__"}
-    exec(compile(_SCRIPT, "<script>", "exec"), script)
-    doubled = 2
-
-    def closure(value: int) -> int:
-        return value * doubled
-
-    def recursion(value: int) -> int:
-        class Pair:
-            def __init__(self, left: int, right: int) -> None:
-                self.sum = left + right
-
-        return Pair(2, recursion(value - 1)).sum if value else 0
-
-    def of_main(value: int) -> int:
-        return int(script_task(value)) + 2
-
-    script_task = script["task"]
-    return {
-        "a lambda": lambda value: value * 2,
-        "a closure": closure,
-        "a closure that calls itself and makes a class of its own": recursion,
-        "a function of __main__, which uses another, a class and an import": script_task,
-        "a closure over a function of __main__": of_main,
-    }
-
-
 @check("RES-02")
 def test_RES_02_must_run_functions_that_no_worker_can_import(subject: Subject) -> None:
-    # As they are, not by value: carrying them is what is judged.
-    errands = [
-        Errand(function, [21], _makes(function(21), kind), by_value=False)
-        for kind, function in _homeless_functions().items()
-    ]
-    for _, wrong in wrong_alone(subject, errands):
+    for _, wrong in wrong_again(subject, carried(subject).functions):
         subject.fail(
             seen=wrong,
             required="status COMPLETED with the result 42",
@@ -145,13 +74,6 @@ def test_RES_02_must_run_functions_that_no_worker_can_import(subject: Subject) -
                 asyncio.run(main())
             """,
         )
-
-
-def _makes(expected: int, kind: str) -> Callable[[Seen], str]:
-    def judge(seen: Seen) -> str:
-        return "" if seen.completed and seen.result == expected else f"{kind}: {seen}"
-
-    return judge
 
 
 @check("RES-03")

@@ -21,8 +21,12 @@ Every import here costs each fresh worker some milliseconds: what few tasks need
 from __future__ import annotations
 
 import os
-import pickle
 import sys
+
+try:
+    import _pickle as pickle  # the part of it in C, without all that the other part imports
+except ImportError:  # another Python than CPython
+    import pickle  # type: ignore[no-redef]
 
 # The modules beside this file are found by their names in this process alone, and only now.
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -153,7 +157,7 @@ def is_cancellation(error: BaseException) -> bool:
 
 def dumped(value: Any) -> bytes:
     try:
-        return pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
+        return pickle.dumps(value, protocol=-1)
     except Exception:
         return by_value(value)
 

@@ -13,7 +13,6 @@ Locks are flock's: they belong to an open file, so that tasks in this process ar
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import threading
 import time
@@ -21,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from .beacon import Attempt, Beacon
+from .beacon import Attempt, Beacon, read
 
 try:
     import fcntl
@@ -74,7 +73,7 @@ class Mailbox(Beacon):
         with contextlib.ExitStack() as stack:
             try:
                 said = stack.enter_context(open(f"{path}.said", "rb", buffering=0))
-                hello = json.loads(said.readline())
+                hello = read(said.readline())
                 wire = _Letters(path, said)
             except (OSError, ValueError):
                 return

@@ -41,15 +41,20 @@ _maker: ContextVar[list[Any] | None] = ContextVar("asyncexec_maker", default=Non
 
 @dataclass(slots=True)
 class Traces:
-    """What some tasks have left that ended in one way, all at once."""
+    """What some tasks have left that ran at once."""
 
-    #: Whether each of them had left asyncio tasks.
-    running: bool
+    #: The endings of which each task had left asyncio tasks.
+    running: Collection[str] = ()
     #: How the state of the process was changed.
-    changes: list[str]
+    changes: list[str] = field(default_factory=list)
+    #: Whether it was another when one of them had just ended.
+    passing: bool = False
     #: The kinds of things of which there are more.
-    grown: Collection[str]
-    files: Collection[str]
+    grown: Collection[str] = ()
+    files: Collection[str] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.running or self.changes or self.grown or self.files or self.passing)
 
 
 @dataclass(slots=True)
@@ -60,6 +65,7 @@ class Aftermath:
     kinds: Mapping[str, Ending]
     #: The folders in which files of tasks may lie, by what they are called in a finding.
     folders: dict[str, Path]
+    #: By how they ended; empty where tasks of all kinds at once have left nothing.
     of: dict[str, Traces] = field(default_factory=dict)
     #: What the first tasks of all had changed, which ended in every way.
     first_changes: list[str] = field(default_factory=list)
@@ -100,30 +106,40 @@ def _look(subject: Subject) -> Aftermath:
     folders = {"the temporary folder": temporary, "cache_dir": cache}
     seen = Aftermath(executor, endings(subject, executor), folders)
 
-    def run(*kinds: str) -> bool:
-        return subject.drive(lambda: _batch(subject, seen, kinds), progress=lambda: seen.ended)
-
     with temporary_folder(temporary), subject.following(executor):
         # What is there to stay, a client for one, is there after these.
-        state = ProcessState()
-        run(*seen.kinds)
-        seen.first_changes = [c for c in state.changes() if not may_be_there_to_stay(c)]
-        state.restore()
+        first = _run(subject, seen, *seen.kinds)
+        seen.first_changes = [c for c in first.changes if not may_be_there_to_stay(c)]
         folders.update(_named_folders(executor, folders.values()))
-        # One way after the other: what one task puts back another one may have left.
-        for kind in seen.kinds:
-            state, before, files = ProcessState(), held(), files_below(*folders.values())
-            running = run(kind)
-            changes = state.changes()
-            state.restore()
-            grown = settled(lambda: _grown(before, held()), _GRACE)  # noqa: B023
-            new = settled(lambda: files_below(*folders.values()) - files, _GRACE)  # noqa: B023
-            seen.of[kind] = Traces(running, changes, grown, new)
+        if _traces(subject, seen, *seen.kinds):
+            # One way after the other: what one task puts back another one may have left.
+            seen.of = {kind: _traces(subject, seen, kind) for kind in seen.kinds}
     return seen
 
 
-async def _batch(subject: Subject, seen: Aftermath, kinds: Collection[str]) -> bool:
-    """Run some tasks of each kind at once: whether all of them have left asyncio tasks."""
+def _run(subject: Subject, seen: Aftermath, *kinds: str) -> Traces:
+    """Run some tasks of each kind at once, and see what they have changed or left running."""
+    state, left = ProcessState(), Traces()
+    subject.drive(lambda: _batch(subject, seen, kinds, state, left), progress=lambda: seen.ended)
+    left.changes = state.changes()
+    state.restore()
+    return left
+
+
+def _traces(subject: Subject, seen: Aftermath, *kinds: str) -> Traces:
+    """Run some tasks of each kind at once, and see all that they have left."""
+    folders = seen.folders.values()
+    before, files = held(), files_below(*folders)
+    left = _run(subject, seen, *kinds)
+    left.grown = settled(lambda: _grown(before, held()), _GRACE)
+    left.files = settled(lambda: files_below(*folders) - files, _GRACE)
+    return left
+
+
+async def _batch(
+    subject: Subject, seen: Aftermath, kinds: Collection[str], state: ProcessState, left: Traces
+) -> None:
+    """Run them, and note what shows while their loop lives."""
     trials = [kind for kind in kinds for _ in range(_EACH)]
     made: list[list[Any]] = [[] for _ in trials]
     places = asyncio.Semaphore(1 if seen.one_by_one else len(trials))
@@ -135,6 +151,7 @@ async def _batch(subject: Subject, seen: Aftermath, kinds: Collection[str]) -> b
                 return await seen.kinds[kind]()
             finally:
                 seen.ended += 1
+                left.passing = left.passing or bool(state.changes())
 
     pair = overlapping(subject, seen.executor) if SUCCEEDS in kinds else asyncio.sleep(0)
     with _noting_who_makes_tasks():
@@ -150,10 +167,14 @@ async def _batch(subject: Subject, seen: Aftermath, kinds: Collection[str]) -> b
     if SUCCEEDS in failed and not seen.one_by_one:
         # Too many at once, or neighbours of one that has ended its process.
         seen.one_by_one = True
-        return await _batch(subject, seen, kinds)
+        await _batch(subject, seen, kinds, state, left)
+        return
     for error in failed.values():
         raise error
-    return all(any(not task.done() for task in mine) for mine in made)
+    quiet = {
+        kind for kind, mine in zip(trials, made, strict=True) if all(task.done() for task in mine)
+    }
+    left.running = set(kinds) - quiet
 
 
 @contextlib.contextmanager

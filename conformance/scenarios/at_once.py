@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -56,8 +56,14 @@ def wrong_alone(subject: Subject, errands: Sequence[Errand]) -> Iterator[tuple[E
 
     What goes wrong only among others is for CNC-01 and CNC-02 to tell.
     """
-    together = run_at_once(subject, errands)
-    wrong = [errand for errand, seen in zip(errands, together, strict=True) if errand.judge(seen)]
+    return wrong_again(subject, zip(errands, run_at_once(subject, errands), strict=True))
+
+
+def wrong_again(
+    subject: Subject, done: Iterable[tuple[Errand, Seen]]
+) -> Iterator[tuple[Errand, str]]:
+    """The same, of tasks that have been run at the same time."""
+    wrong = [errand for errand, seen in done if errand.judge(seen)]
     for errand in wrong[:_TRIED_ALONE]:
         seen = subject.run(
             subject.build(),

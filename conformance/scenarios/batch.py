@@ -50,8 +50,9 @@ from ..subject.subject import Subject
 from .description import Written, written
 from .stopping import is_awaited
 
-#: So many tasks are under way at once.
-AT_ONCE: Final = 128
+#: So many tasks are under way at once. Of more of them, the first attempts of some would stand in
+#: the queue of an executor with as many workers before the second attempts of others.
+AT_ONCE: Final = 64
 
 #: Seconds that setup and teardown take longer, so that whoever does not wait for them is seen.
 #: Whoever does wait is only slower: no right executor can fail by it.
@@ -551,7 +552,7 @@ def short_limit(subject: Subject) -> float:
 
     Whole ones, where a fraction is refused.
     """
-    limit = max(0.5, 0.3 + 2 * subject.preflight().seconds)
+    limit = max(0.5, 0.3 + 1.5 * subject.preflight().seconds)
     if subject not in _count_whole_seconds and _takes(subject, limit):
         return limit
     return whole_seconds(subject, limit)

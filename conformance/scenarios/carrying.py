@@ -17,12 +17,19 @@ import types
 import urllib.parse
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hypothesis import strategies as st
 
 from ..instruments.probes import echo
 from ..instruments.seen import Seen
+from ..instruments.strategies import for_all, picklable_values
 from ..plan.values import difference, in_words, named
-from .at_once import Errand
+from ..subject.kept import Kept
+from ..subject.subject import Subject
+from .at_once import Errand, run_at_once
+from .homeless import homeless_errands
 
 
 def _nested(depth: int) -> list[Any]:
@@ -91,6 +98,39 @@ def carries_one(value: Any) -> Errand:
         return f"{what}: {found}" if found else ""
 
     return Errand(echo, [value], judge)
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What became of tasks that carry unusual things, which ran at the same time."""
+
+    values: list[tuple[Errand, Seen]]
+    functions: list[tuple[Errand, Seen]]
+
+
+def carried(subject: Subject) -> Carried:
+    """These tasks; they run once for all rules that ask, which is one wait on a slow backend."""
+    return _carried.of(subject)
+
+
+def _carry(subject: Subject) -> Carried:
+    drawn: list[list[Any]] = []
+    examples = subject.pick(quick=2, default=5, thorough=25)
+    lists = st.lists(picklable_values, min_size=20, max_size=40)
+    for_all(lists, drawn.append, examples=examples, shrink=False)
+    # Alone a value may be taken for something else than among others.
+    special = [*SPECIAL_VALUES, *(value for values in drawn for value in values[:4])]
+    alone = subject.pick(quick=[*KINDS.values()], default=special, thorough=special)
+    values = [*map(carries_one, alone), *map(carries_many, (SPECIAL_VALUES, *drawn))]
+    functions = homeless_errands()
+    seen = run_at_once(subject, [*functions, *values])
+    return Carried(
+        list(zip(values, seen[len(functions) :], strict=True)),
+        list(zip(functions, seen[: len(functions)], strict=True)),
+    )
+
+
+_carried: Final = Kept(_carry)
 
 
 def taken_names() -> list[str]:

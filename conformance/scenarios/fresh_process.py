@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from ...contract.finding import Finding
 from ..instruments import patience
 from ..subject.exceptions import CouldNotRun, NotApplicable, RuleViolation
+from ..subject.kept import Kept
 from ..subject.subject import Subject
+
+#: Seconds for what ends at the same time; it decides nothing.
+_GRACE: Final = 1.0
 
 #: Seconds for the check of one rule: a guard, far beyond all that it waits for itself.
 _FOR_A_RULE = 900.0
 
 
 def in_fresh_process(subject: Subject, text: str) -> dict[str, Any]:
-    """Rehydrate in an interpreter of its own, and run a task there: see `rehydrated`."""
-    return _ask(subject, "rehydrated", text=text)
+    """Rehydrate in an interpreter of its own, and run a task there: see `rehydrated`.
+
+    What another rule will ask of one is done at the same time: on a slow backend, for one wait.
+    """
+    fresh, other = _Fresh(subject, "rehydrated", text=text), _main_thread.of(subject)
+    with subject.elsewhere():
+        answer = fresh.answer
+        # A child process that is gone is in nobody's way; one that hangs is not waited for here.
+        other.wait(_GRACE + 2 * subject.preflight().seconds)
+    return answer
 
 
 def on_event_loops_of_a_fresh_process(subject: Subject, loops: int) -> dict[str, Any]:
@@ -27,9 +42,13 @@ def on_event_loops_of_a_fresh_process(subject: Subject, loops: int) -> dict[str,
     return _ask(subject, "rehydrated", loops=loops)
 
 
+_main_thread: Final = Kept(lambda subject: _Fresh(subject, "rehydrated", main_thread=True))
+
+
 def in_main_thread_of_a_fresh_process(subject: Subject) -> dict[str, Any]:
     """Run tasks from the main thread of another process, and see what of it they have changed."""
-    return _ask(subject, "rehydrated", main_thread=True)
+    with subject.elsewhere():
+        return _main_thread.of(subject).answer
 
 
 def judge_in_fresh_process(subject: Subject, function: Callable[[Subject], None]) -> None:
@@ -65,46 +84,76 @@ def judge_in_fresh_process(subject: Subject, function: Callable[[Subject], None]
 def _ask(
     subject: Subject, other_end: str, limit: float | None = None, **wanted: Any
 ) -> dict[str, Any]:
-    folder = subject.new_folder()
-    request = folder / "request"
-    content = {
-        "spec": subject.target.spec,
-        **wanted,
-        "sys_path": sys.path,
-        "results_dir": str(folder / "results"),
-        "template": subject.template_host,
-        "mends": subject.building.mends,
-    }
-    request.write_text(json.dumps(content), encoding="utf-8")
-    limit = subject.patience if limit is None else limit
-    code = (
-        "import faulthandler, json, pathlib, sys\n"
-        # Whoever waits for it may be gone before it hangs for good.
-        f"faulthandler.dump_traceback_later({limit + 30}, exit=True)\n"
-        "path = pathlib.Path(sys.argv[1])\n"
-        "sys.path[:] = json.loads(path.read_text(encoding='utf-8'))['sys_path']\n"
-        f"from {__package__}.{other_end} import main\n"
-        "main(path)"
-    )
-    # Not by pipes: whatever it leaves running would hold them open.
-    said = request.with_suffix(".stderr")
-    try:
-        with subject.elsewhere(), said.open("wb") as stderr:
-            done = subprocess.run(
-                [sys.executable, "-c", code, str(request)],
+    with subject.elsewhere():
+        return _Fresh(subject, other_end, limit, **wanted).answer
+
+
+class _Fresh:
+    """An interpreter of its own, at work on one request from now on.
+
+    Args:
+        subject: whom it is about.
+        other_end: the module that answers there.
+        limit: seconds after which nothing is expected of it any more.
+        wanted: the request.
+    """
+
+    def __init__(
+        self, subject: Subject, other_end: str, limit: float | None = None, **wanted: Any
+    ) -> None:
+        folder = subject.new_folder()
+        self._request = folder / "request"
+        content = {
+            "spec": subject.target.spec,
+            **wanted,
+            "sys_path": sys.path,
+            "results_dir": str(folder / "results"),
+            "template": subject.template_host,
+            "mends": subject.building.mends,
+        }
+        self._request.write_text(json.dumps(content), encoding="utf-8")
+        self._limit = subject.patience if limit is None else limit
+        self._begun = time.monotonic()
+        code = (
+            "import faulthandler, json, pathlib, sys\n"
+            # Whoever waits for it may be gone before it hangs for good.
+            f"faulthandler.dump_traceback_later({self._limit + 30}, exit=True)\n"
+            "path = pathlib.Path(sys.argv[1])\n"
+            "sys.path[:] = json.loads(path.read_text(encoding='utf-8'))['sys_path']\n"
+            f"from {__package__}.{other_end} import main\n"
+            "main(path)"
+        )
+        # Not by pipes: whatever it leaves running would hold them open.
+        self._said = self._request.with_suffix(".stderr")
+        with self._said.open("wb") as stderr:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", code, str(self._request)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
-                timeout=limit,
             )
-    except subprocess.TimeoutExpired:
-        return {"stage": "the whole", "error": f"nothing for {limit:g} s"}
-    answer = request.with_suffix(".answer")
-    if not answer.exists():
-        last = said.read_text(encoding="utf-8", errors="replace").strip()[-300:]
-        return {
-            "stage": "the whole",
-            "error": f"the death of the process (exit code {done.returncode}) {last}",
-        }
-    found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
-    return found
+
+    def wait(self, seconds: float) -> None:
+        """Wait for its end, but not for longer than this."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+
+    @functools.cached_property
+    def answer(self) -> dict[str, Any]:
+        """What it has found out, or `error` and at what `stage` that was; waits for it."""
+        try:
+            self._process.wait(max(0.0, self._begun + self._limit - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            return {"stage": "the whole", "error": f"nothing for {self._limit:g} s"}
+        answer = self._request.with_suffix(".answer")
+        if not answer.exists():
+            last = self._said.read_text(encoding="utf-8", errors="replace").strip()[-300:]
+            code = self._process.returncode
+            return {
+                "stage": "the whole",
+                "error": f"the death of the process (exit code {code}) {last}",
+            }
+        found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
+        return found

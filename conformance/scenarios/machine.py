@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import itertools
 import threading
@@ -21,13 +22,12 @@ from ..instruments.seen import Seen, finish
 from ..plan.model import Ending, ModelTask, misdone, mismatch
 from ..subject.exceptions import CouldNotRun
 from ..subject.subject import Subject
+from .mixing import is_known_to_queue
+from .overruns import usual_limit
 
 T = TypeVar("T")
 
 Kind = Literal["start", "prints"] | Ending
-
-#: Seconds of the time limit of the second instance. Nothing is wrong with a task that is over it.
-_LIMIT = 0.5
 
 #: Seconds, beyond what a task takes to begin, to wait for some to begin before the next step. They
 #: decide nothing, see `Play.start`.
@@ -48,6 +48,10 @@ _KINDS: tuple[Kind, ...] = (
 )
 
 
+#: The instances of the tasks with which each example begins.
+_FIRST = "ABA"
+
+
 class Mismatch(Exception):
     """Something differs from the model."""
 
@@ -60,6 +64,13 @@ class _Running:
     executing: asyncio.Task[Seen]
     orders: list[dict[str, Any]] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
+    #: Done once its first attempt has reported.
+    begun: concurrent.futures.Future[None] = field(default_factory=concurrent.futures.Future)
+
+    async def has_begun(self) -> None:
+        """Wait until it has, or is over."""
+        begun = asyncio.wrap_future(self.begun)
+        await asyncio.wait({begun, self.executing}, return_when=asyncio.FIRST_COMPLETED)
 
 
 class Play:
@@ -80,7 +91,10 @@ class Play:
         self._has, self._awaited = has, awaited
         self.steps = steps
         self._captures = subject.preflight().captures_streams
-        self._queues = False
+        #: Seconds of the time limit of the second instance. Nothing is wrong with a task that is
+        #: over it.
+        self._limit = usual_limit(subject)
+        self._queues = is_known_to_queue(subject, len(_FIRST))
         self._grace = _GRACE + 2 * subject.preflight().seconds
         #: The first thing that went wrong; nothing is tried after it.
         self.error: BaseException | None = None
@@ -100,7 +114,7 @@ class Play:
         self._lock = threading.Lock()
         self._stack = contextlib.ExitStack()
         self._executors = {"A": _built(self._subject)}
-        limit = {"time_limit": _LIMIT} if "time out" in self.steps else {}
+        limit = {"time_limit": self._limit} if "time out" in self.steps else {}
         self._executors["B"] = _built(self._subject, **limit)
         self._recorded = self._stack.enter_context(self._subject.recording(self._executors["A"]))
         self._beacon = self._stack.enter_context(self._subject.beacon(self._answer))
@@ -170,15 +184,13 @@ class Play:
             models.append(model)
 
         async def story() -> None:
-            known = len(self._beacon.attempts)
-            begun = [self._begin(model) for model in models]
-            everyone = asyncio.gather(*(each.executing for each in begun), return_exceptions=True)
-            arrival = asyncio.ensure_future(self._beacon.reported(known + len(begun), everyone))
+            arriving = [asyncio.ensure_future(self._begin(model).has_begun()) for model in models]
             # An executor that lets its tasks wait for each other is not waited for any more.
             if not self._queues:
-                done, _ = await asyncio.wait({arrival}, timeout=self._grace)
-                self._queues = not done
-            arrival.cancel()
+                _, waiting = await asyncio.wait(arriving, timeout=self._grace)
+                self._queues = bool(waiting)
+            for each in arriving:
+                each.cancel()
 
         self._drive(story())
 
@@ -225,6 +237,8 @@ class Play:
         with self._lock:
             for task in self._tasks:
                 if task.model.name == attempt.hello["label"]:
+                    if not task.attempts:
+                        task.begun.set_result(None)
                     task.attempts.append(attempt)
                     for order in task.orders:
                         attempt.tell(**order)
@@ -240,7 +254,7 @@ class Play:
         await asyncio.wait({task.executing}, timeout=60)
 
     async def _over_time(self, task: _Running) -> None:
-        done, _ = await asyncio.wait({task.executing}, timeout=_LIMIT + patience.PAST_LIMIT)
+        done, _ = await asyncio.wait({task.executing}, timeout=self._limit + patience.PAST_LIMIT)
         if not done:
             self._tell(task, do="return", value=task.model.result)
 
@@ -302,7 +316,7 @@ def machine(play: Play, tasks: int) -> type[RuleBasedStateMachine]:
 
         @initialize()
         def begin(self) -> None:
-            play.start(*"ABA")
+            play.start(*_FIRST)
 
         # One rule, and not one for each kind of step: of several hypothesis leaves some out in
         # most examples, which is a waste where examples are few.

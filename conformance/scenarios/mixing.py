@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from ..instruments.beacon import Attempt
 from ..instruments.history import History
@@ -54,15 +54,31 @@ class _Task:
         return f"{self.dispatch}-{self.node}"
 
 
+class _Meeting(NamedTuple):
+    """What became of all these tasks."""
+
+    mixed: dict[Among, Mixed]
+    #: How many were under way before any of them was let go.
+    at_once: int
+
+
 def mixed(subject: Subject, among: Among) -> Mixed | None:
     """The first of some tasks at once that was not as if it were alone; they run once for both."""
-    return _held_together.of(subject).get(among)
+    return _held_together.of(subject).mixed.get(among)
 
 
-def _hold_together(subject: Subject) -> dict[Among, Mixed]:
+def is_known_to_queue(subject: Subject, tasks: int) -> bool:
+    """Whether so many tasks at once were seen not to begin together; False where none were held."""
+    known = _held_together.known(subject)
+    return known is not None and known.at_once < tasks
+
+
+def _hold_together(subject: Subject) -> _Meeting:
     tasks = [*_tasks(subject, "one instance"), *_tasks(subject, "several instances")]
+    at_once = 0
 
     async def story() -> list[Seen | None]:
+        nonlocal at_once
         with subject.beacon() as beacon:
             executing = [
                 asyncio.ensure_future(
@@ -88,6 +104,7 @@ def _hold_together(subject: Subject) -> dict[Among, Mixed]:
             # They print before any of them ends, and end in the order opposite to that of their
             # beginning; who begins later, because the executor queues, is served on arrival.
             held = beacon.answer_with(_finish_task)
+            at_once = len(held)
             for attempt in held:
                 _print(attempt)
             for attempt in reversed(held):
@@ -109,7 +126,7 @@ def _hold_together(subject: Subject) -> dict[Among, Mixed]:
             problem = _misled(task, its_own)
         if problem and task.among not in found:
             found[task.among] = Mixed(f"node {task.node} of {task.dispatch}", problem, its_own)
-    return found
+    return _Meeting(found, at_once)
 
 
 _held_together: Final = Kept(_hold_together)

@@ -29,3 +29,8 @@ class Kept(Generic[T]):
             subject.kept[key] = self._find(subject)
         found: T = subject.kept[key]
         return found
+
+    def known(self, subject: Subject) -> T | None:
+        """The same, if anybody has asked for it by now."""
+        found: T | None = subject.kept.get((self, subject.template_host))
+        return found

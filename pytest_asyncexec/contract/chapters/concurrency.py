@@ -13,7 +13,7 @@ RULES = (
         why="""A host gives one instance to all nodes of a workflow. A published Slurm plugin
         keeps the names of a task's files on `self`: of two tasks at once, one removes the files
         of the other.""",
-        how="""The tasks of the plan run at once, 128 at the most; what one of them shows and does
+        how="""The tasks of the plan run at once, 64 at the most; what one of them shows and does
         not show when it runs alone is blamed on the others. Then four, two of which fail, are held
         until all have begun, where the executor does not queue them, and end in the opposite order;
         result, error, output and metadata of each must be its own.""",
