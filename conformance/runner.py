@@ -28,10 +28,11 @@ def judge_target(
         profile: how much each check tries.
         strength: how many values meet in the tasks of the plan; None for what the profile says.
     """
+    # All of them first: what a task has left must not end while a module is compiled.
+    modules = [importlib.import_module(f".{name}", __package__) for name in CHECK_MODULES]
     subject = Subject(target, profile, strength)
     try:
-        for name in CHECK_MODULES:
-            module = importlib.import_module(f".{name}", __package__)
+        for module in modules:
             for check in checks_of(module):
                 if only is None or check.rule.id in only:  # type: ignore[attr-defined]
                     # How it ended is in the findings; pytest is who needs the exception.

@@ -16,8 +16,7 @@ from pytest_asyncexec.conformance.instruments.history import METHODS, Event, His
 from pytest_asyncexec.conformance.instruments.seen import Seen
 from pytest_asyncexec.conformance.plan import task, values
 from pytest_asyncexec.conformance.plan.conditions import (
-    CANCELLED,
-    CANCELLED_TWICE,
+    CANCELLATIONS,
     DIES,
     FAILURES,
     TOO_LATE,
@@ -37,7 +36,7 @@ def right(conditions: Row, *, raises: bool = False, **changed: Any) -> Observati
         raises: whether its error is raised; else the status is FAILED.
         changed: what of the observation is to be otherwise.
     """
-    cancelled = conditions["end"] in (CANCELLED, CANCELLED_TWICE)
+    cancelled = conditions["end"] in CANCELLATIONS
     result, error, attempts, stdout, stderr = _attempts(tuple(conditions.items()))
     seen: Seen | None
     if cancelled:
@@ -92,7 +91,7 @@ def _logs(conditions: Row, stdout: str, stderr: str) -> dict[str, str]:
 def _attempts(of: tuple[tuple[str, str], ...]) -> tuple[Any, BaseException | None, int, str, str]:
     """The result or the last error, how many attempts there were, and what they printed."""
     conditions = dict(of)
-    cancelled = conditions["end"] in (CANCELLED, CANCELLED_TWICE)
+    cancelled = conditions["end"] in CANCELLATIONS
     budget = 1 if cancelled else 1 + int(conditions["retries"])
     error: BaseException | None = None
     out, err = [], []

@@ -13,6 +13,7 @@ Locks are flock's: they belong to an open file, so that tasks in this process ar
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import threading
 import time
@@ -20,7 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from .beacon import Attempt, Beacon, read
+from .beacon import Attempt, Beacon
 
 try:
     import fcntl
@@ -73,7 +74,7 @@ class Mailbox(Beacon):
         with contextlib.ExitStack() as stack:
             try:
                 said = stack.enter_context(open(f"{path}.said", "rb", buffering=0))
-                hello = read(said.readline())
+                hello = json.loads(said.readline())
                 wire = _Letters(path, said)
             except (OSError, ValueError):
                 return

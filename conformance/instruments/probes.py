@@ -31,6 +31,7 @@ def look_around(
         address: of a `NetworkBeacon`.
         mailbox: the address of a `Mailbox`, tried where the other is out of reach; "" for none.
     """
+    import json
     import os
     import socket
     import sys
@@ -50,7 +51,7 @@ def look_around(
     try:
         with socket.create_connection((address[0], address[1]), timeout=10) as connection:
             hello = {"token": address[2], "pid": os.getpid(), "thread": threading.get_ident()}
-            connection.sendall(ascii(hello).encode() + b"\n")
+            connection.sendall(json.dumps(hello).encode() + b"\n")
             connection.settimeout(60)
             connection.recv(1)
     except OSError:
@@ -84,8 +85,8 @@ def report_home(address: tuple[str, int, str] | str, label: str = "", *values: A
     a line `{"did": ..., "failed": str}` when it is done, `spin` when it begins; "failed" says why
     it could not be done, or is empty.
 
-    The address says over which wire: that of a `NetworkBeacon`, or of a `Mailbox`, which see. What
-    is said, either way, are Python's own literals, a line each: to import `json`, `socket` and
+    The address says over which wire: that of a `NetworkBeacon`, or of a `Mailbox`, which see. It
+    is told literals of Python and says JSON, made by hand: to import `json`, `socket` and
     `threading` takes a fresh worker half as long again as all of its start.
     """
     import _socket
@@ -99,6 +100,16 @@ def report_home(address: tuple[str, int, str] | str, label: str = "", *values: A
 
     hello = {"pid": os.getpid(), "thread": _thread.get_ident(), "label": label}
 
+    def written(message: dict[str, Any]) -> bytes:
+        parts = []
+        for name, value in message.items():
+            if isinstance(value, str):
+                units = value.encode("utf-16-be", "surrogatepass").hex()
+                value = "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+                value = f'"{value}"'
+            parts.append(f'"{name}": {value}')
+        return f"{{{', '.join(parts)}}}\n".encode()
+
     # Of a wire: how to say something, how to wait for a command, and whether one has come.
     def connected(host: str, port: int, token: str) -> Any:
         line = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
@@ -109,7 +120,7 @@ def report_home(address: tuple[str, int, str] | str, label: str = "", *values: A
         ahead = b""
 
         def say(message: dict[str, Any]) -> None:
-            line.sendall(ascii(message).encode() + b"\n")
+            line.sendall(written(message))
 
         def hear() -> bytes:
             nonlocal ahead
@@ -135,7 +146,7 @@ def report_home(address: tuple[str, int, str] | str, label: str = "", *values: A
         undo.callback(fcntl.flock, said, fcntl.LOCK_UN)
 
         def say(message: dict[str, Any]) -> None:
-            said.write(ascii(message).encode() + b"\n")
+            said.write(written(message))
 
         def delivered(how: int) -> Any:
             nonlocal letter

@@ -7,7 +7,7 @@ from typing import Final
 
 from .conditions import (
     BREAKING,
-    CANCELLED,
+    CANCELLATIONS,
     CANCELLED_TWICE,
     DIES,
     OWN_TIME_OUT,
@@ -18,7 +18,6 @@ from .conditions import (
 )
 from .observation import FOREIGN, Aspect
 
-_CANCELLED: Final = (CANCELLED, CANCELLED_TWICE)
 _ATTEMPTS: Final = ("attempts", "more attempts", "attempts twice")
 _LARGE: Final = frozenset({"a text of 1 MiB", "of 1 MiB", "bytes of 17 MiB", "of 17 MiB"})
 _AT_DESCRIPTORS: Final = ("to the descriptor", "by a child process", "by C code")
@@ -78,7 +77,7 @@ def broken_rule(aspect: Aspect, conditions: Mapping[str, str], *, among_others: 
         return _of_teardown(aspect, end, fails=fails)
     if end == TOO_LATE:
         return _of_one_too_late(aspect, retried="retries" in conditions)
-    if end in _CANCELLED:
+    if end in CANCELLATIONS:
         return _of_one_cancelled(aspect, retried="retries" in conditions)
     return _of_a_living_task(aspect, conditions, end)
 
@@ -100,7 +99,7 @@ def _of_teardown(aspect: Aspect, end: str, *, fails: bool) -> str:
         return "TIM-05"
     if end == CANCELLED_TWICE and aspect == "cut short":
         return "CAN-06"
-    if end in _CANCELLED:
+    if end in CANCELLATIONS:
         return "CAN-01"
     if aspect == "cut short":
         return "LIF-02"

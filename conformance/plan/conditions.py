@@ -68,7 +68,9 @@ FAILURES: Final[Mapping[str, tuple[str, ...]]] = {
 TOO_LATE: Final = "goes on past its limit"
 CANCELLED: Final = "is cancelled by its host"
 CANCELLED_TWICE: Final = "is cancelled by its host twice"
-STOPPED: Final = (TOO_LATE, CANCELLED, CANCELLED_TWICE)
+CANCELLED_AT_WORK: Final = "is cancelled by its host, at work and deaf to SIGTERM"
+CANCELLATIONS: Final = (CANCELLED, CANCELLED_TWICE, CANCELLED_AT_WORK)
+STOPPED: Final = (TOO_LATE, *CANCELLATIONS)
 #: How it ends with its worker.
 EXITS: Final = "calls sys.exit(3)"
 DIES: Final = "ends its process"
@@ -96,8 +98,8 @@ SHARED_DISPATCH: Final = "shared with other nodes"
 _CONDITIONS: Final = (
     Condition(
         "end",
-        (RETURNS, *RAISES, *STOPPED, *BREAKING),
-        RAISES_SINGLE,
+        (RETURNS, *RAISES, TOO_LATE, CANCELLED, CANCELLED_TWICE, *BREAKING),
+        (*RAISES_SINGLE, CANCELLED_AT_WORK),
         "that {}",
     ),
     Condition(

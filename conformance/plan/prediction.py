@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 from . import values
 from .conditions import (
     BREAKING,
-    CANCELLED,
-    CANCELLED_TWICE,
+    CANCELLATIONS,
     PLAIN_ERRORS,
     RETURNS,
     TOO_LATE,
@@ -18,8 +17,6 @@ from .conditions import (
 )
 
 End = Literal["completed", "failed", "timed out", "cancelled by its host"]
-
-_CANCELLED: Final = (CANCELLED, CANCELLED_TWICE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,7 @@ def predict(row: Row, own: str, *, made: int = 0) -> Prediction:
     return Prediction(
         end,
         attempts,
-        row["end"] not in (TOO_LATE, *_CANCELLED),
+        row["end"] not in (TOO_LATE, *CANCELLATIONS),
         message,
         shows_line,
         tuple(_failure(number, own) for number in range(1, min(fails + 1, attempts))),
@@ -101,7 +98,7 @@ def ending(row: Row, made: int = 0) -> tuple[End, int]:
         made: as for `predict`.
     """
     fails, budget = int(row["fails"]), made or int(row["retries"]) + 1
-    if row["end"] in _CANCELLED:
+    if row["end"] in CANCELLATIONS:
         return "cancelled by its host", 1
     if row["end"] == TOO_LATE:
         return "timed out", budget

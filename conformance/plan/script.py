@@ -7,13 +7,15 @@ from typing import Final
 
 from .conditions import (
     AFTER_FAILURE,
-    CANCELLED,
+    CANCELLATIONS,
+    CANCELLED_AT_WORK,
     CANCELLED_TWICE,
     FAILURES,
     LIMITS,
     RETURNS,
     SECOND,
     SHORT,
+    STOPPED,
     UNDER_HOME,
     row,
 )
@@ -104,12 +106,16 @@ _ENDS: Final = {
     "raises a ConnectionError": 'raise ConnectionError("why")',
     "raises an EOFError": 'raise EOFError("why")',
     "raises an error whose message is not ASCII": 'raise ValueError("grün 漢字 % {0} %s")',
-    "goes on past its limit": "time.sleep(60)",
-    CANCELLED: "time.sleep(60)",
-    CANCELLED_TWICE: "time.sleep(60)",
     "calls sys.exit(3)": "sys.exit(3)",
     "ends its process": "os._exit(3)",
 }
+#: What a task does that is to be stopped, before it ends.
+_GOES_ON: Final = (
+    "for _ in range(60):",
+    '    with open(log, "a") as file:',
+    '        print("still at work", file=file)',
+    "    time.sleep(1)",
+)
 _CLASSES: Final = {
     "Scale": ["class Scale:", "    def __init__(self, factor):", "        self.factor = factor"],
     "WithoutTruth": [
@@ -164,6 +170,10 @@ def script(conditions: Mapping[str, str], *, look: str = "") -> str:
         body += _SHOW_GIVEN
         if whole["end"] == RETURNS and whole["result"] == "a text":
             ends = "return given"
+    if whole["end"] == CANCELLED_AT_WORK:
+        body.append("signal.signal(signal.SIGTERM, signal.SIG_IGN)")
+    if whole["end"] in STOPPED:
+        body += _GOES_ON
     body.append(ends)
     settings = [f"executor.retries = {whole['retries']}"] if whole["retries"] != "0" else []
     if whole["limit"] != "-1":
@@ -174,12 +184,12 @@ def script(conditions: Mapping[str, str], *, look: str = "") -> str:
         line for name, code in _CLASSES.items() if f"{name}(" in ends for line in (*code, "")
     ]
     task = ["def task(log, /, *args, **kwargs):"]
-    task += ["    import ctypes, os, subprocess, sys, time"]
+    task += ["    import ctypes, os, signal, subprocess, sys, time"]
     task += ["    one = [1]"] if "one, one" in ends else []
     task += [f"    {line}" for line in body]
     return "\n".join(
         [
-            "import asyncio, os, tempfile, traceback",
+            "import asyncio, os, tempfile, time, traceback",
             "from asyncio import CancelledError",
             "from pytest_asyncexec.conformance.subject.host import host_for",
             "",
@@ -217,7 +227,9 @@ _SHOW_GIVEN: Final = (
 def _shown(whole: Mapping[str, str]) -> list[str]:
     """Lines that print what there is to see besides the outcome."""
     lines = ["print(open(log).read())"]
-    if whole["end"] in (CANCELLED, CANCELLED_TWICE):
+    if whole["end"] in STOPPED:
+        lines += ["time.sleep(3)", 'print("and 3 s later:", open(log).read(), sep="\\n")']
+    if whole["end"] in CANCELLATIONS:
         return lines
     lines.append("seen = running.result()")
     if whole["end"].startswith("raises") or int(whole["fails"]) > int(whole["retries"]):
@@ -271,7 +283,7 @@ def _call(whole: Mapping[str, str]) -> list[str]:
         f"        dispatch_id={dispatch!r}, node_id={whole['node']}, results_dir=folder,",
         "    ))",
     ]
-    if whole["end"] in (CANCELLED, CANCELLED_TWICE):
+    if whole["end"] in CANCELLATIONS:
         call += ["    await asyncio.sleep(2)", "    running.cancel()"]
     if whole["end"] == CANCELLED_TWICE:
         call += ["    await asyncio.sleep(0)", "    running.cancel()"]

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-from ..plan.conditions import CANCELLED, CANCELLED_TWICE, chosen, in_words
+from ..plan.conditions import CANCELLATIONS, chosen, in_words
 from ..plan.script import script
 from ..subject.subject import Subject
 from .observations import Broken, Part, plan_of
-
-_CANCELLED: Final = (CANCELLED, CANCELLED_TWICE)
 
 
 def ask_plan(
@@ -62,7 +58,7 @@ def ask_cancelled(subject: Subject, cause: str) -> None:
     """
     ask_plan(subject, besides=("stopped",), cause=cause)
     sight = plan_of(subject).part("stopped").sight
-    if not any(seen.row["end"] in _CANCELLED for seen in sight.observations):
+    if not any(seen.row["end"] in CANCELLATIONS for seen in sight.observations):
         subject.could_not_run(
             f"no task could be cancelled: {next(iter(sight.untried), 'none ran')}"
         )

@@ -26,7 +26,8 @@ from ..instruments.seen import Seen
 from ..plan import values
 from ..plan.conditions import (
     AFTER_FAILURE,
-    CANCELLED,
+    CANCELLATIONS,
+    CANCELLED_AT_WORK,
     CANCELLED_TWICE,
     DIES,
     FAILURES,
@@ -48,7 +49,7 @@ from ..subject.blame import explain
 from ..subject.exceptions import CouldNotRun
 from ..subject.subject import Subject
 from .description import Written, written
-from .stopping import is_awaited
+from .stopping import is_awaited, within
 
 #: So many tasks are under way at once. Of more of them, the first attempts of some would stand in
 #: the queue of an executor with as many workers before the second attempts of others.
@@ -380,7 +381,7 @@ class _Batch:
             self._execute(trial, (self.address, orders, *given), names)
         )
         self._executing.append(executing)
-        cancels = trial.row["end"] in (CANCELLED, CANCELLED_TWICE)
+        cancels = trial.row["end"] in CANCELLATIONS
         if cancels:
             await self._cancel(trial, executing)
         await asyncio.wait({executing})
@@ -430,6 +431,10 @@ class _Batch:
         reported = asyncio.ensure_future(trial.reported.wait())
         await asyncio.wait({reported, executing}, return_when=asyncio.FIRST_COMPLETED)
         reported.cancel()
+        if trial.row["end"] == CANCELLED_AT_WORK and trial.reports:
+            for command in ("ignore_sigterm", "spin"):
+                # Whether it could be done matters little: it waits for the suite then.
+                await within(trial.reports[0].ask(do=command))
         executing.cancel()
         if trial.row["end"] == CANCELLED_TWICE:
             await asyncio.sleep(0)
@@ -600,7 +605,7 @@ def _turns(each: Row) -> int:
     """How long a task takes, in attempts one after the other; one past its limit counts twice."""
     budget = int(each["retries"]) + 1
     first = budget if each["turn"] == AFTER_FAILURE else int(each["turn"] != USUAL["turn"])
-    if each["end"] in (CANCELLED, CANCELLED_TWICE):
+    if each["end"] in CANCELLATIONS:
         return first + 1
     attempts = min(budget, int(each["fails"]) + 1) if each["end"] == RETURNS else budget
     return first + attempts * (1 + (each["end"] == TOO_LATE))
@@ -640,9 +645,12 @@ def possible(subject: Subject, rows: Iterable[Row]) -> Iterator[Row]:
         stops = "stop" not in facts.cannot
         if each["end"] in STOPPED and not (facts.reachable and not facts.blocks_loop_at):
             continue
-        if each["end"] == TOO_LATE and not stops:
+        if each["end"] in (TOO_LATE, CANCELLED_AT_WORK) and not stops:
             continue
-        if each["end"] in (CANCELLED, CANCELLED_TWICE) and not awaited:
+        # It is the suite's own process that would ignore the signal.
+        if facts.place == "this process" and each["end"] == CANCELLED_AT_WORK:
+            continue
+        if each["end"] in CANCELLATIONS and not awaited:
             continue
         if facts.place == "this process" and each["end"] == DIES:
             continue

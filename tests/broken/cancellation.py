@@ -113,7 +113,7 @@ class ForgetsTheWork(ThreadExecutor):
     cannot = frozenset({"streams"})
 
 
-@breaks("CAN-02", "deaf to SIGTERM, and busy with pure Python: execute had ended in Cancelled")
+@breaks("CAN-02", "at work and deaf to SIGTERM: execute had ended in CancelledError, and its task")
 class AsksPolitely(LocalExecutor):
     """Sends SIGTERM, as every manual says, and waits a moment for the worker to obey."""
 

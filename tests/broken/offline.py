@@ -40,6 +40,6 @@ class KillsTheWorkerBehindAFirewall(_Offline, KillsTheWorkerAlone):
     """Kills the process it has started, and none of those that that one has started, unseen."""
 
 
-@breaks("CAN-02", "deaf to SIGTERM, and busy with pure Python: execute had ended in Cancelled")
+@breaks("CAN-02", "at work and deaf to SIGTERM: execute had ended in CancelledError, and its task")
 class AsksPolitelyBehindAFirewall(_Offline, AsksPolitely):
     """Sends SIGTERM and waits a moment, and no connection tells whether the worker obeyed."""
