@@ -890,11 +890,15 @@ def _judge_patience(subject: Subject, executor: Any) -> None:
         )
 
 
+_TEXTS, _LONG = ["one\n", "two\n", "three\n"], 1 << 18
+
+
 @check("STR-17")
 def test_STR_17_must_raise_for_one_file_and_write_the_others(subject: Subject) -> None:
     executor = writer_of(subject)
     names = ["a/out.txt", "b/out.txt", "c/out.txt"]
-    streams = ["one\n", "two\n", "three\n"]
+    # So long that they are not written by the time that the error is known.
+    streams = [text * _LONG for text in _TEXTS]
     # Both stop everybody, whatever their permissions: a folder in the place of the file, and a
     # file in the place of its folder.
     for bad, is_folder in itertools.product(names, (True, False)):
@@ -932,6 +936,6 @@ def test_STR_17_must_raise_for_one_file_and_write_the_others(subject: Subject) -
                     "in_the_way.mkdir(parents=True)"
                     if is_folder
                     else "in_the_way.parent.mkdir(parents=True)\nin_the_way.touch()",
-                    f"write({streams!r}, {names!r})",
+                    f"write([text * {_LONG} for text in {_TEXTS!r}], {names!r})",
                 ),
             )

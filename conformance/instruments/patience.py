@@ -9,6 +9,9 @@ from __future__ import annotations
 #: Seconds past its limit for which a task is held, before it is taken that nothing stops it.
 PAST_LIMIT = 30.0
 
+#: The same for others, where one that merely waits was not stopped in all that time.
+SHORTLY = 5.0
+
 #: Seconds that a blocked event loop keeps everybody waiting, before a watchdog thread does in its
 #: place what the loop needs no time for.
 RESCUE = 10.0

@@ -424,7 +424,9 @@ class _Batch:
             instead = -1
         else:
             return False
-        trial.instance.executor.time_limit = trial.instance.before["time_limit"] = instead
+        instance = trial.instance
+        instance.executor.time_limit = instance.before["time_limit"] = instead
+        instance.written_before = written(instance.executor)
         return True
 
     async def _cancel(self, trial: _Trial, executing: asyncio.Task[Seen]) -> None:

@@ -68,19 +68,13 @@ def endings(subject: Subject, executor: Any) -> Mapping[str, Ending]:
     if facts.reachable:
         if inspect.iscoroutinefunction(getattr(executor, "execute", None)):
             found[CANCELLED] = lambda: _cancelled(subject, executor)
-        if "stop" not in facts.cannot and _is_kept(subject, "TIM-02"):
+        if "stop" not in facts.cannot and subject.keeps("TIM-02"):
             limited = _with(subject, executor, time_limit=_LIMIT)
             if limited is not None:
                 found[TOO_LATE] = lambda: _stopped(subject, limited)
-    if facts.place == ANOTHER_PROCESS and _is_kept(subject, "RES-09"):
+    if facts.place == ANOTHER_PROCESS and subject.keeps("RES-09"):
         found[DIES] = lambda: subject.execute(executor, die)
     return found
-
-
-def _is_kept(subject: Subject, rule_id: str) -> bool:
-    """Whether a rule is kept, as far as it was judged: nothing waits for what does not come."""
-    known = subject.findings.get(rule_id)
-    return known is None or known.outcome == "passed"
 
 
 def _with(subject: Subject, executor: Any, **setting: Any) -> Any:

@@ -18,6 +18,7 @@ from ..instruments.probes import echo
 from ..instruments.shells import commands, is_bare
 from ..subject.exceptions import CouldNotRun
 from ..subject.subject import Subject
+from .endings import fail
 from .writing import reproduction, write, writer_of
 
 _LOG: Final = "asyncexec-log.txt"
@@ -233,16 +234,18 @@ def harm_by_tasks(subject: Subject) -> Harm | None:
         async def story() -> None:
             tasks: list[tuple[str, Any]] = [(one.text, 0) for one in dispatches]
             tasks += [(subject.new_dispatch(), one.text) for one in nodes]
+            # What is done for a task that has failed may be done for no other.
             await asyncio.gather(
                 *(
                     subject.execute(
                         executor,
-                        echo,
+                        function,
                         ["hello"],
                         dispatch_id=dispatch_id,
                         node_id=node_id,
                         results_dir=places.results,
                     )
+                    for function in (echo, fail)
                     for dispatch_id, node_id in tasks
                 )
             )
@@ -250,8 +253,8 @@ def harm_by_tasks(subject: Subject) -> Harm | None:
         with audited(witness.hear):
             subject.drive(story)
         return witness.harm(
-            f"{len(dispatches) + len(nodes)} tasks at once whose dispatch or node ids are of this "
-            "kind",
+            f"{2 * len(dispatches) + 2 * len(nodes)} tasks at once whose dispatch or node ids are "
+            "of this kind, and half of which fail",
             _RUN_TASKS.format(
                 make=_MAKE_IDS,
                 log=_LOG,
@@ -275,7 +278,8 @@ def hook(event, args):
 
 async def main(ids):
     await asyncio.wait([asyncio.ensure_future(host_for(executor).execute(
-        executor, abs, [-1], results_dir=str(results), **each)) for each in ids])
+        executor, task, ["1"], results_dir=str(results), **each))
+        for task in (int, os.rmdir) for each in ids])
 
 root = Path(tempfile.mkdtemp())
 sys.addaudithook(hook)

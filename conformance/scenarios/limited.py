@@ -13,9 +13,11 @@ from ..instruments import patience
 from ..instruments.beacon import Attempt, Beacon
 from ..instruments.history import History
 from ..instruments.liveness import answered, still_alive
+from ..instruments.outlasting import Outlasting
 from ..instruments.probes import echo, grandchild, report_home
 from ..instruments.seen import Seen, finish
 from ..subject.exceptions import CouldNotRun
+from ..subject.kept import Kept
 from ..subject.subject import Subject
 from .batch import refuses
 
@@ -105,6 +107,9 @@ class Limited:
         return bool(self.let_go or self.alive or self.overlap or self.blocked or left)
 
 
+_guards: Final = Kept(lambda _: Outlasting())
+
+
 class Trial:
     """One task that is about to run, with an executor of its own."""
 
@@ -135,8 +140,12 @@ class Trial:
         self.history = History()
         #: Grows with everything that happens.
         self.steps = 0
-        #: Seconds after which a task that has begun is over its limit for good.
-        self.patient = limit + patience.PAST_LIMIT + 3 * subject.preflight().seconds
+        #: Seconds after which a task that has begun is to be over, by its limit or by itself.
+        self.due = limit + 3 * subject.preflight().seconds
+        #: And after which it is over its limit for good.
+        self.patient = self.due + patience.PAST_LIMIT
+        #: That of all tasks under the same host.
+        self.guard = _guards.of(subject)
 
     def execute(self, beacon: Beacon) -> asyncio.Task[Seen]:
         """Begin the task, which reports to the beacon."""
@@ -183,7 +192,7 @@ async def _over(trial: Trial) -> Limited:
         begun = await _bring_to(trial.kind, beacon, executing)
         trial.steps += 1
         # Counted from here: who queues may begin long after it was called.
-        await asyncio.wait({executing}, timeout=trial.patient)
+        await trial.guard.over(executing, trial.due, merely_waits=trial.kind == "held")
         trial.steps += 1
         let_go = not executing.done()
         # Not what happens later: teardown belongs to the time before the outcome.
@@ -240,7 +249,9 @@ async def _retried(trial: Trial) -> Limited:
         await beacon.reported(1, executing)
         for number in range(2, last + 1):
             trial.steps += 1
-            guarded = asyncio.ensure_future(asyncio.wait({executing}, timeout=trial.patient))
+            guarded = asyncio.ensure_future(
+                trial.guard.over(executing, trial.due, merely_waits=False)
+            )
             begun = await beacon.reported(number, guarded)
             guarded.cancel()
             if not begun:
@@ -256,7 +267,7 @@ async def _retried(trial: Trial) -> Limited:
                 break
         attempts = len(beacon.attempts)
         if attempts == last and not overlap:
-            await asyncio.wait({executing}, timeout=trial.patient)
+            await trial.guard.over(executing, trial.due, merely_waits=False)
         let_go = not executing.done()
         for attempt in beacon.attempts:
             attempt.tell(do="return", value="let go")

@@ -8,18 +8,23 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ...contract.wording import short_text
+from ..instruments.history import then_raise
 from ..instruments.probes import echo
 from ..instruments.seen import Seen
 from ..subject.subject import Subject
 
 _TIME_LIMIT: Final = "time limit"
+_TEARDOWN: Final = "teardown"
 #: How `run` ends, and the error that it raises.
 _ENDINGS: Final = (
     ("success", ""),
     ("failure", "ValueError"),
     ("time-out", "TimeoutError"),
     ("time-out by its time_limit", _TIME_LIMIT),
+    ("success, before a teardown that raises,", _TEARDOWN),
 )
+
+_RAISED: Final = {"ValueError": ValueError, "TimeoutError": TimeoutError}
 
 #: Seconds. Whoever does not enforce the limit outside of `run` lets it return after the longer.
 _LIMIT, _LONGER = 0.1, 1.0
@@ -46,7 +51,8 @@ def judge_logs_of_run(subject: Subject, *, may_log_in_run: bool) -> bool:
             run = _run_that_stays(wrote)
         else:
             run = _run_that_writes(wrote, error)
-        with subject.recording(executor, run=run) as history:
+        others = {"teardown": then_raise(RuntimeError("on purpose"))} if error == _TEARDOWN else {}
+        with subject.recording(executor, run=run, **others) as history:
             seen = subject.run(executor, echo, "hello", results_dir=folder / "results")
 
         if error == _TIME_LIMIT and not isinstance(seen.error, TimeoutError):
@@ -128,7 +134,12 @@ async def run_async(self, *args, **kwargs):
 def run(self, *args, **kwargs):
     write(self)
 
+async def teardown(self, task_metadata):
+    raise RuntimeError("on purpose")
+
 type(executor).run = run_async if asyncio.iscoroutinefunction(executor.run) else run
+if "{error}" == "teardown":
+    type(executor).teardown = teardown
 folder = Path(tempfile.mkdtemp())
 executor.log_stdout, executor.log_stderr = str(folder / "out"), str(folder / "err")
 executor.time_limit = {limit}
@@ -147,8 +158,8 @@ def _write(executor: Any, wrote: Mapping[str, str]) -> None:
 def _run_that_writes(wrote: Mapping[str, str], error: str) -> Callable[..., str]:
     def run(original: Callable[..., Any], executor: Any, *args: Any, **kwargs: Any) -> str:
         _write(executor, wrote)
-        if error:
-            raise {"ValueError": ValueError, "TimeoutError": TimeoutError}[error]("on purpose")
+        if error in _RAISED:
+            raise _RAISED[error]("on purpose")
         return "result"
 
     return run

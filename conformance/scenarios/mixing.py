@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
-from ..instruments.beacon import Attempt
+from ..instruments.beacon import Address, Attempt
 from ..instruments.history import History
 from ..instruments.probes import report_home
 from ..instruments.seen import Seen, finish
@@ -23,6 +23,9 @@ TASKS: Final = 4
 
 #: The nodes of each dispatch; the tasks of the second one fail.
 _NODES: Final = (1, -1)
+
+#: What the ids of the dispatches differ in.
+_SIGNS: Final = "._"
 
 #: Seconds, beyond what a task takes to begin, to wait for the next one before those that have
 #: begun are let go. It decides nothing: an executor that queues is right, it is only judged
@@ -84,8 +87,7 @@ def _hold_together(subject: Subject) -> _Meeting:
                 asyncio.ensure_future(
                     subject.execute(
                         task.executor,
-                        report_home,
-                        (beacon.address, task.name),
+                        *_work(task, beacon.address),
                         dispatch_id=task.dispatch,
                         node_id=task.node,
                     )
@@ -136,12 +138,24 @@ def _tasks(subject: Subject, among: Among) -> list[_Task]:
     # What tells them apart is both ids together: of either, some of them have the same. And of the
     # dispatches it is a sign that the name of a job may not have.
     base = subject.new_dispatch()
-    dispatches = [f"{base}{sign}0" for sign in "._"]
+    dispatches = [f"{base}{sign}0" for sign in _SIGNS]
     shared = subject.build() if among == "one instance" else None
     return [
         _Task(among, subject.build() if shared is None else shared, dispatch, node)
         for dispatch, node in itertools.product(dispatches, _NODES)
     ]
+
+
+def _work(task: _Task, address: Address) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """What a task runs: one function with its own arguments, or one that looks like another."""
+    if task.dispatch.endswith(_SIGNS[0] + "0"):
+        return report_home, (address, task.name)
+    report, name = report_home, task.name
+
+    def reporting() -> Any:
+        return report(address, name)
+
+    return reporting, ()
 
 
 def _finish_task(attempt: Attempt, number: int) -> None:

@@ -170,6 +170,8 @@ class Plan:
                 if broken_rule(aspect, cause.conditions, among_others=False) not in RULES:
                     continue  # no rule of this contract says anything of it
                 hangs = self._hangs_as_known(cause.deviation)
+                if hangs and any(e.cause.deviation.aspect == "no end" for e in findings.broken):
+                    continue  # of what never ends either nobody knows for what, and one is told
                 confirmed: Cause | None = replace(cause, alone=None)
                 if tried < _TRIED_ALONE and not alone and not hangs:
                     tried += 1
@@ -207,6 +209,10 @@ class Plan:
         if cause.deviation.aspect in FOREIGN:
             return None
         found = self._shown_alone(cause) or self._confirmed_after_another(cause)
+        if found is not None and found.conditions:
+            # What is seen of an ordinary task as well is not for what is unusual in others.
+            plain = self._alone(row(), found.deviation.aspect)
+            found = replace(found, deviation=plain, conditions={}) if plain else found
         if found is not None and found.deviation.aspect == "message":
             return self._failing_anyway(found) or found
         return found

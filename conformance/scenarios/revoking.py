@@ -17,6 +17,7 @@ from ...contract.wording import short, short_error
 from ..instruments import patience
 from ..instruments.beacon import Attempt, Beacon
 from ..instruments.by_value import ByValue
+from ..instruments.outlasting import Outlasting
 from ..instruments.probes import grandchild, report_home
 from ..instruments.seen import finish
 from ..subject.host import call_method
@@ -76,6 +77,8 @@ class Story(abc.ABC):
 class Running(Story):
     """A task that runs."""
 
+    #: That of all these tasks.
+    guard: Outlasting = field(default_factory=Outlasting)
     #: What it is, in words.
     task: str = "a running task"
     #: What it is told to do before it is cancelled.
@@ -99,7 +102,7 @@ class Running(Story):
 
             answer, wrong = await self.answer(handle, called)
             if not wrong and answer:
-                wrong = await _goes_on(beacon, executing)
+                wrong = await self._goes_on(beacon, executing)
                 wrong = wrong and f"{called} returned True, and {wrong}"
             for held in beacon.answer_with(let_go):
                 let_go(held, 0)
@@ -110,6 +113,20 @@ class Running(Story):
             # Of what is over any answer is true, as long as it is one.
             _, wrong = await self.answer(handle, "cancel of a task that is over")
         return wrong
+
+    async def _goes_on(self, beacon: Beacon, executing: asyncio.Future[Any]) -> str:
+        """How the task goes on that is said to have been cancelled; or nothing."""
+        known = list(beacon.attempts)
+        merely_waits = not self.commands and not self.has_child
+        for attempt in known:
+            who = "its child" if attempt.hello["label"] == _CHILD else "its task"
+            # It may take its time to die, but die it must.
+            gone = asyncio.wrap_future(attempt.gone)
+            await self.guard.over(gone, 0.0, merely_waits=merely_waits)
+            said = await still_runs(attempt, who=who)
+            if said:
+                return said
+        return await _is_attempted_again(beacon, executing, len(known))
 
     async def _prepare(self, beacon: Beacon, executing: asyncio.Future[Any]) -> None:
         attempt = beacon.attempts[0]
@@ -184,12 +201,13 @@ def stories(subject: Subject) -> list[Story]:
         # A job that was killed has failed, which is a reason to try again: a cancelled one is not.
         return kind(with_a_retry(subject), dispatch, metadata, **more)
 
-    found = [story(Running, by_handle=False), story(Running)]
+    running = functools.partial(story, Running, guard=Outlasting())
+    found = [running(by_handle=False), running()]
     if subject.preflight().place != "this process":
         found += [
-            story(Running, task="a task that ignores SIGTERM", commands=("ignore_sigterm",)),
-            story(Running, task="a task busy with pure Python", commands=("spin",)),
-            story(Running, task="a task with a child process", has_child=True),
+            running(task="a task that ignores SIGTERM", commands=("ignore_sigterm",)),
+            running(task="a task busy with pure Python", commands=("spin",)),
+            running(task="a task with a child process", has_child=True),
             story(Late),
         ]
     return found
@@ -213,18 +231,6 @@ def handles_of(stories: Sequence[Story]) -> Iterator[None]:
 
     with mock.patch.object(cls, "set_job_handle", set_job_handle):
         yield
-
-
-async def _goes_on(beacon: Beacon, executing: asyncio.Future[Any]) -> str:
-    """How a task goes on that is said to have been cancelled; or nothing."""
-    known = list(beacon.attempts)
-    for attempt in known:
-        who = "its child" if attempt.hello["label"] == _CHILD else "its task"
-        # It may take its time to die, but die it must.
-        said = await still_runs(attempt, patience.PAST_LIMIT, who)
-        if said:
-            return said
-    return await _is_attempted_again(beacon, executing, len(known))
 
 
 async def _is_attempted_again(

@@ -161,6 +161,11 @@ class Subject:
         """Where the event loop stands at this moment, in words."""
         return self.driving.where()
 
+    def keeps(self, rule_id: str) -> bool:
+        """Whether a rule is kept, as far as it was judged: nothing waits for what never comes."""
+        known = self.findings.get(rule_id)
+        return known is None or known.outcome == "passed"
+
     # ---- tasks ---------------------------------------------------------------------------
 
     @property

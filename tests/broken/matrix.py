@@ -49,7 +49,14 @@ def try_out(wrong: Wrong) -> Trial:
 
     The guards that are far away for right executors may be near for one that is known to hang.
     """
-    near = {"PAST_LIMIT": 3.0, "RESCUE": 2.0, "TURN": 2.0, "LEFTOVERS": 1.0, "OUTCOME": 15.0}
+    near = {
+        "PAST_LIMIT": 3.0,
+        "SHORTLY": 1.0,
+        "RESCUE": 2.0,
+        "TURN": 2.0,
+        "LEFTOVERS": 1.0,
+        "OUTCOME": 15.0,
+    }
     with _quietly(), _elsewhere(), mock.patch.multiple(patience, **near):
         for warm, profile, strength in _ways(wrong):
             with workers(warm):

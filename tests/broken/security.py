@@ -184,6 +184,18 @@ class TidiesUpWhereItWas(ThreadExecutor):
             job.unlink()
 
 
+@breaks("SEC-03", "the shell was given 'dispatch; mkdir asyncexec-trap-2' as a part of the command")
+class AsksForTheLog(ThreadExecutor):
+    """Fetches what a failed job has left, by a command."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        except Exception:
+            await asyncio.to_thread(os.system, f"cat {task_metadata['dispatch_id']}.log 2>&-")
+            raise
+
+
 # ---- the files of a task -------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import contextvars
 import copy
+import io
 import os
 from pathlib import Path
 from typing import ClassVar
@@ -14,7 +15,7 @@ import aiofiles
 import aiofiles.os
 from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
 
-from pytest_asyncexec import run_task
+from pytest_asyncexec import TaskOutcome, TaskStatus, run_task
 
 from . import breaks
 
@@ -272,6 +273,40 @@ class LogsWhatItReturns(LogsByItself):
             results_dir,
         )
         return outcome
+
+
+@breaks("STR-11", "after the success, before a teardown that raises, of a `run` that wrote")
+class LogsWhenAllIsTidy(ThreadExecutor):
+    """Writes the logs last of all, which an error of teardown never reaches."""
+
+    @property
+    def task_stdout(self):
+        return _STREAMS.get()[0]
+
+    @property
+    def task_stderr(self):
+        return _STREAMS.get()[1]
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        _STREAMS.set((io.StringIO(), io.StringIO()))
+        metadata = {"dispatch_id": dispatch_id, "node_id": node_id, "results_dir": results_dir}
+        limit = self.time_limit if self.time_limit > 0 else None
+        result, error = None, None
+        try:
+            result = await asyncio.wait_for(self.run(function, args, kwargs, metadata), limit)
+        except Exception as failure:
+            error = failure
+        await self.teardown(metadata)
+        streams = [stream.getvalue() for stream in _STREAMS.get()]
+        await self.write_streams_to_file(
+            streams, (self.log_stdout, self.log_stderr), dispatch_id, results_dir
+        )
+        if error is not None:
+            raise error
+        return TaskOutcome(result, *streams, TaskStatus.COMPLETED)
+
+
+_STREAMS = contextvars.ContextVar("streams")
 
 
 @breaks("STR-11", "characters that it printed, the log of stderr holds none")
@@ -562,6 +597,20 @@ class SwallowsItsErrors(Writer):
     async def append(self, text, target):
         with contextlib.suppress(OSError):
             await super().append(text, target)
+
+
+@breaks("STR-17", "where 'a/out.txt' is a folder: it raised")
+class WritesThemTogether(Writer):
+    """Writes all of them at the same time, and has an error before the others are done."""
+
+    async def write_streams_to_file(self, stream_strings, filepaths, dispatch_id, results_dir):
+        await asyncio.gather(
+            *(
+                self.append(text, self.target(filepath, dispatch_id, results_dir))
+                for text, filepath in zip(stream_strings, filepaths, strict=True)
+                if filepath
+            )
+        )
 
 
 @breaks("STR-17", "where 'a' is a file: it returned")
