@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,7 @@ from .scenarios.asking import ask_plan
 from .scenarios.limited import Limited
 from .scenarios.observations import Part
 from .scenarios.overruns import limited, possible_kinds
-from .scenarios.retrying import Retried, past_ten
+from .scenarios.retrying import Retried, cancelled_between, past_ten
 from .scenarios.settings import changed_setting
 from .subject.host import CovalentHost, host_for
 from .subject.subject import Subject
@@ -136,6 +137,27 @@ def test_RET_07_should_keep_the_output_of_every_attempt(subject: Subject) -> Non
 # ---- what is attempted again -------------------------------------------------------------
 
 
+_REPRODUCE_PAUSE = """
+    import asyncio
+    from unittest import mock
+    from pytest_asyncexec.conformance.subject.host import host_for
+
+    async def run(self, *args, **kwargs):
+        print("attempt")
+        task.get_loop().call_soon(task.cancel)
+        raise ValueError("on purpose")
+
+    async def main():
+        global task
+        task = asyncio.ensure_future(host_for(executor).execute(executor, len, [""]))
+        await asyncio.wait([task])
+
+    executor.retries = 3
+    with mock.patch.object(type(executor), "run", run):
+        asyncio.run(main())
+"""
+
+
 @check("RET-05")
 def test_RET_05_must_not_attempt_a_cancelled_task_again(subject: Subject) -> None:
     # The executor says that the task was cancelled ...
@@ -172,6 +194,19 @@ def test_RET_05_must_not_attempt_a_cancelled_task_again(subject: Subject) -> Non
         )
 
     # ... or the host does not want it any more.
+    methods = (getattr(type(executor), name, None) for name in ("execute", "run"))
+    if all(map(inspect.iscoroutinefunction, methods)):
+        attempts, history = cancelled_between(subject)
+        if attempts > 1:
+            subject.fail(
+                seen="with retries=3, a task whose host cancelled it when its first attempt had "
+                "just failed was attempted again",
+                required="no attempt begins after the cancellation",
+                cause="what is awaited between two attempts, a pause for one, is within a `try` "
+                "that takes the cancellation for a failure",
+                history=history,
+                reproduce=_REPRODUCE_PAUSE,
+            )
     subject.need_beacon()
     subject.need_free_loop(lost="nobody can cancel anything", reproduce=_REPRODUCE_CANCEL)
     cancelled = _cancelled_in_its_second_attempt(subject)

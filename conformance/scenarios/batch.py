@@ -97,18 +97,21 @@ class Sight:
     leftovers: list[str] = field(default_factory=list)
 
 
-def observe(subject: Subject, rows: Iterable[Row], *, at_once: int = AT_ONCE) -> Sight:
+def observe(
+    subject: Subject, rows: Iterable[Row], *, at_once: int = AT_ONCE, one_stood: bool = False
+) -> Sight:
     """Run one task for each row and say what was seen.
 
     Args:
         subject: whose executors run them.
         rows: their conditions; see `possible` for what a subject can be asked.
         at_once: how many are under way at the same time, at the most.
+        one_stood: whether nothing has stopped a task by now that was to be stopped.
 
     Raises:
         Hang: the event loop of the host was blocked for good.
     """
-    batch = _Batch(subject, list(rows))
+    batch = _Batch(subject, list(rows), one_stood=one_stood)
     heard = subject.new_folder() / "printed by the host"
     with contextlib.ExitStack() as stack:
         in_this_process = subject.preflight().place == "this process"
@@ -161,9 +164,10 @@ class _Trial:
 class _Batch:
     """Some tasks and what becomes of them."""
 
-    def __init__(self, subject: Subject, rows: Sequence[Row]) -> None:
+    def __init__(self, subject: Subject, rows: Sequence[Row], *, one_stood: bool = False) -> None:
         self.subject = subject
         self.rows = rows
+        self._one_stood = one_stood
         self.sight = Sight()
         self.trials: list[_Trial] = []
         self.history = History()
@@ -339,7 +343,10 @@ class _Batch:
 
     def _guard(self) -> float:
         longest = self._short if any(t.row["end"] == TOO_LATE for t in self.trials) else 0.0
-        return longest + patience.PAST_LIMIT + 3 * self.subject.preflight().seconds
+        # That what is to be stopped may go on is known: of others it is only to be seen which ones.
+        known = self._one_stood and all(t.row["end"] in STOPPED for t in self.trials)
+        guard = patience.SHORTLY if known else patience.PAST_LIMIT
+        return longest + guard + 3 * self.subject.preflight().seconds
 
     def _let_go(self, trial: _Trial) -> None:
         """Let its attempts return, and all that are still to come."""

@@ -69,8 +69,8 @@ class _Running:
 
     async def has_begun(self) -> None:
         """Wait until it has, or is over."""
-        begun = asyncio.wrap_future(self.begun)
-        await asyncio.wait({begun, self.executing}, return_when=asyncio.FIRST_COMPLETED)
+        either: set[asyncio.Future[Any]] = {asyncio.wrap_future(self.begun), self.executing}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
 
 
 class Play:

@@ -73,6 +73,8 @@ class Plan:
         self._found: dict[Part, Findings | BaseException] = {}
         #: How many tasks that ran alone have not ended.
         self._hung = 0
+        #: Whether one that was to be stopped had to be let go.
+        self._one_stood = False
         #: The ends, of those that are not to return, with which one of them had to be let go or did
         #: not end.
         self._endless: set[str] = set()
@@ -130,6 +132,7 @@ class Plan:
             wanted = [each for each in wanted if self._is_of_its_rule(each)]
         asked = list(possible(self._subject, wanted))
         sight = observe(self._subject, asked)
+        self._one_stood = self._one_stood or any(seen.let_go for seen in sight.observations)
         if part != "ordinary" and self._subject.rule is not None:
             self._subject.interrupted = self._subject.interrupted or self._subject.rule.id
         findings = Findings(sight)
@@ -255,7 +258,7 @@ class Plan:
         alone = {**conditions, "instance": "its own"}
         key = tuple(alone[name] for name in USUAL)
         if key not in self._known_alone:
-            sight = observe(self._subject, [alone], at_once=1)
+            sight = observe(self._subject, [alone], at_once=1, one_stood=self._one_stood)
             if not sight.observations:
                 raise CouldNotRun(next(iter(sight.untried), "the task could not be followed"))
             self._known_alone[key] = all_deviations(sight)
@@ -274,7 +277,8 @@ class Plan:
         """
         if len(rows) == 1:
             return [self._alone(rows[0], aspect) is not None]
-        sight = observe(self._subject, [{**each, "instance": "its own"} for each in rows])
+        alone = [{**each, "instance": "its own"} for each in rows]
+        sight = observe(self._subject, alone, one_stood=self._one_stood)
         found = [d.observation.row for d in all_deviations(sight) if _is_like(d, aspect)]
         return [{**each, "instance": "its own"} in found for each in rows]
 

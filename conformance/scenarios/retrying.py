@@ -122,3 +122,47 @@ async def _one(
             return None
         events = History(list(history.of(dispatch).events))
         return Retried(retries, failures, len(beacon.attempts), executing.result(), events)
+
+
+#: Turns of the event loop after which a cancellation has reached whoever was to be told of it.
+_TURNS: Final = 10
+
+
+def cancelled_between(subject: Subject) -> tuple[int, History]:
+    """How often a task is attempted that is cancelled when its first attempt has just failed.
+
+    Returns the attempts, those alone that began well after the cancellation but for the first, and
+    what was awaited.
+    """
+    executor = subject.build(retries=3)
+    attempts = turns = 0
+    executing: asyncio.Task[Seen]
+
+    def tick() -> None:
+        nonlocal turns
+        turns += 1
+        if not executing.done():
+            asyncio.get_running_loop().call_later(0.001, tick)
+
+    def cancel() -> None:
+        executing.cancel()
+        tick()
+
+    async def fails(*args: Any, **kwargs: Any) -> Any:
+        nonlocal attempts
+        if not turns and not attempts:
+            asyncio.get_running_loop().call_soon(cancel)
+        # One that begins in the same moment may know nothing of it.
+        attempts += not attempts or turns > _TURNS
+        raise ValueError("on purpose")
+
+    async def story() -> None:
+        nonlocal executing
+        executing = asyncio.ensure_future(subject.execute(executor, len, ("",)))
+        await asyncio.wait({executing}, timeout=patience.RESCUE)
+        executing.cancel()
+        await asyncio.wait({executing}, timeout=patience.RESCUE)
+
+    with subject.recording(executor, run=fails) as history:
+        subject.drive(story)
+    return attempts, history

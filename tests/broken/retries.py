@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import io
 
 from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
@@ -233,6 +234,26 @@ class RepeatsWhateverFails(ThreadExecutor):
             if outcome.status == "COMPLETED":
                 return outcome
         return await super().execute(function, args, kwargs, *task)
+
+
+@breaks("RET-05", "when its first attempt had just failed was attempted again")
+class RestsThroughACancellation(ThreadExecutor):
+    """Rests between two attempts, and lets nothing disturb it."""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        once = copy.copy(self)
+        once.retries = 0
+        task = (function, args, kwargs, dispatch_id, results_dir, node_id)
+        for _ in range(self.retries):
+            try:
+                return await once._attempt(*task)
+            except Exception:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.sleep(0.05)
+        return await once._attempt(*task)
+
+    async def _attempt(self, *task):
+        return await super().execute(*task)
 
 
 # ---- RET-06 ------------------------------------------------------------------------------
