@@ -24,9 +24,9 @@ RULES = (
         "The work has really stopped.",
         why="""Cancelled in the user interface and computing on in the cluster is the most
         expensive kind of success: nobody looks at a cancelled job.""",
-        how="""The cancelled task is held in a call, or spins and ignores SIGTERM; when `execute`
-        is over, the task's end of its line to the suite, a connection or a locked file in a
-        shared folder, must be closed, as the kernel does when it dies. Where there is neither, a
+        how="""Cancelled tasks of the plan are held in a call, or spin and ignore SIGTERM; when
+        `execute` is over, the task's end of its line to the suite, a connection or a locked file in
+        a shared folder, must be closed, as the kernel does when it dies. Where there is neither, a
         file that the task appends to must not grow any more.""",
         source="documentation of cancel; as with a time-out: told only once the work is dead",
     ),

@@ -14,9 +14,10 @@ RULES = (
         keeps the names of a task's files on `self`: of two tasks at once, one removes the files
         of the other.""",
         how="""The tasks of the plan run at once, 64 at the most; what one of them shows and does
-        not show when it runs alone is blamed on the others. Then four, two of which fail, are held
-        until all have begun, where the executor does not queue them, and end in the opposite order;
-        result, error, output and metadata of each must be its own.""",
+        not show when it runs alone is blamed on the others. Then four, two of which fail and two of
+        which run functions that look alike, are held until all have begun, where the executor does
+        not queue them, and end in the opposite order; result, error, output and metadata of each
+        must be its own.""",
         source="""decision of the contract: one instance runs many tasks at once; per-task state
         never lives on `self`""",
     ),

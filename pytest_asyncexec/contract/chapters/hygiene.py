@@ -12,11 +12,11 @@ RULES = (
         "No asyncio task is left running after `execute`.",
         why="""A poller that is left running asks the cluster for a job that is over, for ever;
         asyncio destroys it with a warning that nobody can place.""",
-        how="""After some of each ending, two tasks at once succeed, two fail, two are cancelled,
-        two are stopped by their limit and two end their process; then it is looked which asyncio
-        tasks they have made that still run. Where both have left one, three more run one after the
-        other; where every one of these leaves some, that is a leak. What the first alone leaves may
-        be a client.""",
+        how="""After some of each ending, all at once two tasks succeed, two fail, two are
+        cancelled, two are stopped by their limit and two end their process; then it is looked which
+        asyncio tasks they have made that still run, and where there are any, again for each ending
+        by itself. Where both have left one, three more run one after the other; where every one of
+        these leaves some, that is a leak. What the first alone leaves may be a client.""",
     ),
     CHAPTER.rule(
         ("HYG-02", "MUST", "hardened", "run"),
@@ -25,10 +25,11 @@ RULES = (
         after a week: "Too many open files". A published SSH plugin leaves its connection open
         after each task that failed.""",
         how="""On an event loop that lives, after tasks of every ending, what the process holds is
-        compared before and after two more at once of each: that succeed, fail, fail twice with
+        compared before and after two more of each, all at once: that succeed, fail, fail twice with
         retries=1 (not in quick), have an argument that cannot be pickled, are cancelled, are
-        stopped by their limit, end their process. Where it grew, twelve more of that ending run,
-        two in each step; what comes with each step and stays is the leak.""",
+        stopped by their limit, end their process. Where it grew, it is compared for each ending by
+        itself; where it grew again, twelve more of that ending run, two in each step; what comes
+        with each step and stays is the leak.""",
     ),
     CHAPTER.rule(
         ("HYG-03", "MUST", "hardened", "run"),
@@ -37,9 +38,10 @@ RULES = (
         variable set for one user is read by the next one's task.""",
         how="""Working directory, environment, both streams, umask, handlers of signals, import
         path, random generator, warning filters, handlers of the root logger, and the time limit of
-        sockets are compared after two tasks at once of each ending, of which the first to begin is
-        the first to end; and once more in the main thread of a fresh process. To draw from the
-        random generator is no change, to set it anew is one.""",
+        sockets are compared when each of two tasks of every ending, all at once, has just ended,
+        and after all of them, two of which are the first to begin and to end; where any has
+        changed, again for each ending by itself; and once more in the main thread of a fresh
+        process. To draw from the random generator is no change, to set it anew is one.""",
     ),
     CHAPTER.rule(
         ("HYG-04", "SHOULD", "hardened", "run"),

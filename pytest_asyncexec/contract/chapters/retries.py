@@ -56,9 +56,9 @@ RULES = (
         "A cancelled task is not attempted again.",
         why="""Whoever cancels wants it to stop. A retry loop that takes the cancellation for
         one more failure starts the job again.""",
-        how="""With three retries left, `run` raises `TaskCancelledError`, and then the host
-        cancels attempts that are held, the first of tasks of the plan and the second of one that
-        has failed once; no further attempt may begin.""",
+        how="""With three retries left, `run` raises `TaskCancelledError`; then the host cancels
+        attempts that are held, the first of tasks of the plan and the second of one that has failed
+        once, and a task of which an attempt has just failed; no further attempt may begin.""",
         source="decision of the contract: a cancellation is never retried",
     ),
     CHAPTER.rule(

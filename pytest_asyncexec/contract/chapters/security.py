@@ -35,10 +35,10 @@ RULES = (
         directory.""",
         why="""Published SSH and Slurm plugins build shell commands from dispatch ids, unquoted:
         `mkdir -p` and `rm` with whatever stands there.""",
-        how="""`write_streams_to_file` and real tasks, all at once, are given ids with separators,
-        quotes, `..`, roots and commands, which show wherever the shell stands that runs them. A
-        file outside of its folder, a command that was run, or one with an id unquoted in it is a
-        finding, the shell's first.""",
+        how="""`write_streams_to_file` and real tasks, half of which fail, are given ids with
+        separators, quotes, `..`, roots and commands, which show wherever the shell stands that runs
+        them. A file outside of its folder, a command that was run, or one with an id unquoted in it
+        is a finding, the shell's first.""",
     ),
     CHAPTER.rule(
         ("SEC-04", "SHOULD", "hardened", "static"),

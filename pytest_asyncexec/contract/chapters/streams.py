@@ -113,7 +113,8 @@ RULES = (
         how="""Tasks of the plan with one log, both, one file for both and absolute paths return,
         raise, are retried and time out; what they print must be in the files when the outcome is
         known, and when all have ended. A `run` that writes to its streams itself returns, raises
-        `ValueError` and `TimeoutError`, and is ended by its limit; what it wrote must be there.""",
+        `ValueError` and `TimeoutError`, is ended by its limit, and is followed by a teardown that
+        raises; what it wrote must be there.""",
         source='documented attribute log_stdout: "the file to be used for redirecting stdout"',
     ),
     CHAPTER.rule(
@@ -169,6 +170,6 @@ RULES = (
         why="""An error that nobody raises is a missing log that nobody misses until it is
         needed; and one bad path must not cost the other stream.""",
         how="""Of three paths, each in turn is a folder, or lies below a file; the call must
-        raise, and the two others must hold their texts.""",
+        raise, and the two others must hold their texts, of a mebibyte and more.""",
     ),
 )
