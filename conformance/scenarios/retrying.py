@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ..instruments import patience
 from ..instruments.beacon import Attempt
+from ..instruments.blocking import nobody_sleeps_on_a_loop
 from ..instruments.history import History
 from ..instruments.probes import report_home
 from ..instruments.seen import Seen
@@ -48,7 +49,7 @@ def past_ten(subject: Subject) -> list[Retried]:
     if subject.profile != "thorough" and all(_by_execute(subject, *each) for each in _TRIALS):
         return []
     executors = [subject.build(retries=retries) for retries, _ in _TRIALS]
-    with subject.recording(executors[0]) as history:
+    with subject.recording(executors[0]) as history, nobody_sleeps_on_a_loop(executors[0]):
 
         async def story() -> list[Retried | None]:
             return await asyncio.gather(
@@ -78,7 +79,7 @@ def _by_execute(subject: Subject, retries: int, failures: int) -> bool:
     executor = subject.build(retries=retries)
     awaited = inspect.iscoroutinefunction(getattr(subject.cls, "run", None))
     replacement = fails_awaited if awaited else fails
-    with subject.recording(executor, run=replacement):
+    with subject.recording(executor, run=replacement), nobody_sleeps_on_a_loop(executor):
 
         async def story() -> Seen | None:
             executing = asyncio.ensure_future(subject.execute(executor, len, ("",)))
