@@ -11,7 +11,15 @@ from ...contract.catalogue import RULES
 from ..plan.array import STRENGTH, rows
 from ..plan.attribution import broken_rule
 from ..plan.conditions import BREAKING, SECOND, STOPPED, USUAL, Row, row
-from ..plan.observation import ASPECTS, FOREIGN, OF_OUTPUT, Aspect, Deviation, deviations
+from ..plan.observation import (
+    ASPECTS,
+    FOREIGN,
+    OF_OUTPUT,
+    Aspect,
+    Deviation,
+    Observation,
+    deviations,
+)
 from ..plan.prediction import predict
 from ..plan.small import Cause, causes, covers, shrunk
 from ..subject.exceptions import CouldNotRun
@@ -75,6 +83,8 @@ class Plan:
         self._hung = 0
         #: Whether one that was to be stopped had to be let go.
         self._one_stood = False
+        #: Whether the backend itself runs a task again whose worker has died: each costs several.
+        self._runs_again = False
         #: The ends, of those that are not to return, with which one of them had to be let go or did
         #: not end.
         self._endless: set[str] = set()
@@ -133,6 +143,7 @@ class Plan:
         asked = list(possible(self._subject, wanted))
         sight = observe(self._subject, asked)
         self._one_stood = self._one_stood or any(seen.let_go for seen in sight.observations)
+        self._runs_again = self._runs_again or any(map(_is_run_again, sight.observations))
         if part != "ordinary" and self._subject.rule is not None:
             self._subject.interrupted = self._subject.interrupted or self._subject.rule.id
         findings = Findings(sight)
@@ -225,6 +236,8 @@ class Plan:
         alone = self._alone(cause.row, aspect)
         if alone is not None:
             return replace(cause, deviation=alone, alone=True)
+        if self._runs_again and whole["end"] in BREAKING:
+            return None  # no worker more is worth the fewest conditions
         if whole == cause.row or self._alone(whole, aspect) is None:
             return None
         if aspect == "no end":
@@ -345,6 +358,12 @@ def _is_of(known: Broken, deviation: Deviation) -> bool:
 
 def _is_like(deviation: Deviation, aspect: Aspect) -> bool:
     return deviation.aspect in (_COUNTED if aspect in _COUNTED else (aspect,))
+
+
+def _is_run_again(seen: Observation) -> bool:
+    """Whether a task that takes its worker along was attempted more often than `run` was called."""
+    calls = seen.history.count("run")
+    return seen.row["end"] in BREAKING and 0 < calls < (seen.attempts or 0)
 
 
 def _of_other_instances(findings: Findings, foreign: Iterable[Deviation]) -> bool:
