@@ -685,7 +685,9 @@ class _Executors:
         self.among_others = among_others
         self.batches: list[int] = []
 
-    def observe(self, subject: Any, asked: Any, at_once: int = 64) -> Sight:
+    def observe(
+        self, subject: Any, asked: Any, at_once: int = 64, one_stood: bool = False
+    ) -> Sight:
         asked = list(asked)
         self.batches.append(len(asked))
         sight = Sight()
@@ -751,6 +753,17 @@ def test_a_single_condition_says_nothing_of_less(judged: Judge) -> None:
     (broken,) = judged(_Executors(_has(names="not sorted")))
 
     assert told(broken).endswith("execute raised LookupError: the executor failed")
+
+
+def test_what_an_ordinary_task_shows_as_well_is_told_without_conditions(judged: Judge) -> None:
+    def fault(conditions: Row) -> bool:
+        # Among the others it does not show for every task, so that it seems to be for this one.
+        ordinary = {**USUAL, "instance": conditions["instance"]} == dict(conditions)
+        return conditions["result"] == "None" or ordinary
+
+    (broken,) = judged(_Executors(fault))
+
+    assert told(broken) == "an ordinary task: execute raised LookupError: the executor failed"
 
 
 def test_what_shows_among_others_alone_is_for_them(judged: Judge) -> None:
