@@ -176,7 +176,7 @@ def test_CAN_02_must_have_stopped_the_work_of_a_cancelled_task(subject: Subject)
     # Many that merely wait, and one that is at work and deaf to SIGTERM.
     ask_cancelled(subject, cause=_WORK_CAUSE)
     either = ["ignore_sigterm", "spin"]
-    ways = subject.pick(quick=either[:0], default=either, thorough=either)
+    ways = subject.pick(quick=[], default=either, thorough=either)
     if facts.place == "this process":
         ways = ["spin"]
     if not ways:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import subprocess
@@ -32,8 +31,7 @@ def in_fresh_process(subject: Subject, text: str) -> dict[str, Any]:
     fresh, other = _Fresh(subject, "rehydrated", text=text), _main_thread.of(subject)
     with subject.elsewhere():
         answer = fresh.answer
-        # A child process that is gone is in nobody's way; one that hangs is not waited for here.
-        other.wait(_GRACE + 2 * subject.preflight().seconds)
+        other.give_up_after(_GRACE + 2 * subject.preflight().seconds)
     return answer
 
 
@@ -47,8 +45,11 @@ _main_thread: Final = Kept(lambda subject: _Fresh(subject, "rehydrated", main_th
 
 def in_main_thread_of_a_fresh_process(subject: Subject) -> dict[str, Any]:
     """Run tasks from the main thread of another process, and see what of it they have changed."""
+    begun = _main_thread.of(subject)
+    if begun.is_given_up:
+        return _ask(subject, "rehydrated", main_thread=True)
     with subject.elsewhere():
-        return _main_thread.of(subject).answer
+        return begun.answer
 
 
 def judge_in_fresh_process(subject: Subject, function: Callable[[Subject], None]) -> None:
@@ -114,6 +115,8 @@ class _Fresh:
         self._request.write_text(json.dumps(content), encoding="utf-8")
         self._limit = subject.patience if limit is None else limit
         self._begun = time.monotonic()
+        #: Whether it has no answer, for nobody has waited for it.
+        self.is_given_up = False
         code = (
             "import faulthandler, json, pathlib, sys\n"
             # Whoever waits for it may be gone before it hangs for good.
@@ -133,10 +136,17 @@ class _Fresh:
                 stderr=stderr,
             )
 
-    def wait(self, seconds: float) -> None:
-        """Wait for its end, but not for longer than this."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
+    def give_up_after(self, seconds: float) -> None:
+        """Wait for its end, but not for longer than this: no child process is in others' way."""
+        try:
             self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.is_given_up = True
+            self._end()
+
+    def _end(self) -> None:
+        self._process.kill()
+        self._process.wait()
 
     @functools.cached_property
     def answer(self) -> dict[str, Any]:
@@ -144,8 +154,7 @@ class _Fresh:
         try:
             self._process.wait(max(0.0, self._begun + self._limit - time.monotonic()))
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            self._end()
             return {"stage": "the whole", "error": f"nothing for {self._limit:g} s"}
         answer = self._request.with_suffix(".answer")
         if not answer.exists():

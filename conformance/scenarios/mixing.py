@@ -24,9 +24,6 @@ TASKS: Final = 4
 #: The nodes of each dispatch; the tasks of the second one fail.
 _NODES: Final = (1, -1)
 
-#: What the ids of the dispatches differ in.
-_SIGNS: Final = "._"
-
 #: Seconds, beyond what a task takes to begin, to wait for the next one before those that have
 #: begun are let go. It decides nothing: an executor that queues is right, it is only judged
 #: without having them all at once.
@@ -51,6 +48,8 @@ class _Task:
     executor: Any
     dispatch: str
     node: int
+    #: Whether its function is one of its own that looks like others, or gets its own arguments.
+    looks_alike: bool
 
     @property
     def name(self) -> str:
@@ -138,17 +137,23 @@ def _tasks(subject: Subject, among: Among) -> list[_Task]:
     # What tells them apart is both ids together: of either, some of them have the same. And of the
     # dispatches it is a sign that the name of a job may not have.
     base = subject.new_dispatch()
-    dispatches = [f"{base}{sign}0" for sign in _SIGNS]
+    dispatches = [f"{base}{sign}0" for sign in "._"]
     shared = subject.build() if among == "one instance" else None
     return [
-        _Task(among, subject.build() if shared is None else shared, dispatch, node)
+        _Task(
+            among,
+            subject.build() if shared is None else shared,
+            dispatch,
+            node,
+            looks_alike=dispatch == dispatches[1],
+        )
         for dispatch, node in itertools.product(dispatches, _NODES)
     ]
 
 
 def _work(task: _Task, address: Address) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     """What a task runs: one function with its own arguments, or one that looks like another."""
-    if task.dispatch.endswith(_SIGNS[0] + "0"):
+    if not task.looks_alike:
         return report_home, (address, task.name)
     report, name = report_home, task.name
 

@@ -225,8 +225,9 @@ class Plan:
         found = self._shown_alone(cause) or self._confirmed_after_another(cause)
         if found is not None and found.conditions:
             # What is seen of an ordinary task as well is not for what is unusual in others.
-            plain = self._alone(row(), found.deviation.aspect)
-            found = replace(found, deviation=plain, conditions={}) if plain else found
+            with contextlib.suppress(CouldNotRun):
+                plain = self._alone(row(), found.deviation.aspect)
+                found = replace(found, deviation=plain, conditions={}) if plain else found
         if found is not None and found.deviation.aspect == "message":
             return self._failing_anyway(found) or found
         return found

@@ -125,45 +125,31 @@ async def _one(
         return Retried(retries, failures, len(beacon.attempts), executing.result(), events)
 
 
-#: Turns of the event loop after which a cancellation has reached whoever was to be told of it.
-_TURNS: Final = 10
+def goes_on_after_a_cancellation(subject: Subject) -> tuple[bool, History]:
+    """Cancel a task when its first attempt has just failed: is another one left to work on?
 
-
-def cancelled_between(subject: Subject) -> tuple[int, History]:
-    """How often a task is attempted that is cancelled when its first attempt has just failed.
-
-    Returns the attempts, those alone that began well after the cancellation but for the first, and
-    what was awaited.
+    One that begins in the same moment may know nothing of the cancellation; it has to be told.
     """
     executor = subject.build(retries=3)
-    attempts = turns = 0
+    attempts, is_over = 0, False
     executing: asyncio.Task[Seen]
 
-    def tick() -> None:
-        nonlocal turns
-        turns += 1
-        if not executing.done():
-            asyncio.get_running_loop().call_later(0.001, tick)
-
-    def cancel() -> None:
-        executing.cancel()
-        tick()
-
-    async def fails(*args: Any, **kwargs: Any) -> Any:
+    async def fails_and_then_waits(*args: Any, **kwargs: Any) -> Any:
         nonlocal attempts
-        if not turns and not attempts:
-            asyncio.get_running_loop().call_soon(cancel)
-        # One that begins in the same moment may know nothing of it.
-        attempts += not attempts or turns > _TURNS
+        attempts += 1
+        if attempts > 1:
+            await asyncio.Event().wait()
+        asyncio.get_running_loop().call_soon(executing.cancel)
         raise ValueError("on purpose")
 
     async def story() -> None:
-        nonlocal executing
+        nonlocal executing, is_over
         executing = asyncio.ensure_future(subject.execute(executor, len, ("",)))
         await asyncio.wait({executing}, timeout=patience.RESCUE)
+        is_over = executing.done()
         executing.cancel()
         await asyncio.wait({executing}, timeout=patience.RESCUE)
 
-    with subject.recording(executor, run=fails) as history:
+    with subject.recording(executor, run=fails_and_then_waits) as history:
         subject.drive(story)
-    return attempts, history
+    return attempts > 1 and not is_over, history
