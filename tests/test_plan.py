@@ -409,6 +409,8 @@ WRONG: list[tuple[Aspect, dict[str, str], dict[str, Any], str]] = [
     ("cancellation", {}, {"seen": None, "cancelled": True}, "nobody had cancelled it"),
     ("cancellation", {"end": CANCELLED}, {"seen": _completed()}, "status COMPLETED"),
     ("cancellation", {"end": CANCELLED_TWICE}, {"seen": Seen(status="CANCELLED")}, "CANCELLED"),
+    ("alive", {"end": CANCELLED}, {"let_go": True}, "nothing had stopped it"),
+    ("alive", _LATE, {"let_go": True}, "nothing had stopped it"),
     ("result", {"result": "0"}, {"seen": _completed(None)}, "as None (NoneType)"),
     ("result", {"result": "0"}, {"seen": _completed(False)}, "as False (bool)"),
     ("result", {"result": "one list twice"}, {"seen": _completed([[1], [1]])}, "two lists"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Callable, Collection, Iterator
 from time import sleep
@@ -12,6 +13,7 @@ from unittest import mock
 import pytest
 from pytest_asyncexec.conformance.instruments import patience
 from pytest_asyncexec.conformance.instruments.history import METHODS
+from pytest_asyncexec.conformance.plan.conditions import CANCELLED, row
 from pytest_asyncexec.conformance.runner import judge_target
 from pytest_asyncexec.conformance.scenarios import batch
 from pytest_asyncexec.conformance.subject.subject import Subject
@@ -27,7 +29,7 @@ ASKED = ("LIF-02", "LIF-08", "LIF-09", "CNC-01")
 @pytest.fixture(autouse=True)
 def _near() -> Iterator[None]:
     """The guards that are far away are near for executors that are known to hang."""
-    near = {"PAST_LIMIT": 1.0, "RESCUE": 1.0, "TURN": 1.0, "LEFTOVERS": 1.0}
+    near = {"PAST_LIMIT": 1.0, "SHORTLY": 0.5, "RESCUE": 1.0, "TURN": 1.0, "LEFTOVERS": 1.0}
     with mock.patch.multiple(patience, **near):
         yield
 
@@ -195,6 +197,14 @@ def test_guards_and_limits_grow_with_the_time_that_a_task_takes() -> None:
         with mock.patch.object(subject, "_preflight", slow):
             assert batch.short_limit(subject) > 10
             assert batch._Batch(subject, [])._guard() >= patience.PAST_LIMIT + 30
+            known = batch._Batch(subject, [row(end=CANCELLED)], one_stood=True)
+            with contextlib.ExitStack() as stack:
+                known.prepare(stack)
+            assert patience.SHORTLY + 30 <= known._guard() < patience.PAST_LIMIT + 30
+            both = batch._Batch(subject, [row(end=CANCELLED), row()], one_stood=True)
+            with contextlib.ExitStack() as stack:
+                both.prepare(stack)
+            assert both._guard() >= patience.PAST_LIMIT + 30
     finally:
         subject.close()
 

@@ -455,6 +455,12 @@ def _judged_calls(observation: Observation, predicted: Prediction) -> Iterator[_
             f"{_outcome(seen)}, and its task still runs ({_processes(observation.alive)})",
             "the outcome is known only once the work is dead",
         )
+    elif observation.let_go and (seen is None or seen.timed_out):
+        yield (
+            "alive",
+            f"nothing had stopped it when the suite let it go; after that {_outcome(seen)}",
+            "it is stopped, however long it would have gone on",
+        )
     yield from _judged_history(observation)
 
 

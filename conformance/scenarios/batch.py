@@ -160,6 +160,13 @@ class _Trial:
     #: What attempts said that were asked whether they live when the next one had reported.
     asked: list[tuple[Attempt, concurrent.futures.Future[Any]]] = field(default_factory=list)
 
+    @property
+    def is_to_be_over(self) -> bool:
+        """Whether its host has cancelled it, or its limit runs: not while it stands in a queue."""
+        if self.row["end"] in CANCELLATIONS:
+            return self.executing is not None and self.executing.cancelling() > 0
+        return bool(self.reports)
+
 
 class _Batch:
     """Some tasks and what becomes of them."""
@@ -311,7 +318,7 @@ class _Batch:
                 # Nothing happens any more: whatever is still held was to be stopped, and is not.
                 let_go = True
                 for trial in self.trials:
-                    trial.let_go = trial.held
+                    trial.let_go = trial.held and trial.is_to_be_over
                     self._let_go(trial)
                 continue
             # Only of those that have begun is it known that they do not end.

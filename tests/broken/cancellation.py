@@ -11,6 +11,7 @@ import tempfile
 import threading
 from concurrent.futures import Future, InvalidStateError
 from pathlib import Path
+from typing import ClassVar
 
 import cloudpickle
 from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
@@ -117,6 +118,8 @@ class ForgetsTheWork(ThreadExecutor):
 class AsksPolitely(LocalExecutor):
     """Sends SIGTERM, as every manual says, and waits a moment for the worker to obey."""
 
+    _patience: ClassVar[float | None] = 0.1
+
     async def run(self, function, args, kwargs, task_metadata):
         working = asyncio.ensure_future(super().run(function, args, kwargs, task_metadata))
         try:
@@ -124,12 +127,19 @@ class AsksPolitely(LocalExecutor):
         except asyncio.CancelledError:
             for worker in _workers_of(working):
                 os.kill(worker, signal.SIGTERM)
-            await asyncio.wait({working}, timeout=0.1)
+            await asyncio.wait({working}, timeout=self._patience)
             raise
 
     async def set_job_handle(self, handle):
         # Not asyncio.current_task(): the name of a task is the only thing that a test can read.
         asyncio.current_task().set_name(f"worker {handle['pid']}")
+
+
+@breaks("CAN-02", "at work and deaf to SIGTERM: nothing had stopped it when the suite let it go")
+class AsksPolitelyAndWaits(AsksPolitely):
+    """Sends SIGTERM, and waits for the worker to obey, however long that may take."""
+
+    _patience = None
 
 
 def _workers_of(task):
