@@ -28,7 +28,15 @@ from .instruments.sweep import (
     spread,
     unbalanced,
 )
-from .scenarios.accidents import KILLED, Accident, Aftermath, accidents_of, all_at_once, one_alone
+from .scenarios.accidents import (
+    KILLED,
+    Accident,
+    Aftermath,
+    accidents_of,
+    all_at_once,
+    broke_something,
+    one_alone,
+)
 from .scenarios.asking import ask_plan
 from .scenarios.recovery import NEXT, has_no_end, is_failure
 from .scenarios.recovery import PATIENCE as _PATIENCE
@@ -338,6 +346,10 @@ def test_RES_09_must_survive_the_death_of_a_worker(subject: Subject) -> None:
         subject.not_applicable(
             "tasks run in the host's own process: there is no worker that could die alone"
         )
+    _judge_where_nothing_is_broken(subject, _judge_deaths)
+
+
+def _judge_deaths(subject: Subject) -> None:
     if _suspects(subject, "RES-09", _of_a_death):
         settle(subject, _tell_of_deaths)
     _ask_plan_of(subject, _deaths_of_the_plan)
@@ -350,6 +362,14 @@ def _deaths_of_the_plan(subject: Subject) -> None:
         cause="the death of a worker is a failed attempt like any other, with logs, output and "
         "retries; it ends on a path of its own here",
     )
+
+
+def _judge_where_nothing_is_broken(subject: Subject, function: Callable[[Subject], None]) -> None:
+    """Judge here, unless the accidents have broken the backend: it is waited for nothing there."""
+    if broke_something(subject):
+        settle(subject, function)
+    else:
+        function(subject)
 
 
 def _ask_plan_of(subject: Subject, function: Callable[[Subject], None]) -> None:
@@ -417,6 +437,10 @@ def _tell_of_deaths(subject: Subject) -> None:
 
 @check("RES-08", working=False)
 def test_RES_08_must_take_system_exit_for_a_failure(subject: Subject) -> None:
+    _judge_where_nothing_is_broken(subject, _judge_exits)
+
+
+def _judge_exits(subject: Subject) -> None:
     if _suspects(subject, "RES-08", _of_an_exit):
         settle(subject, _tell_of_exits)
     _ask_plan_of(subject, _exits_of_the_plan)

@@ -19,7 +19,7 @@ from pytest_asyncexec.conformance.instruments.seen import Seen
 from pytest_asyncexec.conformance.plan import values
 from pytest_asyncexec.conformance.plan.__main__ import main
 from pytest_asyncexec.conformance.plan.array import STRENGTH, rows
-from pytest_asyncexec.conformance.plan.attribution import broken_rule
+from pytest_asyncexec.conformance.plan.attribution import breakable_rules, broken_rule
 from pytest_asyncexec.conformance.plan.conditions import (
     CANCELLED,
     CANCELLED_TWICE,
@@ -903,6 +903,14 @@ def test_every_deviation_breaks_a_rule_that_exists(among_others: bool) -> None:
         for aspect in ASPECTS
         for conditions in chosen
     } <= {*RULES, *_NOT_YET}
+
+
+def test_what_deviates_among_others_leaves_open_every_rule_that_it_may_break() -> None:
+    conditions = row(prints="a line", retries="1", limit="3600", logs="both")
+
+    assert breakable_rules("stdout", conditions) == {"RES-06", "RET-07", "TIM-04"}
+    assert breakable_rules("line", conditions) == {"RES-05"}
+    assert breakable_rules("log", conditions) == {"STR-11"}
 
 
 # ---- the script that shows it ------------------------------------------------------------------

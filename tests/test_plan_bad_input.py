@@ -118,6 +118,48 @@ def test_one_that_mixes_the_output_alone_is_judged_by_all_else() -> None:
 
     assert found["CNC-01"].outcome == "failed"
     assert "belongs to another task" in found["CNC-01"].message
+    # Its tasks are soon over: those whose output was mixed are all tried one after the other.
+    for rule in ("LIF-02", "LIF-08", "LIF-09", "RES-01", "RET-02", "RES-06"):
+        assert found[rule].outcome == "passed", found[rule]
+
+
+class MixesOutputAndNeverRetries(MixesOutput):
+    """As above, and leaves the retries to a backend that knows nothing of them."""
+
+    enforces = frozenset({"retries"})
+
+
+def test_one_that_mixes_the_output_is_told_what_else_is_wrong_and_no_more() -> None:
+    asked = (*ASKED, "RES-01", "RES-06", "RET-01", "RET-02", "RET-03")
+    found = judged(MixesOutputAndNeverRetries, asked, strength=2)
+
+    assert {rule for rule, each in found.items() if each.outcome == "failed"} == {
+        "CNC-01",
+        "RET-02",
+        "RET-03",
+    }
+    for rule in ("RES-01", "RES-06", "RET-01"):
+        assert found[rule].outcome == "passed", found[rule]
+
+
+class MixesOutputSlowly(MixesOutput):
+    """As above, and its first task is a long time under way."""
+
+    is_awake = False
+
+    async def run(self, function, args, kwargs, task_metadata):  # type: ignore[no-untyped-def]
+        if not MixesOutputSlowly.is_awake:
+            MixesOutputSlowly.is_awake = True
+            await asyncio.sleep(0.7)
+        return await super().run(function, args, kwargs, task_metadata)
+
+
+def test_of_one_that_mixes_the_output_and_is_slow_not_all_is_known() -> None:
+    found = judged(MixesOutputSlowly, (*ASKED, "RES-01", "RES-06", "RET-02"), strength=2)
+
+    assert found["CNC-01"].outcome == "failed"
+    assert "belongs to another task" in found["CNC-01"].message
+    # Whose output is another's has its own result all the same.
     for rule in ("LIF-02", "LIF-08", "LIF-09", "RES-01", "RET-02"):
         assert found[rule].outcome == "passed", found[rule]
     assert found["RES-06"].outcome == "could_not_run"

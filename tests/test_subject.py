@@ -14,6 +14,7 @@ from pytest_asyncexec.conformance.subject.exceptions import (
     RuleViolation,
 )
 from pytest_asyncexec.conformance.subject.judging import judge
+from pytest_asyncexec.conformance.subject.kept import Kept
 from pytest_asyncexec.conformance.subject.subject import Subject
 from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
 
@@ -299,3 +300,15 @@ def test_a_demand_that_is_no_attribute_could_not_run(subject_of) -> None:
 
 def test_attributes_are_set_on_what_is_built(subject_of) -> None:
     assert subject_of(ThreadExecutor).build(retries=2).retries == 2
+
+
+@pytest.mark.parametrize("hosts_differ", [True, False])
+def test_what_is_known_under_one_host_is_known_under_another_where_they_do_not_differ(
+    hosts_differ: bool,
+) -> None:
+    kept = Kept(lambda _: object(), hosts_differ=hosts_differ)
+    subject = Subject(Target("tests:LocalExecutor", "LocalExecutor", LocalExecutor, True))
+    native = kept.of(subject)
+    subject.tasks.under_template = True
+
+    assert (kept.of(subject) is native) is not hosts_differ

@@ -19,7 +19,8 @@ class Outlasting:
     """
 
     def __init__(self) -> None:
-        self._has_stood = False
+        #: Whether one that merely waits was not stopped in all that time.
+        self.has_stood = False
 
     async def over(self, work: asyncio.Future[Any], seconds: float, *, merely_waits: bool) -> None:
         """Wait for the end of `work`, or until it has stood for so long.
@@ -32,9 +33,9 @@ class Outlasting:
         loop = asyncio.get_running_loop()
         begun = loop.time()
         while not work.done():
-            limit = patience.SHORTLY if self._has_stood else patience.PAST_LIMIT
+            limit = patience.SHORTLY if self.has_stood else patience.PAST_LIMIT
             left = begun + seconds + limit - loop.time()
             if left <= 0:
-                self._has_stood = self._has_stood or merely_waits
+                self.has_stood = self.has_stood or merely_waits
                 return
             await asyncio.wait({work}, timeout=min(left, _LOOK))

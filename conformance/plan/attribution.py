@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Final
 
 from .conditions import (
@@ -15,8 +16,11 @@ from .conditions import (
     RAISES_SINGLE,
     RETURNS,
     TOO_LATE,
+    Row,
+    unusual,
 )
 from .observation import FOREIGN, Aspect
+from .small import DEEPEST
 
 _ATTEMPTS: Final = ("attempts", "more attempts", "attempts twice")
 _LARGE: Final = frozenset({"a text of 1 MiB", "of 1 MiB", "bytes of 17 MiB", "of 17 MiB"})
@@ -80,6 +84,16 @@ def broken_rule(aspect: Aspect, conditions: Mapping[str, str], *, among_others: 
     if end in CANCELLATIONS:
         return _of_one_cancelled(aspect, retried="retries" in conditions)
     return _of_a_living_task(aspect, conditions, end)
+
+
+def breakable_rules(aspect: Aspect, conditions: Row) -> set[str]:
+    """The ids of all rules that a deviation may break: which one is by the fewest conditions."""
+    names = unusual(conditions)
+    return {
+        broken_rule(aspect, {name: names[name] for name in some}, among_others=False)
+        for size in range(DEEPEST + 1)
+        for some in combinations(names, size)
+    }
 
 
 _BY_ASPECT: Final[Mapping[Aspect, str]] = {

@@ -70,13 +70,23 @@ ASPECTS: Final[tuple[Aspect, ...]] = Aspect.__args__  # type: ignore[attr-define
 #: What is found of another task: it is for what runs at the same time.
 FOREIGN: Final[tuple[Aspect, ...]] = ("foreign", "foreign output")
 
-#: In what a task differs whose output alone is not as it should be.
+#: In what nothing more is said of a task that shows the output of another one.
 OF_OUTPUT: Final[tuple[Aspect, ...]] = (
-    "foreign output",
     "stdout",
     "stderr",
     "printed by the host",
     "log",
+    "last words",
+)
+
+#: What leaves nothing else to be said of a task: not whether its result is right, or its output.
+HIDING: Final[tuple[Aspect, ...]] = (
+    "no end",
+    "foreign",
+    "given",
+    "completed",
+    "failed",
+    "cancellation",
 )
 
 

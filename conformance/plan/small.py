@@ -12,7 +12,7 @@ from .observation import Deviation, Observation
 from .prediction import ending
 
 #: So many conditions together are looked for.
-_DEEPEST: Final = 3
+DEEPEST: Final = 3
 
 #: So many causes of one kind are told.
 _CAUSES: Final = 4
@@ -73,7 +73,7 @@ def _candidates(deviation: Deviation, fine: Iterable[Observation]) -> Iterator[d
     of_task = unusual(deviation.observation.row)
     wanted, _ = ending(deviation.observation.row)
     comparable = [seen.row for seen in fine if ending(seen.row)[0] == wanted]
-    for size in range(_DEEPEST + 1):
+    for size in range(DEEPEST + 1):
         hits = False
         for names in combinations(of_task, size):
             chosen = _completed({name: of_task[name] for name in names})
@@ -97,7 +97,7 @@ def blamed(wrong: Sequence[Sequence[Row]], fine: Iterable[Row]) -> list[dict[str
     Returns those that the tasks of the most groups have, first.
     """
     right = list(fine)
-    for size in range(_DEEPEST + 1):
+    for size in range(DEEPEST + 1):
         sets: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
         for group in wrong:
             for each in group:

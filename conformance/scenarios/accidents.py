@@ -133,6 +133,15 @@ def all_at_once(subject: Subject, rule_id: str) -> Sequence[tuple[Accident, Afte
     return _found.of(subject).get(rule_id, ())
 
 
+def broke_something(subject: Subject) -> bool:
+    """Whether, when all had run at once, an ordinary task did not work on one of the instances."""
+    return not subject.apart and any(
+        aftermath is None or aftermath.after is not None
+        for accidents in _found.of(subject).values()
+        for _, aftermath in accidents
+    )
+
+
 def _try_all(subject: Subject) -> Found:
     # A cluster that is lost cannot be had again, a backend of this machine in a new process.
     batches = [_TAME + _HARSH] if subject.preflight().is_local else [_TAME, _HARSH]

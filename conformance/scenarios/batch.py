@@ -49,7 +49,7 @@ from ..subject.blame import explain
 from ..subject.exceptions import CouldNotRun
 from ..subject.subject import Subject
 from .description import Written, written
-from .stopping import is_awaited, within
+from .stopping import is_awaited, limit_guard, within
 
 #: So many tasks are under way at once. Of more of them, the first attempts of some would stand in
 #: the queue of an executor with as many workers before the second attempts of others.
@@ -151,7 +151,7 @@ class _Trial:
     reports: list[Attempt] = field(default_factory=list)
     reported: asyncio.Event = field(default_factory=asyncio.Event)
     executing: asyncio.Task[Seen] | None = None
-    #: Whether its attempts wait, once they have reported.
+    #: Whether its attempts wait, once they have reported: until its outcome is known.
     held: bool = False
     #: See `Observation.let_go`.
     let_go: bool = False
@@ -161,11 +161,21 @@ class _Trial:
     asked: list[tuple[Attempt, concurrent.futures.Future[Any]]] = field(default_factory=list)
 
     @property
+    def is_under_way(self) -> bool:
+        """Whether it has begun, or the task before it on its instance has."""
+        return self.executing is not None or self.instance.first is not None
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether it has begun, and waits to be let go."""
+        return self.held and bool(self.reports)
+
+    @property
     def is_to_be_over(self) -> bool:
-        """Whether its host has cancelled it, or its limit runs: not while it stands in a queue."""
+        """Whether its host has cancelled it, or its limit runs."""
         if self.row["end"] in CANCELLATIONS:
             return self.executing is not None and self.executing.cancelling() > 0
-        return bool(self.reports)
+        return True
 
 
 class _Batch:
@@ -292,7 +302,7 @@ class _Batch:
         trying = {asyncio.ensure_future(self._try(trial, free)): trial for trial in self.trials}
         ends: dict[_Trial, Observation] = {}
         pending = set(trying)
-        known, moved, let_go, given_up = -1, self._loop.time(), False, 0
+        known, moved, given_up = -1, self._loop.time(), 0
         while pending and given_up < _GIVEN_UP:
             done, pending = await asyncio.wait(
                 pending, timeout=self._guard() / _LOOKS, return_when=asyncio.FIRST_COMPLETED
@@ -314,20 +324,24 @@ class _Batch:
             if self._loop.time() - moved < self._guard():
                 continue
             moved = self._loop.time()
-            if not let_go and any(trial.held for trial in self.trials):
-                # Nothing happens any more: whatever is still held was to be stopped, and is not.
-                let_go = True
-                for trial in self.trials:
-                    trial.let_go = trial.held and trial.is_to_be_over
+            standing = [trying[each] for each in pending if trying[each].is_held_back]
+            if standing:
+                # Nothing happens any more: whatever is held was to be stopped, and is not. Those
+                # that stand in the queue behind it have still to show what becomes of them.
+                self._one_stood = True
+                for trial in standing:
+                    trial.let_go = trial.is_to_be_over
+                    if trial.row["end"] == TOO_LATE:
+                        limit_guard.of(self.subject).has_stood = True
                     self._let_go(trial)
                 continue
             # Only of those that have begun is it known that they do not end.
             given_up += 1
-            stuck = {each for each in pending if trying[each].executing is not None} or pending
+            stuck = {each for each in pending if trying[each].is_under_way} or pending
             for each in stuck:
                 trial = trying[each]
                 trial.history = self._history_of(trial)
-                ends[trial] = self._observation(trial, None, stood=_stands_at(trial.executing))
+                ends[trial] = self._observation(trial, None, stood=_stands_at(trial))
                 each.cancel()
             await asyncio.wait(stuck, timeout=5)
             pending -= stuck
@@ -472,7 +486,11 @@ class _Batch:
                     for attempt, answer in trial.asked
                     if answer.done() and answer.result() is not None
                 )
-            for attempt in trial.reports:
+            with self._lock:
+                # Who reports only now would wait for ever, and others for its place.
+                trial.held = False
+                reports = list(trial.reports)
+            for attempt in reports:
                 attempt.close()
         changed = values.difference(
             values.arguments(trial.row["arguments"], trial.own), given, "args", "became"
@@ -633,9 +651,11 @@ def settings(executor: Any) -> dict[str, Any]:
     return {name: getattr(executor, name, None) for name in names}
 
 
-def _stands_at(executing: asyncio.Task[Seen] | None) -> str:
+def _stands_at(trial: _Trial) -> str:
     """Where a task stands that does not end, in words."""
-    line = None if executing is None else waiting_line(executing.get_coro())
+    if trial.executing is None and trial.instance.first is not None:
+        return "the task before it on its instance never ended"
+    line = None if trial.executing is None else waiting_line(trial.executing.get_coro())
     return f"it waits at {line}" if line else "it waits for something that does not come"
 
 

@@ -13,13 +13,12 @@ from ..instruments import patience
 from ..instruments.beacon import Attempt, Beacon
 from ..instruments.history import History
 from ..instruments.liveness import answered, still_alive
-from ..instruments.outlasting import Outlasting
 from ..instruments.probes import echo, grandchild, report_home
 from ..instruments.seen import Seen, finish
 from ..subject.exceptions import CouldNotRun
-from ..subject.kept import Kept
 from ..subject.subject import Subject
 from .batch import refuses
+from .stopping import limit_guard
 
 #: What the task is at when its limit is over: held in a blocking C call; in pure CPU work; held
 #: and deaf to SIGTERM; likewise, with a child process that is; held in every attempt but the last,
@@ -107,9 +106,6 @@ class Limited:
         return bool(self.let_go or self.alive or self.overlap or self.blocked or left)
 
 
-_guards: Final = Kept(lambda _: Outlasting())
-
-
 class Trial:
     """One task that is about to run, with an executor of its own."""
 
@@ -145,7 +141,7 @@ class Trial:
         #: And after which it is over its limit for good.
         self.patient = self.due + patience.PAST_LIMIT
         #: That of all tasks under the same host.
-        self.guard = _guards.of(subject)
+        self.guard = limit_guard.of(subject)
 
     def execute(self, beacon: Beacon) -> asyncio.Task[Seen]:
         """Begin the task, which reports to the beacon."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, zip_longest
 from typing import Final, Literal
 
 from ...contract.catalogue import RULES
 from ..plan.array import STRENGTH, rows
-from ..plan.attribution import broken_rule
+from ..plan.attribution import breakable_rules, broken_rule
 from ..plan.conditions import BREAKING, SECOND, STOPPED, USUAL, Row, row
 from ..plan.observation import (
     ASPECTS,
     FOREIGN,
+    HIDING,
     OF_OUTPUT,
     Aspect,
     Deviation,
@@ -26,6 +28,7 @@ from ..subject.exceptions import CouldNotRun
 from ..subject.kept import Kept
 from ..subject.subject import Subject
 from .batch import Sight, observe, possible
+from .unbroken import require_unbroken
 
 #: Tasks that end by themselves; that are stopped; and that take their worker along.
 Part = Literal["ordinary", "stopped", "breaking"]
@@ -36,8 +39,8 @@ _HUNG_ALONE: Final = 2
 #: So many causes are looked at by running a task alone.
 _TRIED_ALONE: Final = 8
 
-#: Rules that say something of what a task prints, and of nothing else.
-_ABOUT_OUTPUT: Final = frozenset({"RES-06", "RES-13", "RET-07", "STR-11"})
+#: Seconds of a task up to which all that deviate among others are tried again.
+_CHEAP: Final = 0.5
 
 #: Of these it is by the other conditions which one a task shows.
 _COUNTED: Final[tuple[Aspect, ...]] = ("more attempts", "attempts twice", "attempts")
@@ -61,12 +64,12 @@ class Findings:
     broken: list[Broken] = field(default_factory=list)
     #: Why some tasks say nothing; empty where all were tried.
     untried: str = ""
-    #: Why some tasks say nothing by their output alone.
-    unheard: str = ""
+    #: Why some tasks say nothing of these rules, by their ids.
+    unsure: dict[str, str] = field(default_factory=dict)
 
     def silent_on(self, rule_id: str) -> str:
         """Why some tasks say nothing of a rule; empty where all do."""
-        return self.untried or (self.unheard if rule_id in _ABOUT_OUTPUT else "")
+        return self.untried or self.unsure.get(rule_id, "")
 
 
 class Plan:
@@ -147,13 +150,18 @@ class Plan:
         if part != "ordinary" and self._subject.rule is not None:
             self._subject.interrupted = self._subject.interrupted or self._subject.rule.id
         findings = Findings(sight)
-        crowd = list(self._explain(findings, part, all_deviations(sight)))
+        found = all_deviations(sight)
+        if part == "breaking" and any(each.aspect == "no end" for each in found):
+            require_unbroken(self._subject)
+        # Where tasks get what belongs to others, all that is seen of them may be for that.
+        mixed = [d for d in found if d.aspect in FOREIGN and part != "breaking"]
+        crowd = list(self._explain(findings, part, mixed or found))
         spent = [each for each in findings.broken if serves_one_task(each)]
         if spent and not self._subject.one_task_each:
             self._subject.one_task_each = True
             crowd = list(self._look_at_fresh_instances(findings, part))
         if crowd:
-            self._look_one_by_one(findings, part, crowd)
+            self._look_one_by_one(findings, part)
         findings.broken += [each for each in spent[:1] if each not in findings.broken]
         reasons = list(sight.untried)
         findings.untried = reasons[0] if reasons else ""
@@ -172,6 +180,7 @@ class Plan:
     ) -> Iterator[Deviation]:
         """Add what breaks a rule; yield the deviations that show only while other tasks run."""
         tried = 0
+        known_before = [each for each in findings.broken if not each.among_others]
         # In what later tasks of an instance differ, where it is for the first one.
         spoilt: set[Aspect] = set()
         for kind in by_kind(found):
@@ -180,6 +189,8 @@ class Plan:
             for cause in causes(same, findings.sight.observations):
                 if any(_is_of(known, cause.deviation) for known in together):
                     continue
+                if _is_explained(cause.deviation, known_before):
+                    continue
                 aspect = cause.deviation.aspect
                 if broken_rule(aspect, cause.conditions, among_others=False) not in RULES:
                     continue  # no rule of this contract says anything of it
@@ -187,13 +198,15 @@ class Plan:
                 if hangs and any(e.cause.deviation.aspect == "no end" for e in findings.broken):
                     continue  # of what never ends either nobody knows for what, and one is told
                 confirmed: Cause | None = replace(cause, alone=None)
-                if tried < _TRIED_ALONE and not alone and not hangs:
+                if tried < _TRIED_ALONE and not hangs:
                     tried += 1
                     # Where no executor is left to try it alone, what was seen is told.
                     with contextlib.suppress(CouldNotRun):
                         confirmed = self._confirmed(cause)
                 if confirmed is None and cause.deviation.aspect in spoilt:
                     continue
+                if confirmed is None and alone:
+                    confirmed = replace(cause, alone=None)
                 if confirmed is None and part == "breaking":
                     continue  # of neighbours that took its worker along it is no rule's to tell
                 if confirmed is None:
@@ -306,34 +319,55 @@ class Plan:
         findings.broken = []
         yield from self._explain(findings, part, all_deviations(sight))
 
-    def _look_one_by_one(self, findings: Findings, part: Part, crowd: Sequence[Deviation]) -> None:
+    def _look_one_by_one(self, findings: Findings, part: Part) -> None:
         """Run the tasks again that deviated among others, so that other rules are judged fairly.
 
-        Where they did so in their output alone, all else that was seen of them stands.
+        What tasks show alone as well is known, and needs no second look.
         """
-        output_alone = all(each.aspect in OF_OUTPUT for each in crowd)
-        wrong = {
-            id(each.observation): each.observation.row
-            for each in all_deviations(findings.sight)
-            if each.aspect in OF_OUTPUT or not output_alone
-        }
-        again = list(wrong.values())
-        most = self._subject.pick(quick=24, default=60, thorough=600)
-        sight = observe(self._subject, again[:most], at_once=1)
-        reason = "tasks at once are mixed up or refused, and one after the other not all were tried"
-        broken = [each for each in findings.broken if each.among_others][:1]
-        if output_alone:
-            findings.unheard = reason if again[most:] else next(iter(sight.untried), "")
-            findings.broken = broken + [e for e in findings.broken if not e.among_others]
-            found = [each for each in all_deviations(sight) if each.aspect in OF_OUTPUT]
-        else:
-            right = [seen for seen in findings.sight.observations if id(seen) not in wrong]
-            findings.sight.observations = right + sight.observations
-            if again[most:]:
-                findings.sight.untried[reason] = again[most:]
-            findings.broken = broken
-            found = all_deviations(sight)
-        list(self._explain(findings, part, found, alone=True))
+        found = all_deviations(findings.sight)
+        known = [each for each in findings.broken if each.cause.alone]
+        doubtful = [each for each in found if not _is_explained(each, known)]
+        by_turns = chain.from_iterable(zip_longest(*by_kind(doubtful)))
+        wrong = list({id(d.observation): d.observation for d in by_turns if d is not None}.values())
+        most = len(wrong)
+        if self._subject.preflight().seconds > _CHEAP:
+            most = self._subject.pick(quick=24, default=60, thorough=600)
+        sight = observe(self._subject, [seen.row for seen in wrong[:most]], at_once=1)
+        left = {id(seen): _NOT_ONE_BY_ONE for seen in wrong[most:]}
+        for reason, rows_left in sight.untried.items():
+            left |= {id(seen): reason for seen in wrong[:most] if seen.row in rows_left}
+        for each in doubtful:
+            if id(each.observation) in left:
+                reason = left[id(each.observation)]
+                findings.unsure |= dict.fromkeys(_rules_of(each), reason)
+        again = {id(seen) for seen in wrong}
+        right = [seen for seen in findings.sight.observations if id(seen) not in again]
+        findings.sight.observations = right + sight.observations
+        among_others = {e.rule_id: e for e in reversed(findings.broken) if e.among_others}
+        findings.broken = [*among_others.values(), *known]
+        list(self._explain(findings, part, all_deviations(findings.sight), alone=True))
+
+
+_NOT_ONE_BY_ONE: Final = (
+    "tasks at once are mixed up or refused, and one after the other not all were tried"
+)
+
+
+def _rules_of(deviation: Deviation) -> Iterable[str]:
+    """All rules of which a deviation leaves it open whether the task keeps them."""
+    aspect, conditions = deviation.aspect, deviation.observation.row
+    if aspect in HIDING:
+        return RULES
+    aspects = (aspect, *OF_OUTPUT) if aspect in FOREIGN else (aspect,)
+    return {rule_id for each in aspects for rule_id in breakable_rules(each, conditions)}
+
+
+def _is_explained(deviation: Deviation, known: Iterable[Broken]) -> bool:
+    """Whether a task deviates for what others have shown by themselves."""
+    return any(
+        _is_like(each.cause.deviation, deviation.aspect) and _is_of(each, deviation)
+        for each in known
+    )
 
 
 def _is_told(deviation: Deviation, broken: Iterable[Broken]) -> bool:

@@ -21,10 +21,14 @@ from ..instruments.outlasting import Outlasting
 from ..instruments.probes import grandchild, report_home
 from ..instruments.seen import finish
 from ..subject.host import call_method
+from ..subject.kept import Kept
 from ..subject.subject import Subject
 from .stopping import let_go, still_runs, with_a_retry, within
 
 _CHILD: Final = "child"
+
+#: Whichever host judges it, it is the executor's own `cancel` that stops a task, or does not.
+_guards: Final = Kept(lambda _: Outlasting(), hosts_differ=False)
 
 
 @dataclass(eq=False, slots=True)
@@ -201,7 +205,7 @@ def stories(subject: Subject) -> list[Story]:
         # A job that was killed has failed, which is a reason to try again: a cancelled one is not.
         return kind(with_a_retry(subject), dispatch, metadata, **more)
 
-    running = functools.partial(story, Running, guard=Outlasting())
+    running = functools.partial(story, Running, guard=_guards.of(subject))
     found = [running(by_handle=False), running()]
     if subject.preflight().place != "this process":
         found += [

@@ -6,11 +6,13 @@ import asyncio
 import concurrent.futures
 import inspect
 from collections.abc import Coroutine
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from ...contract.wording import short_error
 from ..instruments.beacon import Attempt
+from ..instruments.outlasting import Outlasting
 from ..subject.exceptions import CouldNotRun
+from ..subject.kept import Kept
 from ..subject.subject import Subject
 
 #: Seconds in which the kernel tells of a death that has happened: a guard, it takes none.
@@ -18,6 +20,9 @@ _DEATH = 10.0
 
 #: Seconds after which an attempt that should be dead is asked whether it is.
 _SUSPICION = 2.0
+
+#: What the tasks share that their limit is to stop, whichever check runs them.
+limit_guard: Final = Kept(lambda _: Outlasting())
 
 
 def is_awaited(subject: Subject, executor: Any) -> bool:

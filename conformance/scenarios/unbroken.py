@@ -40,6 +40,17 @@ def settle(
         subject.could_not_run(broken)
 
 
+def require_unbroken(subject: Subject) -> None:
+    """End the check where not even an ordinary task works any more, but where none is to.
+
+    Raises:
+        CouldNotRun: what an ordinary task came to.
+    """
+    broken = "" if subject.apart else _broken(subject)
+    if broken:
+        raise CouldNotRun(broken)
+
+
 def _broken(subject: Subject) -> str:
     """Why an ordinary task on a fresh instance does not work any more; or nothing."""
     if subject.blocked:

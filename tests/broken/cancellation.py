@@ -142,6 +142,20 @@ class AsksPolitelyAndWaits(AsksPolitely):
     _patience = None
 
 
+@breaks("CAN-02", "is cancelled by its host: execute had ended in CancelledError, and its task")
+class CannotMoveAnybody(LocalExecutor):
+    """Has one worker, and whoever is on it stays there, whatever his limit or his host says."""
+
+    enforces = frozenset({"time_limit"})
+
+    def __init__(self, **options):
+        super().__init__(**options, max_workers=1)
+
+    async def run(self, function, args, kwargs, task_metadata):
+        working = super().run(function, args, kwargs, task_metadata)
+        return await asyncio.shield(asyncio.ensure_future(working))
+
+
 def _workers_of(task):
     kind, _, pid = task.get_name().partition(" ")
     return [int(pid)] if kind == "worker" else []
