@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import os
 from pathlib import Path
 
 import pytest
@@ -119,3 +121,36 @@ def test_a_task_that_ends_the_very_process_of_the_suite_does_not() -> None:
     assert found["RES-09"].outcome == "failed"
     assert "os._exit(" in found["RES-09"].message
     assert found["RES-08"].outcome == "passed"
+
+
+class OnACluster(LocalExecutor):
+    """Runs on what its factory has started, and what a new worker needs is set before each task."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        os.environ["CLUSTER_OF_A_TEST"] = "its address"
+        return await super().run(function, args, kwargs, task_metadata)
+
+
+@functools.cache
+def _start_cluster() -> None:
+    os.environ["CLUSTER_OF_A_TEST"] = "its address"
+
+
+def on_a_cluster() -> OnACluster:
+    """As users write it."""
+    _start_cluster()
+    return OnACluster()
+
+
+def test_what_a_factory_sets_for_its_backend_is_no_change_by_a_task(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[1])  # for the fresh process
+    outcomes = {}
+    for name in ("on_a_cluster", "OnACluster"):
+        monkeypatch.delenv("CLUSTER_OF_A_TEST", raising=False)
+        target = load_target(f"{__name__}:{name}")
+        outcomes[name] = judge_target(target, only={"HYG-03"}, strength=1)["HYG-03"].outcome
+
+    assert outcomes == {"on_a_cluster": "passed", "OnACluster": "failed"}
+    monkeypatch.delenv("CLUSTER_OF_A_TEST", raising=False)

@@ -87,6 +87,10 @@ class Guard:
             call = f"sys.setrecursionlimit({limit})"
             self.narrowed.append(f"{call} was called ({_caller()})")
 
+    def keep_environment(self) -> None:
+        """Take the environment for right as it is now: whoever set it may set it so again."""
+        self._state.environment = dict(os.environ)
+
     def restore(self) -> None:
         """Put everything right, and note what was not."""
         for module, before in self._names.items():

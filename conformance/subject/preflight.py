@@ -20,7 +20,7 @@ from ...contract.rule import DECLARABLE, NEEDS
 from ...contract.wording import printable, short
 from ..instruments import patience
 from ..instruments.beacon import Attempt, Beacon, NetworkBeacon
-from ..instruments.guard import guarded
+from ..instruments.guard import Guard, guarded
 from ..instruments.loop import Hang
 from ..instruments.mailbox import Mailbox
 from ..instruments.probes import look_around
@@ -110,7 +110,7 @@ def first_look(building: Building, driving: Driving, tasks: Tasks) -> Preflight:
     looks: list[Preflight] = []
     with guarded() as guard:
         try:
-            crash = driving.call(lambda: looks.append(_look(building, driving, tasks)))
+            crash = driving.call(lambda: looks.append(_look(building, driving, tasks, guard)))
             if crash is not None:
                 why = f"the first look at it crashed: {explain(crash)}{raised_at(crash)}"
                 looks.append(Preflight(run_error=why))
@@ -121,12 +121,15 @@ def first_look(building: Building, driving: Driving, tasks: Tasks) -> Preflight:
     return replace(looks[0], convicts=convicts)
 
 
-def _look(building: Building, driving: Driving, tasks: Tasks) -> Preflight:
+def _look(building: Building, driving: Driving, tasks: Tasks, guard: Guard) -> Preflight:
     try:
         executor = building.first()
     except BaseException as error:
         # sys.exit() and pytest.skip(), too, are ways of not giving an executor.
         return Preflight(build_error=explain(error) + raised_at(error))
+    if not building.target.is_class:
+        # A cluster in this process sets variables for its workers, and again for each new one.
+        guard.keep_environment()
     if not callable(getattr(executor, "execute", None)):
         tasks.under_template = True
     wrong = _no_executor(executor)
