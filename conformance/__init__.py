@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 #: The suite's modules in the order in which they run; each holds one chapter of the contract.
-#: The last one takes from several what may break a backend for good, after which it is of no use.
+#: The last two end workers, which may break a backend for good, after which it is of no use; what
+#: does so for certain is in the very last, from several chapters.
 CHECK_MODULES = (
     "test_construction",
     "test_serialization",
@@ -14,8 +15,8 @@ CHECK_MODULES = (
     "test_retries",
     "test_cancellation",
     "test_concurrency",
-    "test_hygiene",
     "test_security",
     "test_results",
+    "test_hygiene",
     "test_breakage",
 )

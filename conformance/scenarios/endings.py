@@ -72,7 +72,8 @@ def endings(subject: Subject, executor: Any) -> Mapping[str, Ending]:
             limited = _with(subject, executor, time_limit=_LIMIT)
             if limited is not None:
                 found[TOO_LATE] = lambda: _stopped(subject, limited)
-    if facts.place == ANOTHER_PROCESS and subject.keeps("RES-09"):
+    # Where it has broken the backend for good, all else is judged without it in another process.
+    if facts.place == ANOTHER_PROCESS and subject.keeps("RES-09") and not subject.apart:
         found[DIES] = lambda: subject.execute(executor, die)
     return found
 

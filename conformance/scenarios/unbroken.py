@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from ..instruments.loop import Hang
 from ..subject.exceptions import CouldNotRun, RuleViolation
+from ..subject.needs import believe, clear_doubts
 from ..subject.subject import Subject
 from .fresh_process import judge_in_fresh_process
 from .recovery import LESS_PATIENCE, has_no_end, works
@@ -38,6 +39,29 @@ def settle(
             raise CouldNotRun(f"{broken}; {reason}") from None
     else:
         subject.could_not_run(broken)
+
+
+def judge_unbroken(subject: Subject, function: Callable[[Subject], None]) -> None:
+    """Judge by the subject's rule here while ordinary tasks work, else in a fresh process.
+
+    Unlike `settle`, it costs no task where all goes well.
+
+    Args:
+        subject: who is judged.
+        function: decides it; a function of a module, for a fresh process to find.
+
+    Raises:
+        RuleViolation, CouldNotRun: as `function` ends.
+    """
+    try:
+        clear_doubts(subject)
+        try:
+            function(subject)
+        except RuleViolation:
+            believe(subject)
+            raise
+    except CouldNotRun as reason:
+        settle(subject, function, reason)
 
 
 def require_unbroken(subject: Subject) -> None:

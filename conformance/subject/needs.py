@@ -55,7 +55,7 @@ def require(subject: Subject, rule: Rule, *, working: bool = True) -> None:
     if "shared-files" in set(rule.needs) - met and not facts.shared_files:
         raise NotApplicable("its tasks neither see the suite's files nor can connect to the suite")
     if "run" in rule.needs and working:
-        _clear_doubts(subject)
+        clear_doubts(subject)
 
 
 def believe(subject: Subject) -> None:
@@ -70,10 +70,10 @@ def believe(subject: Subject) -> None:
     if subject.interrupted:
         subject.doubts = subject.doubts or subject.interrupted
         subject.interrupted = ""
-        _clear_doubts(subject)
+        clear_doubts(subject)
 
 
-def _clear_doubts(subject: Subject) -> None:
+def clear_doubts(subject: Subject) -> None:
     """Make sure that an ordinary task works on a fresh executor, where that is in doubt.
 
     A backend that all instances share, a pool or a client, may have been broken by what an
