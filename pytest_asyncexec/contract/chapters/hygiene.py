@@ -16,7 +16,9 @@ RULES = (
         cancelled, two are stopped by their limit and two end their process; then it is looked which
         asyncio tasks they have made that still run, and where there are any, again for each ending
         by itself. Where both have left one, three more run one after the other; where every one of
-        these leaves some, that is a leak. What the first alone leaves may be a client.""",
+        these leaves some, that is a leak. What the first alone leaves may be a client. Where a task
+        that ended its process has broken the backend for all others, the rules of this chapter are
+        judged without such tasks, in a fresh process.""",
     ),
     CHAPTER.rule(
         ("HYG-02", "MUST", "hardened", "run"),
