@@ -276,3 +276,22 @@ def test_ids_are_what_the_tests_of_the_plugin_say(pytester: pytest.Pytester) -> 
     result = run(pytester, GOOD, "--collect-only", "-q")
 
     assert tuple(checks_shown(result)) == IDS
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        *("fixtures", "collection", "absence", "recorder"),
+        *("plain-reports", "progress", "terminal", "ending"),
+    ],
+)
+def test_no_part_of_the_plugin_can_be_left_out(pytester: pytest.Pytester, part: str) -> None:
+    install(pytester)
+    pytester.makeini(f"[pytest]\naddopts = -p no:asyncexec-{part}\n")
+    result = run(pytester, GOOD)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*-p no:asyncexec-{part}: this is a part of what judges*"])
+    # Whoever judges nothing may leave out what he likes.
+    pytester.makepyfile(OWN)
+    assert run(pytester).ret == 0

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -208,13 +209,38 @@ def test_files_of_others_are_left_alone(pytester: pytest.Pytester) -> None:
     assert {"logo.badge.svg", "other.intoto.json"} <= set(os.listdir(folder))
 
 
-def test_a_mistake_on_the_command_line_leaves_an_earlier_report(
-    pytester: pytest.Pytester,
+@pytest.mark.parametrize(
+    ("mistake", "files"),
+    [
+        (("asyncexec", "test_typo.py"), {}),
+        (("--asyncexec-level=highest",), {}),
+        (("--no-such-option",), {}),
+        (("--asyncexec-plugin=executors:Missing",), {}),
+        ((), {"conftest.py": "raise RuntimeError"}),
+        ((), {"pytest.ini": "[pytest]\nasyncexec_waivers =\n  RET-99: there is none\n"}),
+        (("--asyncexec-artifact=missing.whl",), {}),
+        (("-p", "no:asyncexec-ending"), {}),
+    ],
+    ids=["path", "level", "option", "target", "conftest", "waiver", "artifact", "blocked"],
+)
+def test_a_run_that_ends_by_a_mistake_leaves_no_earlier_report(
+    pytester: pytest.Pytester, mistake: Sequence[str], files: Mapping[str, str]
 ) -> None:
     run(pytester, GOOD, "--asyncexec-report=out")
-    result = run(pytester, GOOD, "--asyncexec-report=out", "asyncexec", "test_typo.py")
+    assert read(pytester)["verdict"] == "conformant"
+    for name, text in files.items():
+        (pytester.path / name).write_text(text, encoding="utf-8")
+    result = run(pytester, GOOD, "--asyncexec-report=out", *mistake)
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert os.listdir(pytester.path / "out") == []
+
+
+@pytest.mark.parametrize("option", ["--collect-only", "--help", "--asyncexec-rules"])
+def test_what_runs_nothing_leaves_an_earlier_report(pytester: pytest.Pytester, option: str) -> None:
+    run(pytester, GOOD, "--asyncexec-report=out")
+    run(pytester, GOOD, "--asyncexec-report=out", option)
+
     assert read(pytester)["verdict"] == "conformant"
 
 
@@ -491,9 +517,11 @@ def test_a_folder_that_cannot_be_written_to_is_refused(pytester: pytest.Pytester
 def test_a_report_that_cannot_be_written_in_the_end_fails_the_run(
     pytester: pytest.Pytester,
 ) -> None:
-    # A folder in the place of one of the files, as somebody may make while the suite runs.
-    (pytester.path / "out" / "report.html").mkdir(parents=True)
-    result = run(pytester, GOOD, "--asyncexec-report=out")
+    # A folder in the place of one of the files, made while the suite runs.
+    pytester.makepyfile(
+        late="import os\ndef pytest_runtestloop():\n    os.makedirs('out/report.html')\n"
+    )
+    result = run(pytester, GOOD, "--asyncexec-report=out", plugins=["late"])
 
     assert result.ret == 1
     assert "the report is not written" in squeezed(result)
@@ -513,8 +541,9 @@ def test_a_stale_report_does_not_outlive_one_that_cannot_be_written(
     odd = executor(pytester, RET_01="fail")
     result = run(pytester, odd, "--asyncexec-report=out")
 
-    assert result.ret == 1
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert not (pytester.path / "out" / "Good.intoto.json").exists()
+    result.stderr.fnmatch_lines(["*an earlier report is still there: *report.html*"])
 
 
 def test_paths_are_those_of_where_the_run_was_started(pytester: pytest.Pytester) -> None:

@@ -84,6 +84,32 @@ def asked_of(config: pytest.Config) -> list[str]:
     return [f"--{d.replace('_', '-')}" for d in _DEMANDS if config.getoption(d) is not None]
 
 
+#: Options by which nothing is run.
+_RUNS_NOTHING = (
+    *("help", "version", "markers", "collectonly", "showfixtures", "show_fixtures_per_test"),
+    "asyncexec_rules",
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Take away what an earlier run has certified, before anything can end this one."""
+    given = early_config.known_args_namespace
+    folder = early_config.invocation_params.dir / (given.asyncexec_report or "")
+    nothing = any(getattr(given, name, None) not in (None, False, 0) for name in _RUNS_NOTHING)
+    if nothing or not (given.asyncexec_report or "").strip() or not folder.is_dir():
+        return
+    from ..report.folder import FolderError, clear_folder
+
+    try:
+        clear_folder(folder)
+    except FolderError as error:
+        raise pytest.UsageError(
+            f"--asyncexec-report: an earlier report is still there: {error}\n  Remove it, or name "
+            "another folder."
+        ) from None
+
+
 def pytest_cmdline_main(config: pytest.Config) -> pytest.ExitCode | None:
     """Print the catalogue instead of running anything, if that was asked for."""
     word = config.getoption("asyncexec_rules")

@@ -14,6 +14,7 @@ import pytest
 from ..contract.catalogue import RULES
 from .collection import judged_by
 from .recording import Recorder
+from .registration import register
 from .selection import Plan
 from .status_line import LogLine, StatusLine
 
@@ -48,7 +49,7 @@ class Progress:
             line = StatusLine(config, output)
         if line is not None:
             ticker = Ticker(self.plan, self.recorder, line)
-            config.pluginmanager.register(ticker, "asyncexec-ticker")
+            register(config, ticker, "asyncexec-ticker")
 
 
 def _is_reported(config: pytest.Config) -> bool:

@@ -17,7 +17,7 @@ from ..evidence.certificate import statement
 from ..evidence.environment import Environment
 from ..evidence.record import Facts, RunRecord, TargetRecord
 from ..evidence.wheel import Wheel, is_held, open_wheel, refuse_other_code
-from ..report.folder import FolderError, clear_folder, documents, prepare_folder, write_folder
+from ..report.folder import FolderError, documents, prepare_folder, write_folder
 from ..targets.target import Target
 from .recording import Recorder
 from .selection import Plan
@@ -58,18 +58,6 @@ class Reporting:
         except FolderError as error:
             raise pytest.UsageError(f"--asyncexec-report: {error}") from None
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self) -> None:
-        """Take away what an earlier run found, now that this one judges."""
-        if not self.config.getoption("collectonly"):
-            self._clear()
-
-    def _clear(self) -> None:
-        try:
-            clear_folder(self.folder)
-        except FolderError as error:
-            self.problems.append(f"an earlier report is still there: {error}")
-
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> Generator[None, object, object]:
         """Write what is known, also of a run that was cut short, or ends in somebody's error."""
@@ -81,8 +69,6 @@ class Reporting:
                 self._write()
 
     def _write(self) -> None:
-        # A run may end before its checks begin.
-        self._clear()
         run = RunRecord(
             tuple(self._record(target) for target in self.plan.targets),
             Environment.here(),

@@ -14,6 +14,7 @@ from ..contract.spelling import near
 from ..contract.waivers import WaiverError, parse_waivers
 from ..targets.loading import load_targets
 from ..targets.target import Target, TargetError
+from .registration import register
 from .selection import PLAN, Plan, Selection, SelectionError, parse_selection, split_arguments
 
 if TYPE_CHECKING:
@@ -72,19 +73,18 @@ def prepare(config: pytest.Config, specs: Sequence[str], options: Sequence[str])
     config.stash[PLAN] = plan
     absence = Absence(config, plan)
     recorder = Recorder(plan, absence)
-    register = config.pluginmanager.register
-    register(fixtures, "asyncexec-fixtures")
-    register(SuiteCollection(), "asyncexec-collection")
-    register(absence, "asyncexec-absence")
-    register(recorder, "asyncexec-recorder")
-    register(PlainReports(), "asyncexec-plain-reports")
+    register(config, fixtures, "asyncexec-fixtures")
+    register(config, SuiteCollection(), "asyncexec-collection")
+    register(config, absence, "asyncexec-absence")
+    register(config, recorder, "asyncexec-recorder")
+    register(config, PlainReports(), "asyncexec-plain-reports")
     reporting = _reporting(config, plan, recorder)
     if reporting is not None:
-        register(reporting, "asyncexec-reporting")
+        register(config, reporting, "asyncexec-reporting")
     if not hasattr(config, "workerinput"):
-        register(Progress(plan, recorder), "asyncexec-progress")
-    register(TerminalReport(config, plan, recorder, reporting), "asyncexec-terminal")
-    register(Ending(plan, recorder, reporting), "asyncexec-ending")
+        register(config, Progress(plan, recorder), "asyncexec-progress")
+    register(config, TerminalReport(config, plan, recorder, reporting), "asyncexec-terminal")
+    register(config, Ending(plan, recorder, reporting), "asyncexec-ending")
 
 
 def _selections(arguments: Sequence[str], targets: Sequence[Target]) -> list[Selection]:
