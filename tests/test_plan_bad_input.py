@@ -19,7 +19,7 @@ from pytest_asyncexec.conformance.scenarios import batch
 from pytest_asyncexec.conformance.subject.subject import Subject
 from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
 
-from pytest_asyncexec.contract.verdict import RuleOutcome
+from pytest_asyncexec.contract.verdict import RuleOutcome, judge
 from pytest_asyncexec.targets.target import Target
 
 #: Some whose checks ask the plan, and do little besides.
@@ -363,3 +363,21 @@ def test_one_that_blocks_the_loop_for_good(monkeypatch: pytest.MonkeyPatch) -> N
     assert {each.outcome for each in found.values()} <= {"failed", "could_not_run"}
     told = [each.message for each in found.values() if each.outcome == "failed"]
     assert all("the event loop is blocked at" in message for message in told)
+
+
+class TellsNothing(LocalExecutor):
+    """Whatever went wrong, and whoever asked for it: a task that has ended has an exit code."""
+
+    async def run(self, function, args, kwargs, task_metadata):  # type: ignore[no-untyped-def]
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        except Exception:
+            raise RuntimeError("exit code 1") from None
+
+
+def test_of_one_that_tells_nothing_of_an_error_the_rest_is_told_in_a_line() -> None:
+    asked = ("RES-04", "RES-12", "CAN-04", "CNC-01")
+    found = judge(judged(TellsNothing, asked).values())
+
+    told = {each.rule_id: each.told_by for each in found.of("failed")}
+    assert told == {"RES-04": ""} | dict.fromkeys(asked[1:], "RES-04")

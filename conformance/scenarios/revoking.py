@@ -27,6 +27,9 @@ from .stopping import let_go, still_runs, with_a_retry, within
 
 _CHILD: Final = "child"
 
+#: How it goes on where nobody recognises the error of a task that was cancelled.
+ATTEMPTED_AGAIN: Final = "the task was attempted again"
+
 #: Whichever host judges it, it is the executor's own `cancel` that stops a task, or does not.
 _guards: Final = Kept(lambda _: Outlasting(), hosts_differ=False)
 
@@ -245,7 +248,7 @@ async def _is_attempted_again(
     await asyncio.wait({again}, timeout=patience.OUTCOME)
     again.cancel()
     if len(beacon.attempts) > known and await still_runs(beacon.attempts[known]):
-        return "the task was attempted again"
+        return ATTEMPTED_AGAIN
     return "" if executing.done() else "the task is dead, but execute goes on"
 
 
