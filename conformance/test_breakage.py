@@ -365,7 +365,7 @@ def _deaths_of_the_plan(subject: Subject) -> None:
 
 
 def _judge_where_nothing_is_broken(subject: Subject, function: Callable[[Subject], None]) -> None:
-    """Judge here, unless the accidents have broken the backend: it is waited for nothing there."""
+    """Judge here, unless the accidents have broken the backend, on which nothing would ever end."""
     if broke_something(subject):
         settle(subject, function)
     else:

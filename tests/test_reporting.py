@@ -552,3 +552,17 @@ def test_paths_are_those_of_where_the_run_was_started(pytester: pytest.Pytester)
     run(pytester, GOOD, "--asyncexec-report=out", "inner", "asyncexec")
 
     assert (pytester.path / "out" / "report.json").exists()
+
+
+def test_a_plugin_that_a_conftest_loads_leaves_no_earlier_certificate(
+    pytester: pytest.Pytester,
+) -> None:
+    run(pytester, GOOD, "--asyncexec-report=out")
+    pytester.makeconftest("pytest_plugins = ['pytest_asyncexec.plugin', 'small_suite']\n")
+    pytester.makeini("[pytest]\nasyncexec_waivers =\n  RET-01: issue 17\n")
+    result = pytester.runpytest_subprocess(
+        "--disable-plugin-autoload", GOOD, "--asyncexec-report=out"
+    )
+
+    assert "no certificate of Good: RET-01 is waived and passes" in squeezed(result)
+    assert not (pytester.path / "out" / "Good.intoto.json").exists()

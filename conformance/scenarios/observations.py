@@ -39,8 +39,9 @@ _HUNG_ALONE: Final = 2
 #: So many causes are looked at by running a task alone.
 _TRIED_ALONE: Final = 8
 
-#: Seconds of a task up to which all that deviate among others are tried again.
-_CHEAP: Final = 0.5
+#: So many tasks that deviate among others are run again, one after the other: in a plan of pairs,
+#: all of them.
+_ONE_BY_ONE: Final = 600
 
 #: Of these it is by the other conditions which one a task shows.
 _COUNTED: Final[tuple[Aspect, ...]] = ("more attempts", "attempts twice", "attempts")
@@ -329,13 +330,11 @@ class Plan:
         doubtful = [each for each in found if not _is_explained(each, known)]
         by_turns = chain.from_iterable(zip_longest(*by_kind(doubtful)))
         wrong = list({id(d.observation): d.observation for d in by_turns if d is not None}.values())
-        most = len(wrong)
-        if self._subject.preflight().seconds > _CHEAP:
-            most = self._subject.pick(quick=24, default=60, thorough=600)
-        sight = observe(self._subject, [seen.row for seen in wrong[:most]], at_once=1)
-        left = {id(seen): _NOT_ONE_BY_ONE for seen in wrong[most:]}
+        tried = wrong[:_ONE_BY_ONE]
+        sight = observe(self._subject, [seen.row for seen in tried], at_once=1)
+        left = {id(seen): _NOT_ONE_BY_ONE for seen in wrong[_ONE_BY_ONE:]}
         for reason, rows_left in sight.untried.items():
-            left |= {id(seen): reason for seen in wrong[:most] if seen.row in rows_left}
+            left |= {id(seen): reason for seen in tried if seen.row in rows_left}
         for each in doubtful:
             if id(each.observation) in left:
                 reason = left[id(each.observation)]

@@ -65,7 +65,7 @@ def judge_unbroken(subject: Subject, function: Callable[[Subject], None]) -> Non
 
 
 def require_unbroken(subject: Subject) -> None:
-    """End the check where not even an ordinary task works any more, but where none is to.
+    """End the check if not even an ordinary task works any more; in a fresh process never.
 
     Raises:
         CouldNotRun: what an ordinary task came to.

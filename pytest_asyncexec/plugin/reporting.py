@@ -17,7 +17,7 @@ from ..evidence.certificate import statement
 from ..evidence.environment import Environment
 from ..evidence.record import Facts, RunRecord, TargetRecord
 from ..evidence.wheel import Wheel, is_held, open_wheel, refuse_other_code
-from ..report.folder import FolderError, documents, prepare_folder, write_folder
+from ..report.folder import FolderError, clear_folder, documents, prepare_folder, write_folder
 from ..targets.target import Target
 from .recording import Recorder
 from .selection import Plan
@@ -55,6 +55,9 @@ class Reporting:
             raise pytest.UsageError(f"--asyncexec-artifact: {error}") from None
         try:
             prepare_folder(folder)
+            # A conftest that loads the plugin does so too late for what comes before all conftests.
+            if not config.getoption("collectonly"):
+                clear_folder(folder)
         except FolderError as error:
             raise pytest.UsageError(f"--asyncexec-report: {error}") from None
 

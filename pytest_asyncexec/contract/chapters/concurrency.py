@@ -15,12 +15,11 @@ RULES = (
         of the other.""",
         how="""The tasks of the plan run at once, 64 at the most; what one of them shows and does
         not show when it runs alone is blamed on the others. Where they are mixed, all that deviate
-        run again one after the other, or some of them where a task takes longer than half a second,
-        so that other rules are judged by what is left; for what was not tried again they could not
-        run. Then four, two of which fail and two of
-        which run functions that look alike, are held until all have begun, where the executor does
-        not queue them, and end in the opposite order; result, error, output and metadata of each
-        must be its own.""",
+        run again one after the other, 600 at the most, so that other rules are judged by what is
+        left; for what was not tried again they could not run. Then four, two of which fail and two
+        of which run functions that look alike, are held until all have begun, where the executor
+        does not queue them, and end in the opposite order; result, error, output and metadata of
+        each must be its own.""",
         source="""decision of the contract: one instance runs many tasks at once; per-task state
         never lives on `self`""",
     ),
