@@ -342,10 +342,6 @@ def _wrong_ones(
 
 @check("RES-09", working=False)
 def test_RES_09_must_survive_the_death_of_a_worker(subject: Subject) -> None:
-    if subject.preflight().place == "this process":
-        subject.not_applicable(
-            "tasks run in the host's own process: there is no worker that could die alone"
-        )
     _judge_where_nothing_is_broken(subject, _judge_deaths)
 
 

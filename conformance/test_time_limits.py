@@ -18,7 +18,6 @@ from .instruments.virtual_clock import NotPurelyAsynchronous
 from .scenarios.asking import ask_plan
 from .scenarios.limited import Kind, Limited
 from .scenarios.overruns import keep_limit, last_limit, limited, possible_kinds, usual_limit
-from .subject.preflight import ANOTHER_PROCESS
 from .subject.subject import Subject
 
 _YEAR = 365 * 24 * 3600.0
@@ -290,9 +289,6 @@ def test_TIM_06_must_limit_a_task_that_never_yields(subject: Subject) -> None:
 
 @check("TIM-09")
 def test_TIM_09_should_end_the_whole_process_group(subject: Subject) -> None:
-    place = subject.preflight().place
-    if place != ANOTHER_PROCESS:
-        subject.not_applicable(f"tasks run in {place}: there is no process group here to end")
     # Who never stops a task at all need not be asked to stop one that resists.
     _need_limit(subject)
     found = _over_its_limit(subject, "with a child")

@@ -10,6 +10,7 @@ from ..instruments.probes import echo
 from ..instruments.seen import Seen, finish
 from .blame import explain
 from .exceptions import CouldNotRun, NotApplicable, RuleViolation
+from .preflight import ANOTHER_PROCESS, THIS_PROCESS
 from .subject import Subject
 from .supervising import supervise
 
@@ -54,6 +55,10 @@ def require(subject: Subject, rule: Rule, *, working: bool = True) -> None:
         raise NotApplicable("the executor has no cancel of its own")
     if "shared-files" in set(rule.needs) - met and not facts.shared_files:
         raise NotApplicable("its tasks neither see the suite's files nor can connect to the suite")
+    if "worker-process" in rule.needs and facts.place == THIS_PROCESS:
+        raise NotApplicable("tasks run in the host's own process: none has a worker to itself")
+    if "local-process" in rule.needs and facts.place != ANOTHER_PROCESS:
+        raise NotApplicable(f"tasks run in {facts.place}: there is no worker process here")
     if "run" in rule.needs and working:
         clear_doubts(subject)
 

@@ -79,7 +79,9 @@ class Preflight:
             "streams": self.captures_streams,
             "cancel": self.cancels,
             "stop": runs,
+            "worker-process": self.place not in ("", THIS_PROCESS),
             "local-process": self.place == ANOTHER_PROCESS,
+            "at-most-once": runs,
         }
         return tuple(need for need in NEEDS if found[need] and need not in self.cannot)
 

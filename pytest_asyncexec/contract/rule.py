@@ -23,12 +23,14 @@ NEEDS: Mapping[str, str] = MappingProxyType(
         "streams": "what tasks print is captured",
         "cancel": "a `cancel` of the executor's own",
         "stop": "a running task can be stopped",
+        "worker-process": "tasks run in another process than the host",
         "local-process": "tasks run in a worker process on this machine",
+        "at-most-once": "the backend runs no task again by itself where a worker is lost",
     }
 )
 
 #: The needs that an executor may declare it does not meet, in its attribute `cannot`.
-DECLARABLE = frozenset({"stop", "streams", "shared-files"})
+DECLARABLE = frozenset({"stop", "streams", "shared-files", "at-most-once"})
 
 
 @dataclass(frozen=True, slots=True)

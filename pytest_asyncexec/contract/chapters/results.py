@@ -94,7 +94,7 @@ RULES = (
         source="decision of the contract: any error of a task is a failed task",
     ),
     CHAPTER.rule(
-        ("RES-09", "MUST", "resilient", "run"),
+        ("RES-09", "MUST", "resilient", "run worker-process"),
         """A worker that dies (`os._exit`) is a failed task within bounded time, and the next
         task works.""",
         why="""Workers are killed: by the kernel when memory is short, by a cluster that wants
