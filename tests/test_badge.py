@@ -22,20 +22,20 @@ STOPLESS = target_of(RuleOutcome("TIM-02", "not_applicable", "cannot: stop"), na
 @pytest.mark.parametrize(
     ("targets", "label", "message"),
     [
-        ([GOOD], "executor contract", "hardened"),
-        ([STOPLESS], "executor contract", "core"),
-        ([WAIVED], "executor contract", "no level"),
+        ([GOOD], "executor contract 1.1", "hardened"),
+        ([STOPLESS], "executor contract 1.1", "core"),
+        ([WAIVED], "executor contract 1.1", "no level"),
         # A level is reached by both, and neither may say so.
-        ([FAILED], "executor contract", "nonconformant"),
-        ([OPEN], "executor contract", "incomplete"),
-        ([GOOD, STOPLESS], "executor contract (2)", "core"),
-        ([GOOD, WAIVED, STOPLESS], "executor contract (3)", "no level"),
-        ([GOOD, OPEN], "executor contract (2)", "incomplete"),
-        ([OPEN, FAILED, GOOD], "executor contract (3)", "nonconformant"),
+        ([FAILED], "executor contract 1.1", "nonconformant"),
+        ([OPEN], "executor contract 1.1", "incomplete"),
+        ([GOOD, STOPLESS], "executor contract 1.1 (2)", "core"),
+        ([GOOD, WAIVED, STOPLESS], "executor contract 1.1 (3)", "no level"),
+        ([GOOD, OPEN], "executor contract 1.1 (2)", "incomplete"),
+        ([OPEN, FAILED, GOOD], "executor contract 1.1 (3)", "nonconformant"),
     ],
 )
 def test_it_says_the_worst(targets: list, label: str, message: str) -> None:
-    badge = badge_of(targets)
+    badge = badge_of(targets, "1.1")
 
     assert (badge.label, badge.message) == (label, message)
     assert badge.error == (message in ("incomplete", "nonconformant"))
@@ -44,7 +44,7 @@ def test_it_says_the_worst(targets: list, label: str, message: str) -> None:
 def test_a_level_beyond_what_was_demanded_is_no_reason_to_hide_it() -> None:
     modest = target_of(broken("SEC-01"), demanded="core")
 
-    assert badge_of([modest]).message == "resilient"
+    assert badge_of([modest], "1.1").message == "resilient"
 
 
 @pytest.mark.parametrize("message", COLOURS)

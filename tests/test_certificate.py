@@ -54,7 +54,7 @@ def test_besides_the_extension_there_is_nothing_that_in_toto_does_not_know() -> 
 
     json_format.ParseDict(told, statement_pb2.Statement())
     json_format.ParseDict(told["predicate"], test_result_pb2.TestResult())
-    assert extension["contract"] == "1.0"
+    assert extension["contract"] == "1.1"
 
 
 @pytest.mark.parametrize(

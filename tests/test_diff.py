@@ -211,8 +211,8 @@ def test_reports_of_different_contracts_are_both_named(
     assert capsys.readouterr().err.splitlines() == [
         "error: reports by different versions of the contract cannot be compared.",
         f"  {Path(old, 'report.json')}: contract 0.9",
-        f"  {Path(new, 'report.json')}: contract 1.0",
-        "  Judge all of them again with one version of pytest-asyncexec.",
+        f"  {Path(new, 'report.json')}: contract 1.1",
+        "  Judge all of them again by one contract: --asyncexec-contract=VERSION.",
     ]
 
 

@@ -76,7 +76,7 @@ def test_a_table_of_the_targets_and_one_of_the_rules_that_are_open(
     told = capsys.readouterr()
     lines = told.out.splitlines()
     assert (status, told.err) == (0, "")
-    assert lines[0] == "## 3 executors by executor contract 1.0"
+    assert lines[0] == "## 3 executors by executor contract 1.1"
     found = rows(lines)
     good = ["✅"] * len(CHAPTERS)
     assert found["executor"][:5] == ["verdict", "level", "profile", "CON", "SER"]
@@ -117,7 +117,7 @@ def test_nothing_open_is_said_in_a_sentence() -> None:
     lines = compared(run(), run(target("Other")))
 
     assert lines[-1] == "Every one of them passed every rule."
-    assert compared(run())[0] == "## 1 executor by executor contract 1.0"
+    assert compared(run())[0] == "## 1 executor by executor contract 1.1"
 
 
 def test_one_name_in_several_reports_goes_by_the_folders() -> None:
@@ -263,7 +263,7 @@ def test_the_page_is_whole_semantic_and_self_contained(
         "col",
         "row",
     }
-    assert "<title>2 executors by executor contract 1.0</title>" in html
+    assert "<title>2 executors by executor contract 1.1</title>" in html
     assert "prefers-color-scheme: dark" in html
     assert 'RET-02 MUST</th>\n<td class="bad">' in html
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["plugins.html"]
@@ -322,9 +322,9 @@ def test_unequal_contracts_are_refused_with_their_names(
 
     assert refused([new, old], capsys) == [
         "error: reports by different versions of the contract cannot be compared.",
-        f"  {Path(new, 'report.json')}: contract 1.0",
+        f"  {Path(new, 'report.json')}: contract 1.1",
         f"  {Path(old, 'report.json')}: contract 0.9",
-        "  Judge all of them again with one version of pytest-asyncexec.",
+        "  Judge all of them again by one contract: --asyncexec-contract=VERSION.",
     ]
 
 
@@ -333,7 +333,7 @@ def test_a_contract_that_this_kit_does_not_know_is_refused(
 ) -> None:
     reports = [folder(name, run(), contract="0.9") for name in "ab"]
 
-    assert "speaks of contract 0.9, and this kit knows 1.0" in refused(reports, capsys)[0]
+    assert "this kit has no contract '0.9'; it knows 1.0, 1.1" in refused(reports, capsys)[0]
 
 
 def test_one_target_twice_in_a_report_is_refused(
@@ -350,12 +350,12 @@ def test_one_target_twice_in_a_report_is_refused(
     ("content", "told"),
     [
         (b"", "is no JSON: "),
-        (b'{"contract": "1.0", "targets": [', "is no JSON: "),
+        (b'{"contract": "1.1", "targets": [', "is no JSON: "),
         (b"\xff\xfe", "is no JSON: "),
         (b"[" * 100_000, "is no JSON: "),
         (b"[]", "is no report.json of pytest-asyncexec: "),
         (b'{"contract": 1}', "is no report.json of pytest-asyncexec: "),
-        (b'{"contract": "1.0"}', "is no report.json of pytest-asyncexec: "),
+        (b'{"contract": "1.1"}', "is no report.json of pytest-asyncexec: "),
     ],
 )
 def test_a_file_that_is_no_report_is_refused(

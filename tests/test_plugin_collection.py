@@ -37,7 +37,7 @@ def test_the_header_says_what_the_executor_can_do(suite: pytest.Pytester) -> Non
     result.stdout.fnmatch_lines(
         [
             "collected 5 items",
-            "executor contract 1.0: 4 rules",
+            "executor contract 1.1: 4 rules",
             "  Good: tasks run in this process, *",
             "test_own.py .*",
             "Good: conformant, *",

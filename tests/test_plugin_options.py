@@ -49,7 +49,7 @@ def test_the_catalogue_is_printed_in_an_empty_folder(pytester: pytest.Pytester) 
 
     assert every.ret == chapter.ret == rule.ret == 0
     every.stdout.fnmatch_lines(
-        [f"executor contract 1.0: {len(RULES)} rules, *", "  SEC-05  SHOULD  hardened *"]
+        [f"executor contract 1.1: {len(RULES)} rules, *", "  SEC-05  SHOULD  hardened *"]
     )
     chapter.stdout.fnmatch_lines(["RET: retries", "  RET-01  MUST    resilient *"])
     chapter.stdout.no_fnmatch_line("*CON-01*")
@@ -80,7 +80,7 @@ def test_the_catalogue_comes_instead_of_anything_else(pytester: pytest.Pytester)
     result = run(pytester, "test_own.py", "-n", "2", "--asyncexec-rules", plugins=["xdist"])
 
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["executor contract 1.0: 4 rules, 3 MUST and 1 SHOULD"])
+    result.stdout.fnmatch_lines(["executor contract 1.1: 4 rules, 3 MUST and 1 SHOULD"])
     result.stdout.no_fnmatch_line("*loaded*")
 
 

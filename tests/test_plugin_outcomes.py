@@ -39,7 +39,7 @@ def test_every_outcome_is_told_apart(suite: pytest.Pytester) -> None:
             "*= broken SHOULD rules =*",
             "*_ CON-06 Odd _*",
             "CON-06 (SHOULD, core): *",
-            "*= executor contract 1.0 =*",
+            "*= executor contract 1.1 =*",
             "Odd: nonconformant, level none: 0 passed, 2 failed (1 MUST, 1 SHOULD),",
             "  1 not applicable, 1 could not run, 0 not run",
             "  failed",

@@ -54,14 +54,14 @@ def _verdict(told: Any) -> None:
         (_verdict, "it says incomplete, level hardened"),
         (lambda told: told.update(level="core"), "says conformant, level core, and its executors"),
         (lambda told: told.update(verdict="incomplete"), "says incomplete, level hardened, and"),
-        (lambda told: told["targets"][0]["rules"].pop(), "are not those of the contract: SEC-05"),
+        (lambda told: told["targets"][0]["rules"].pop(), "are not those of contract 1.1: SEC-05"),
         (lambda told: told["targets"][0]["rules"].reverse(), "stand twice, or in another order"),
         (
             lambda told: told["targets"][0]["rules"].append(told["targets"][0]["rules"][-1]),
             "stand twice, or in another order",
         ),
         (lambda told: told["targets"].clear(), "is no report.json of pytest-asyncexec: targets"),
-        (lambda told: told.update(contract="0.9"), "speaks of contract 0.9"),
+        (lambda told: told.update(contract="0.9"), "this kit has no contract '0.9'"),
     ],
 )
 def test_what_was_changed_is_refused(

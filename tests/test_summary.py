@@ -12,7 +12,7 @@ from runs import EVIL, broken, run, target_of
 
 def test_a_run_without_fault_is_one_table() -> None:
     assert summary(run(target_of())) == (
-        "## Executor contract 1.0: ✓ conformant\n"
+        "## Executor contract 1.1: ✓ conformant\n"
         "\n"
         "| executor | verdict | level | passed | failed | waived | could not run | not run |\n"
         "| --- | --- | --- | --- | --- | --- | --- | --- |\n"

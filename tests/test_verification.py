@@ -74,7 +74,7 @@ def test_a_certificate_holds(
     assert verified(told, tmp_path, artifact=wheel, level="hardened") == 0
 
     out = capsys.readouterr().out
-    assert "holds: MyExecutor is conformant to executor contract 1.0, level hardened" in out
+    assert "holds: MyExecutor is conformant to executor contract 1.1, level hardened" in out
     assert f"mypkg-1.0-py3-none-any.whl sha256:{told['subject'][0]['digest']['sha256']}" in out
     assert "the wheel given" in out
     assert "broken  CON-06 SHOULD" in out
@@ -421,7 +421,7 @@ def test_an_unknown_contract_cannot_be_verified(
     told["predicate"][EXTENSION]["contract"] = "3.0"
 
     assert verified(told, tmp_path) == 2
-    assert "this kit has no contract '3.0'; it knows 1.0" in capsys.readouterr().err
+    assert "this kit has no contract '3.0'; it knows 1.0, 1.1" in capsys.readouterr().err
 
 
 def test_bytes_that_are_no_text_cannot_be_verified(

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ...contract.catalogue import RULES
+from ...contract.catalogue import RULES, contract_of
 from ...targets.loading import load_target
 from ..instruments import patience
 from ..subject.blame import explain
@@ -36,7 +36,12 @@ def main(path: Path) -> None:
 
 
 def _judged(request: dict[str, Any]) -> dict[str, Any]:
-    subject = Subject(load_target(request["spec"]), request["profile"], request["strength"])
+    subject = Subject(
+        load_target(request["spec"]),
+        request["profile"],
+        request["strength"],
+        contract_of(request["contract"]),
+    )
     subject.apart = True
     subject.building.mends = request["mends"]
     subject.rule = RULES[request["rule"]]

@@ -69,6 +69,7 @@ def judge_in_fresh_process(subject: Subject, function: Callable[[Subject], None]
         function=function.__name__,
         profile=subject.profile,
         strength=subject.strength,
+        contract=subject.contract.version,
         patience={name: value for name, value in vars(patience).items() if name.isupper()},
     )
     if found.get("outcome") == "passed":

@@ -193,7 +193,8 @@ class Plan:
                 if _is_explained(cause.deviation, known_before):
                     continue
                 aspect = cause.deviation.aspect
-                if broken_rule(aspect, cause.conditions, among_others=False) not in RULES:
+                rule = broken_rule(aspect, cause.conditions, among_others=False)
+                if rule not in self._subject.contract.rules:
                     continue  # no rule of this contract says anything of it
                 hangs = self._hangs_as_known(cause.deviation)
                 if hangs and any(e.cause.deviation.aspect == "no end" for e in findings.broken):

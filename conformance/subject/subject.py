@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from ...contract.catalogue import Contract, contract_of
 from ...contract.finding import Finding, Moment
 from ...contract.rule import Profile, Rule
 from ...contract.verdict import RuleOutcome
@@ -38,12 +39,18 @@ class Subject:
     """
 
     def __init__(
-        self, target: Target, profile: Profile = "default", strength: int | None = None
+        self,
+        target: Target,
+        profile: Profile = "default",
+        strength: int | None = None,
+        contract: Contract | None = None,
     ) -> None:
         self.target = target
         self.profile = profile
         #: How many values meet in the tasks of the plan; None for what the profile says.
         self.strength = strength
+        #: By which it is judged: nothing is told of a rule that another contract has.
+        self.contract = contract or contract_of()
         self.findings: dict[str, RuleOutcome] = {}
         #: The rule that is judged at this moment.
         self.rule: Rule | None = None

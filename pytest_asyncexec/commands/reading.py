@@ -42,7 +42,7 @@ def _refuse_unlike(files: Sequence[Path]) -> None:
         raise RecordError(
             "reports by different versions of the contract cannot be compared.\n"
             + "\n".join(lines)
-            + "\n  Judge all of them again with one version of pytest-asyncexec."
+            + "\n  Judge all of them again by one contract: --asyncexec-contract=VERSION."
         )
 
 

@@ -1,4 +1,4 @@
-"""The executor contract: all rules of all chapters, and how one is found.
+"""The executor contract: all rules of all chapters, its versions, and how a rule is found.
 
 Markers, header, verdicts and reports are made of it, and so are `pytest --asyncexec-rules` and
 docs/rules.md. Whoever adds a rule adds an entry to its chapter, and nothing here.
@@ -7,6 +7,7 @@ docs/rules.md. Whoever adds a rule adds an entry to its chapter, and nothing her
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from .chapters import (
@@ -26,7 +27,11 @@ from .chapters import (
 from .rule import Chapter, Rule
 from .spelling import near
 
-CONTRACT_VERSION = "1.0"
+#: From the oldest to the newest. What one holds never changes: a change is a new one.
+VERSIONS = ("1.0", "1.1")
+
+#: By which executors are judged where none is asked for.
+CONTRACT_VERSION = VERSIONS[-1]
 
 #: In the order of the contract.
 _CHAPTERS = (
@@ -48,6 +53,7 @@ CHAPTERS: Mapping[str, Chapter] = MappingProxyType(
     {module.CHAPTER.letters: module.CHAPTER for module in _CHAPTERS}
 )
 
+#: The rules of all versions.
 RULES: Mapping[str, Rule] = MappingProxyType(
     {rule.id: rule for module in _CHAPTERS for rule in module.RULES}
 )
@@ -57,36 +63,70 @@ class UnknownContract(LookupError):
     """A version of the contract that this catalogue does not hold; the message helps."""
 
 
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One version of the contract: what a run judges, counts and tells."""
+
+    version: str
+    #: In the order of the catalogue.
+    rules: Mapping[str, Rule]
+
+    def why_not(self, rule_id: str) -> str:
+        """Why a rule of the catalogue is none of this contract; nothing for any other word."""
+        rule = RULES.get(rule_id)
+        if rule is None or rule_id in self.rules:
+            return ""
+        return f"{rule_id} came with contract {rule.since}, and this is contract {self.version}"
+
+
+def contract_of(version: str = CONTRACT_VERSION) -> Contract:
+    """One version of the contract.
+
+    Raises:
+        UnknownContract: the catalogue does not hold that version.
+    """
+    if version not in VERSIONS:
+        raise UnknownContract(
+            f"this kit has no contract {version!r}; it knows {', '.join(VERSIONS)}"
+        )
+    known = VERSIONS[: VERSIONS.index(version) + 1]
+    rules = {rule_id: rule for rule_id, rule in RULES.items() if rule.since in known}
+    return Contract(version, MappingProxyType(rules))
+
+
 def rules_of(version: str) -> Mapping[str, Rule]:
     """The rules of one version of the contract, by id.
 
     Raises:
         UnknownContract: the catalogue does not hold that version.
     """
-    known = sorted({rule.since for rule in RULES.values()} | {CONTRACT_VERSION}, key=_number)
-    if version not in known:
-        raise UnknownContract(f"this kit has no contract {version!r}; it knows {', '.join(known)}")
-    return {i: rule for i, rule in RULES.items() if _number(rule.since) <= _number(version)}
-
-
-def _number(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))
+    return contract_of(version).rules
 
 
 class UnknownRule(LookupError):
     """A word that is neither the id of a rule nor of a chapter; the message helps."""
 
 
-def look_up(word: str) -> list[Rule]:
+def look_up(word: str, contract: Contract | None = None) -> list[Rule]:
     """The rule with this id, or the rules of this chapter.
+
+    Args:
+        word: an id, or the three letters of a chapter.
+        contract: in which version; by default in the newest.
 
     Raises:
         UnknownRule: there is neither.
     """
-    wanted = word.strip().upper()
-    found = [rule for rule in RULES.values() if wanted in (rule.id, rule.chapter)]
-    if not found:
-        chapters = dict.fromkeys(rule.chapter for rule in RULES.values())
-        hint = near(word, [*RULES, *chapters]) or f"The chapters are {', '.join(chapters)}."
-        raise UnknownRule(f"the contract has no rule and no chapter {word!r}.\n  {hint}")
-    return found
+    wanted, contract = word.strip().upper(), contract or contract_of()
+    found = [rule for rule in contract.rules.values() if wanted in (rule.id, rule.chapter)]
+    if found:
+        return found
+    later = [rule.since for rule in RULES.values() if wanted in (rule.id, rule.chapter)]
+    if later:
+        raise UnknownRule(
+            f"{wanted} came with contract {later[0]}, and this is contract {contract.version}.\n"
+            f"  Ask for contract {later[0]}."
+        )
+    chapters = dict.fromkeys(rule.chapter for rule in contract.rules.values())
+    hint = near(word, [*contract.rules, *chapters]) or f"The chapters are {', '.join(chapters)}."
+    raise UnknownRule(f"the contract has no rule and no chapter {word!r}.\n  {hint}")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from .catalogue import RULES
+from .catalogue import RULES, contract_of
 from .finding import Finding
 from .rule import LEVELS, Level, Rule
 
@@ -53,13 +53,18 @@ class RuleOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What may be said of an executor, from every rule of the catalogue."""
+    """What may be said of an executor, from every rule of a contract."""
 
     verdict: VerdictWord
     level: Level | None
     counts: Mapping[Outcome, int]
     outcomes: tuple[RuleOutcome, ...]
     demanded: Level | None = None
+
+    @property
+    def rules(self) -> Mapping[str, Rule]:
+        """The rules that it was made by, by id."""
+        return {outcome.rule_id: outcome.rule for outcome in self.outcomes}
 
     @property
     def below_demand(self) -> bool:
@@ -108,14 +113,15 @@ def judge(
     outcomes: Iterable[RuleOutcome],
     *,
     demanded: Level | None = None,
-    rules: Mapping[str, Rule] = RULES,
+    rules: Mapping[str, Rule] | None = None,
 ) -> Verdict:
-    """Judge an executor by the outcomes of its rules.
+    """Judge an executor by the outcomes of its rules, by default those of the newest contract.
 
-    A rule of the catalogue that is not among `outcomes` was not run, and what was not run did not
+    A rule of the contract that is not among `outcomes` was not run, and what was not run did not
     pass. A waived rule does not make an executor nonconformant, and caps the level. Where a level
     is demanded, rules above it decide nothing.
     """
+    rules = contract_of().rules if rules is None else rules
     seen: dict[str, list[RuleOutcome]] = {}
     for outcome in outcomes:
         seen.setdefault(outcome.rule_id, []).append(outcome)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
@@ -65,8 +65,19 @@ class Waivers:
         return min(found, key=lambda waiver: waiver.target is None, default=None)
 
 
-def parse_waivers(lines: Iterable[str], rules: Collection[str], today: date) -> Waivers:
+def parse_waivers(
+    lines: Iterable[str],
+    rules: Collection[str],
+    today: date,
+    why_not: Callable[[str], str] = lambda rule_id: "",
+) -> Waivers:
     """Read the waivers of a configuration, one from each line.
+
+    Args:
+        lines: the waivers.
+        rules: the ids of the rules that can be waived.
+        today: on which no waiver may have ended.
+        why_not: says of which contract another rule is, see `Contract.why_not`.
 
     Raises:
         WaiverError: a line cannot be read, names no rule, gives no reason, or has expired.
@@ -74,7 +85,7 @@ def parse_waivers(lines: Iterable[str], rules: Collection[str], today: date) -> 
     waivers: list[Waiver] = []
     for line in lines:
         try:
-            waiver = _parse(line, rules, today)
+            waiver = _parse(line, rules, today, why_not)
         except ValueError as error:
             raise WaiverError(f"{line!r}: {error}") from None
         if any((waiver.target, waiver.rule_id) == (w.target, w.rule_id) for w in waivers):
@@ -83,11 +94,16 @@ def parse_waivers(lines: Iterable[str], rules: Collection[str], today: date) -> 
     return Waivers(tuple(waivers))
 
 
-def _parse(line: str, rules: Collection[str], today: date) -> Waiver:
+def _parse(line: str, rules: Collection[str], today: date, why_not: Callable[[str], str]) -> Waiver:
     found = _LINE.fullmatch(line.strip())
     if found is None:
         raise ValueError(f"this cannot be read.\n  {_FORM}")
     rule_id, reason, until = found["rule"], found["reason"].strip(), None
+    if why := why_not(rule_id):
+        raise ValueError(
+            f"{why}.\n  Remove the waiver, or judge by the contract that has the rule: "
+            "--asyncexec-contract."
+        )
     if rule_id not in rules:
         hint = near(rule_id, rules) or f"Ids run from {min(rules)} to {max(rules)}."
         raise ValueError(f"the contract has no rule {rule_id!r}.\n  {hint}")

@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from ..contract.catalogue import CONTRACT_VERSION
 from ..contract.rule import Level
 from ..contract.verdict import Outcome, RuleOutcome, Verdict, VerdictWord
 from ..contract.wording import printable
@@ -76,7 +75,7 @@ def statement(
         "warnedTests": sorted([*others, *ids["waived"]]),
         "failedTests": duties,
         EXTENSION: {
-            "contract": CONTRACT_VERSION,
+            "contract": run.contract,
             "kit": made.to_json()["kit"],
             "target": target.name,
             "spec": target.spec,

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..contract.catalogue import CONTRACT_VERSION, RULES
+from ..contract.catalogue import CONTRACT_VERSION, Contract, UnknownContract, contract_of
 from ..contract.finding import Finding
 from ..contract.rule import Level, Profile
 from ..contract.verdict import RuleOutcome, Verdict, VerdictWord, judge, of_all
@@ -78,6 +78,8 @@ class RunRecord:
     demanded: Level | None = None
     #: Whether less than the whole suite was asked for.
     selection: bool = False
+    #: The version by which it judged.
+    contract: str = CONTRACT_VERSION
 
     @property
     def verdict(self) -> VerdictWord:
@@ -92,7 +94,7 @@ class RunRecord:
     def to_json(self) -> dict[str, Any]:
         """The content of report.json."""
         return {
-            "contract": CONTRACT_VERSION,
+            "contract": self.contract,
             **self.environment.to_json(),
             "profile": self.profile,
             "demanded": self.demanded,
@@ -126,14 +128,15 @@ def read_record(path: Path) -> RunRecord:
         raise RecordError(
             f"{file} is no JSON: {error}.\n  Perhaps it was cut short; make the report again."
         ) from None
-    if found["contract"] != CONTRACT_VERSION:
+    try:
+        contract = contract_of(found["contract"])
+    except UnknownContract as error:
         raise RecordError(
-            f"{file} speaks of contract {found['contract']}, and this kit knows "
-            f"{CONTRACT_VERSION}.\n  Make the report again with this kit, or read it with the one "
+            f"{file}: {error}.\n  Make the report again with this kit, or read it with the one "
             "that made it."
-        )
+        ) from None
     targets = tuple(
-        _target_from_json(target, found["demanded"], file) for target in found["targets"]
+        _target_from_json(target, found["demanded"], contract, file) for target in found["targets"]
     )
     run = RunRecord(
         targets,
@@ -141,6 +144,7 @@ def read_record(path: Path) -> RunRecord:
         found["profile"],
         found["demanded"],
         found["selection"],
+        contract.version,
     )
     if (run.verdict, run.level) != (found["verdict"], found["level"]):
         raise RecordError(
@@ -150,13 +154,19 @@ def read_record(path: Path) -> RunRecord:
     return run
 
 
-def _target_from_json(found: Mapping[str, Any], demanded: Level | None, file: Path) -> TargetRecord:
+def _target_from_json(
+    found: Mapping[str, Any], demanded: Level | None, contract: Contract, file: Path
+) -> TargetRecord:
     name = found["target"]
     ids = [rule["id"] for rule in found["rules"]]
-    if ids != list(RULES):
-        wrong = ", ".join(sorted(set(ids) ^ set(RULES))) or "some stand twice, or in another order"
-        raise RecordError(f"{file}: the rules of {name} are not those of the contract: {wrong}.")
-    verdict = judge([_rule_from_json(rule) for rule in found["rules"]], demanded=demanded)
+    rules = contract.rules
+    if ids != list(rules):
+        wrong = ", ".join(sorted(set(ids) ^ set(rules))) or "some stand twice, or in another order"
+        raise RecordError(
+            f"{file}: the rules of {name} are not those of contract {contract.version}: {wrong}."
+        )
+    outcomes = [_rule_from_json(rule) for rule in found["rules"]]
+    verdict = judge(outcomes, demanded=demanded, rules=rules)
     said = (found["verdict"], found["level"])
     if said != (verdict.verdict, verdict.level):
         raise RecordError(

@@ -33,6 +33,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "above it are judged without failing it.",
     )
     group.addoption(
+        "--asyncexec-contract",
+        default=None,
+        dest="asyncexec_contract",
+        metavar="VERSION",
+        help="Judge by this version of the executor contract, 1.0 or 1.1; else by the newest.",
+    )
+    group.addoption(
         "--asyncexec-report",
         default=None,
         dest="asyncexec_report",
@@ -66,6 +73,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addini("asyncexec_profile", "Default of --asyncexec-profile", default="")
     parser.addini("asyncexec_level", "Default of --asyncexec-level", default="")
+    parser.addini("asyncexec_contract", "Default of --asyncexec-contract", default="")
     parser.addini(
         "asyncexec_waivers",
         "Rules that an executor may break for now, one per line: "
@@ -76,7 +84,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 #: Options that make no sense without an executor to judge.
-_DEMANDS = ("asyncexec_profile", "asyncexec_level", "asyncexec_report", "asyncexec_artifact")
+_DEMANDS = (
+    *("asyncexec_profile", "asyncexec_level", "asyncexec_contract"),
+    *("asyncexec_report", "asyncexec_artifact"),
+)
 
 
 def asked_of(config: pytest.Config) -> list[str]:
@@ -117,9 +128,11 @@ def pytest_cmdline_main(config: pytest.Config) -> pytest.ExitCode | None:
         return None
     from ..contract.catalogue import UnknownRule
     from ..report.catalogue import catalogue, on_this_terminal
+    from .contract_asked import contract_asked
 
+    contract = contract_asked(config)
     try:
-        on_this_terminal(lambda width: catalogue(word, width))
+        on_this_terminal(lambda width: catalogue(word, width, contract))
     except UnknownRule as unknown:
         raise pytest.UsageError(
             f"--asyncexec-rules: {unknown}\n  Write --asyncexec-rules=RET-02 for one rule, "

@@ -55,10 +55,14 @@ class SuiteModule(pytest.Module):
         return False
 
     def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
-        selections = self.config.stash[PLAN].selections
+        plan = self.config.stash[PLAN]
+        selections = plan.selections
         for item in super().collect():
             if not isinstance(item, pytest.Function):
                 continue
+            rule = getattr(item.obj, "rule", None)
+            if rule is not None and rule.id not in plan.contract.rules:
+                continue  # another contract asks for it
             target = target_of(item)
             for selection in selections:
                 name = item.originalname or item.name

@@ -15,7 +15,8 @@ def subject_of(config: pytest.Config, target: Target) -> Subject:
     """The one subject of this run for `target`, made when it is first asked for."""
     subjects = config.stash.setdefault(SUBJECTS, {})
     if target.name not in subjects:
-        subjects[target.name] = Subject(target, config.stash[PLAN].profile)
+        plan = config.stash[PLAN]
+        subjects[target.name] = Subject(target, plan.profile, contract=plan.contract)
     return subjects[target.name]
 
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from ..contract.catalogue import RULES
 from ..contract.finding import Finding
 from ..contract.verdict import OUTCOMES, Outcome, RuleOutcome, Verdict, is_required, judge, worst
 from ..contract.wording import printable
@@ -43,6 +42,7 @@ class Recorder:
 
     def __init__(self, plan: Plan, absence: Absence) -> None:
         self.plan = plan
+        self.rules = plan.contract.rules
         self.absence = absence
         self.outcomes: dict[str, dict[str, RuleOutcome]] = {t.name: {} for t in plan.targets}
         self.facts: dict[str, Facts] = {}
@@ -72,9 +72,10 @@ class Recorder:
         if self.absence.narrowed:
             asked = known.keys() | unheard
             silent += [
-                RuleOutcome(i, "not_run", "it was not selected") for i in RULES.keys() - asked
+                RuleOutcome(i, "not_run", "it was not selected") for i in self.rules.keys() - asked
             ]
-        return judge([*known.values(), *silent], demanded=self.plan.demanded)
+        outcomes = [*known.values(), *silent]
+        return judge(outcomes, demanded=self.plan.demanded, rules=self.rules)
 
     def open_rules(self) -> list[tuple[str, str]]:
         """Rules that were selected and are not decided, with their targets."""
@@ -82,7 +83,7 @@ class Recorder:
         return [
             (target, rule)
             for target, rule in sorted(self.selected)
-            if is_required(RULES[rule], self.plan.demanded)
+            if is_required(self.rules[rule], self.plan.demanded)
             and (
                 rule not in self.outcomes[target]
                 or self.outcomes[target][rule].outcome not in decided
@@ -186,7 +187,7 @@ class Recorder:
         target, rule_id = said.get("asyncexec_target"), said.get("asyncexec_rule")
         if target is None and report.failed:
             target, rule_id = self.guess(report.nodeid)
-        if target not in self.outcomes or rule_id not in RULES:
+        if target not in self.outcomes or rule_id not in self.rules:
             return
         assert isinstance(target, str)
         assert isinstance(rule_id, str)
@@ -264,7 +265,7 @@ class Recorder:
 
     def _was_selected(self, said: dict[str, Any]) -> None:
         target, rule_id = said.get("asyncexec_target"), said.get("asyncexec_rule")
-        if target in self.outcomes and rule_id in RULES:
+        if target in self.outcomes and rule_id in self.rules:
             self._selected.add((str(target), str(rule_id)))
 
     def guess(self, nodeid: str) -> tuple[str | None, str | None]:

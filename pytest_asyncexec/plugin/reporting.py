@@ -78,6 +78,7 @@ class Reporting:
             self.plan.profile,
             self.plan.demanded,
             self.plan.narrowed(self.config),
+            self.plan.contract.version,
         )
         statements = {}
         for target, record in zip(self.plan.targets, run.targets, strict=True):

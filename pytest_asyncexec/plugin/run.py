@@ -10,12 +10,22 @@ from typing import TYPE_CHECKING, TypeVar, get_args
 
 import pytest
 
+from ..contract.catalogue import Contract
 from ..contract.spelling import near
 from ..contract.waivers import WaiverError, parse_waivers
 from ..targets.loading import load_targets
 from ..targets.target import Target, TargetError
+from .contract_asked import contract_asked
 from .registration import register
-from .selection import PLAN, Plan, Selection, SelectionError, parse_selection, split_arguments
+from .selection import (
+    JUDGE_BY_ANOTHER,
+    PLAN,
+    Plan,
+    Selection,
+    SelectionError,
+    parse_selection,
+    split_arguments,
+)
 
 if TYPE_CHECKING:
     from .recording import Recorder
@@ -62,14 +72,16 @@ def prepare(config: pytest.Config, specs: Sequence[str], options: Sequence[str])
     from .recording import Recorder
     from .terminal import TerminalReport
 
-    _refuse_unknown_rules(config.getoption("markexpr"))
-    selections = _selections(arguments, targets)
+    contract = contract_asked(config)
+    _refuse_unknown_rules(config.getoption("markexpr"), contract)
+    _refuse_names_of_others(config.getoption("keyword"), contract)
+    selections = _selections(arguments, targets, contract)
     if selections:
         config.args = paths
     # Who names files and has the executor in a configuration file wants those files.
     given = config.args_source is pytest.Config.ArgsSource.ARGS
     asked = selections or options or config.getoption("asyncexec_plugin")
-    plan = _plan(config, targets, selections, collected=bool(asked or not given))
+    plan = _plan(config, targets, selections, contract, collected=bool(asked or not given))
     config.stash[PLAN] = plan
     absence = Absence(config, plan)
     recorder = Recorder(plan, absence)
@@ -87,13 +99,15 @@ def prepare(config: pytest.Config, specs: Sequence[str], options: Sequence[str])
     register(config, Ending(plan, recorder, reporting), "asyncexec-ending")
 
 
-def _selections(arguments: Sequence[str], targets: Sequence[Target]) -> list[Selection]:
+def _selections(
+    arguments: Sequence[str], targets: Sequence[Target], contract: Contract
+) -> list[Selection]:
     from ..conformance import CHECK_MODULES
     from .collection import PACKAGE
 
     names = [target.name for target in targets]
     try:
-        return [parse_selection(a, CHECK_MODULES, PACKAGE, names) for a in arguments]
+        return [parse_selection(a, CHECK_MODULES, PACKAGE, names, contract) for a in arguments]
     except SelectionError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -102,15 +116,15 @@ def _plan(
     config: pytest.Config,
     targets: Sequence[Target],
     selections: Sequence[Selection],
+    contract: Contract,
     *,
     collected: bool,
 ) -> Plan:
-    from ..contract.catalogue import RULES
     from ..contract.rule import LEVELS, Profile
 
     lines = config.getini("asyncexec_waivers") if collected else []
     try:
-        waivers = parse_waivers(lines, RULES, date.today())
+        waivers = parse_waivers(lines, contract.rules, date.today(), contract.why_not)
     except WaiverError as error:
         raise pytest.UsageError(f"asyncexec_waivers: {error}") from None
     return Plan(
@@ -120,6 +134,7 @@ def _plan(
         _one_of(get_args(Profile), config, "asyncexec_profile") or "default",
         _one_of(LEVELS, config, "asyncexec_level"),
         waivers,
+        contract,
     )
 
 
@@ -153,14 +168,23 @@ def _one_of(known: Sequence[T], config: pytest.Config, name: str) -> T | None:
     raise pytest.UsageError(f"{where}: there is no {value!r}.\n  {hint}")
 
 
-def _refuse_unknown_rules(expression: str) -> None:
+def _refuse_unknown_rules(expression: str, contract: Contract) -> None:
     """Say it when -m asks for a rule that does not exist, instead of selecting nothing."""
-    from ..contract.catalogue import RULES
-
+    rules = contract.rules
     for _, rule_id in re.findall(r"""asyncexec\(\s*rule\s*=\s*(["'])(.*?)\1""", expression):
-        if rule_id not in RULES:
-            hint = near(rule_id, RULES) or f"Ids run from {min(RULES)} to {max(RULES)}."
+        if why := contract.why_not(rule_id):
+            raise pytest.UsageError(f"-m: {why}.\n  {JUDGE_BY_ANOTHER}")
+        if rule_id not in rules:
+            hint = near(rule_id, rules) or f"Ids run from {min(rules)} to {max(rules)}."
             raise pytest.UsageError(f"-m: the contract has no rule {rule_id!r}.\n  {hint}")
+
+
+def _refuse_names_of_others(expression: str, contract: Contract) -> None:
+    """Say it when -k asks for the check of a rule that another contract has."""
+    for before, letters, number in re.findall(r"(?i)(not\s+)?\b\w*?([a-z]{3})_(\d\d)", expression):
+        why = contract.why_not(f"{letters.upper()}-{number}")
+        if why and not before:
+            raise pytest.UsageError(f"-k: {why}.\n  {JUDGE_BY_ANOTHER}")
 
 
 class Ending:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ..contract.catalogue import Contract, contract_of
 from ..contract.spelling import near
 from ..contract.waivers import Waivers
 from ..targets.target import Target
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from ..contract.rule import Level, Profile
 
 SUITE = "asyncexec"
+
+#: What to do where a rule is asked for that the contract of the run does not have.
+JUDGE_BY_ANOTHER = "Leave out the rule, or judge by the contract that has it: --asyncexec-contract."
 
 
 class SelectionError(Exception):
@@ -52,6 +56,7 @@ class Plan:
     profile: Profile = "default"
     demanded: Level | None = None
     waivers: Waivers = field(default_factory=Waivers)
+    contract: Contract = field(default_factory=contract_of)
 
     def narrowed(self, config: pytest.Config) -> bool:
         """Whether the user asked for less than the whole suite.
@@ -110,25 +115,36 @@ def _under(path: Path, base: Path) -> bool:
 
 
 def parse_selection(
-    argument: str, modules: Sequence[str], package: str, targets: Sequence[str]
+    argument: str,
+    modules: Sequence[str],
+    package: str,
+    targets: Sequence[str],
+    contract: Contract,
 ) -> Selection:
     """Read an argument in normal form, and see that it selects something.
 
     Raises:
-        SelectionError: the suite has no such module, check or target.
+        SelectionError: the suite has no such module, check or target, or not in this contract.
     """
     path, _, names = argument.partition("::")
     module = path.removeprefix(SUITE).strip("/").removesuffix(".py") or None
     if module is not None and module not in modules:
         hint = near(module, modules) or f"Modules of the suite: {', '.join(modules)}."
         raise SelectionError(f"{argument}: the suite has no module {module}.py.\n  {hint}")
-    if not names:
-        return Selection(module)
+    if module is None and not names:
+        return Selection()
     if module is None:
         raise SelectionError(f"{argument}: name a module, {SUITE}/test_....py::{names}")
     name, bracket, parameter = names.partition("[")
-    loaded = importlib.import_module(f"{package}.{module}")
-    known = [known for known in vars(loaded) if known.startswith("test_")]
+    loaded = vars(importlib.import_module(f"{package}.{module}"))
+    known = [known for known in loaded if known.startswith("test_")]
+    rules = [loaded[check].rule.id for check in known if hasattr(loaded[check], "rule")]
+    if not names:
+        if rules and not any(rule_id in contract.rules for rule_id in rules):
+            raise SelectionError(f"{argument}: {contract.why_not(rules[0])}.\n  {JUDGE_BY_ANOTHER}")
+        return Selection(module)
+    if name in known and (why := contract.why_not(loaded[name].rule.id)):
+        raise SelectionError(f"{argument}: {why}.\n  {JUDGE_BY_ANOTHER}")
     if name not in known:
         hint = near(name, known) or f"Checks there: {', '.join(known)}."
         raise SelectionError(f"{argument}: {module}.py has no check {name}.\n  {hint}")

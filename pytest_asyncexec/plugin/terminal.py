@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ..contract.catalogue import CONTRACT_VERSION, RULES
 from ..contract.verdict import RuleOutcome, Verdict
 from ..report.text import (
     demand_line,
@@ -60,7 +59,8 @@ class TerminalReport:
         quiet = self.config.get_verbosity() < 0 or self.config.getoption("collectonly")
         if quiet or selected <= {None}:
             return []
-        lines = [f"executor contract {CONTRACT_VERSION}: {len(RULES)} rules"]
+        contract = self.plan.contract
+        lines = [f"executor contract {contract.version}: {len(contract.rules)} rules"]
         for target in self.plan.targets:
             if target.name in selected:
                 with _undisturbed(self.config):
@@ -101,7 +101,7 @@ class TerminalReport:
         narrowed = self.plan.narrowed(self.config)
         if self.config.get_verbosity() >= 0:
             self._warnings_in_full(terminal)
-            terminal.section(f"executor contract {CONTRACT_VERSION}", bold=True)
+            terminal.section(f"executor contract {self.plan.contract.version}", bold=True)
         for number, target in enumerate(self.plan.targets):
             if number and self.config.get_verbosity() >= 0:
                 terminal.write_line("")

@@ -37,9 +37,16 @@ class Badge:
     error: bool = False
 
 
-def badge_of(targets: Sequence[TargetRecord]) -> Badge:
-    """The badge of the executors together: of several the worst counts."""
-    label = LABEL if len(targets) == 1 else f"{LABEL} ({len(targets)})"
+def badge_of(targets: Sequence[TargetRecord], contract: str) -> Badge:
+    """The badge of the executors together: of several the worst counts.
+
+    Args:
+        targets: who was judged.
+        contract: the version by which.
+    """
+    label = f"{LABEL} {contract}"
+    if len(targets) > 1:
+        label += f" ({len(targets)})"
     worst, lowest = of_all([target.verdict for target in targets])
     if worst != "conformant":
         return Badge(label, worst, COLOURS[worst][0], error=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from ..contract.catalogue import CHAPTERS, CONTRACT_VERSION, RULES, look_up
+from ..contract.catalogue import CHAPTERS, Contract, contract_of, look_up
 from ..contract.rule import NEEDS, Rule
 
 if TYPE_CHECKING:
@@ -19,31 +19,37 @@ if TYPE_CHECKING:
 _NARROW = 72
 
 
-def catalogue(word: str = "", width: int = 80) -> list[str]:
+def catalogue(word: str = "", width: int = 80, contract: Contract | None = None) -> list[str]:
     """All rules; or with a chapter those of it, or with the id of a rule its whole entry.
+
+    Args:
+        word: an id, a chapter, or nothing.
+        width: of the lines, in columns.
+        contract: of which version; by default of the newest.
 
     Raises:
         UnknownRule: `word` names neither.
     """
+    contract = contract or contract_of()
     if not word:
-        return overview(RULES.values(), width)
-    rules = look_up(word)
+        return overview(contract.rules.values(), width, contract)
+    rules = look_up(word, contract)
     if len(rules) > 1:
-        return overview(rules, width)
+        return overview(rules, width, contract)
     from ..broken import all_wrong
 
     return entry(rules[0], [wrong for wrong in all_wrong() if wrong.rule == rules[0].id], width)
 
 
-def overview(rules: Iterable[Rule], width: int) -> list[str]:
+def overview(rules: Iterable[Rule], width: int, contract: Contract | None = None) -> list[str]:
     """The rules by chapter: id, obligation, level, sentence."""
-    rules = list(rules)
+    rules, contract = list(rules), contract or contract_of()
     counts = Counter(rule.obligation for rule in rules)
     many = f"{len(rules)} rules"
-    if len(rules) < len(RULES):
-        many = f"{len(rules)} of {len(RULES)} rules"
+    if len(rules) < len(contract.rules):
+        many = f"{len(rules)} of {len(contract.rules)} rules"
     lines = [
-        f"executor contract {CONTRACT_VERSION}: {many}, {counts['MUST']} MUST and "
+        f"executor contract {contract.version}: {many}, {counts['MUST']} MUST and "
         f"{counts['SHOULD']} SHOULD"
     ]
     for chapter, its_rules in groupby(rules, lambda rule: rule.chapter):

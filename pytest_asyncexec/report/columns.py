@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..contract.catalogue import RULES
 from ..contract.rule import Rule
 from ..contract.verdict import RuleOutcome
 from ..contract.wording import printable
@@ -89,7 +88,12 @@ def open_rules(compared: Sequence[Column]) -> list[Rule]:
 
     A selection leaves out nearly every rule, which says nothing of the executor.
     """
-    return [rule for rule in RULES.values() if any(_is_open(column, rule) for column in compared)]
+    return [rule for rule in rules(compared) if any(_is_open(column, rule) for column in compared)]
+
+
+def rules(compared: Sequence[Column]) -> list[Rule]:
+    """All rules of the contract by which all of them were judged."""
+    return list(compared[0].target.verdict.rules.values())
 
 
 def _is_open(column: Column, rule: Rule) -> bool:

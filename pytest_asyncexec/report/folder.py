@@ -51,12 +51,12 @@ def documents(run: RunRecord, statements: Mapping[str, Mapping[str, object]]) ->
     """
     stem = stems(target.name for target in run.targets)
     found = {f"{stem[name]}{CERTIFICATE}": _json(told) for name, told in statements.items()}
-    whole = badge_of(run.targets)
+    whole = badge_of(run.targets, run.contract)
     found |= {FILE: _json(run.to_json()), "report.html": page(run), "summary.md": summary(run)}
     found |= {"badge.svg": svg(whole), "badge.json": _json(endpoint(whole))}
     if len(run.targets) > 1:
         for target in run.targets:
-            badge = badge_of([target])
+            badge = badge_of([target], run.contract)
             found[f"{stem[target.name]}.badge.svg"] = svg(badge)
             found[f"{stem[target.name]}.badge.json"] = _json(endpoint(badge))
     return found

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..contract.catalogue import CHAPTERS, CONTRACT_VERSION, RULES
+from ..contract.catalogue import CHAPTERS
 from ..contract.rule import Rule
 from ..contract.wording import printable
-from .columns import ORDER, Column, notes, open_rules
+from .columns import ORDER, Column, notes, open_rules, rules
 from .markdown import plain, table
 from .signs import VERDICTS, Sign
 from .templates import marked, render
-
-#: The chapters of the contract that have rules.
-_CHAPTERS = {rule.chapter: CHAPTERS[rule.chapter].title for rule in RULES.values()}
 
 _NUMBERS = "2/9: so ended 2 of the 9 rules of the chapter, and none worse"
 
@@ -23,19 +20,22 @@ _MORE = "All about a rule: `python -m pytest_asyncexec rules RET-02`"
 def markdown(compared: Sequence[Column], encoding: str = "utf-8") -> list[str]:
     """The comparison in lines; with words for the signs where `encoding` does not have them."""
     marks = {sign: sign.mark if _has(encoding, sign.mark) else sign.word for sign in ORDER}
-    rules = open_rules(compared)
+    left = open_rules(compared)
     lines = [f"## {_title(compared)}", "", _standings(compared, marks), ""]
     lines += [_legend(marks), ""]
-    lines += [f"{'; '.join(f'{chapter}: {title}' for chapter, title in _CHAPTERS.items())}.", ""]
+    lines += [
+        f"{'; '.join(f'{letters}: {title}' for letters, title in _chapters(compared).items())}.",
+        "",
+    ]
     for note in notes(compared):
         lines += [f"> {plain(note)}", ""]
-    if not rules:
+    if not left:
         return [*lines, "Every one of them passed every rule."]
-    lines += [f"### {_subtitle(compared)}", "", _open(compared, rules, marks)]
+    lines += [f"### {_subtitle(compared)}", "", _open(compared, left, marks)]
     return [*lines, "", _MORE]
 
 
-def _open(compared: Sequence[Column], rules: Iterable[Rule], marks: Mapping[Sign, str]) -> str:
+def _open(compared: Sequence[Column], left: Iterable[Rule], marks: Mapping[Sign, str]) -> str:
     return table(
         ("rule", "", *(plain(column.name) for column in compared), "what it says"),
         (
@@ -45,7 +45,7 @@ def _open(compared: Sequence[Column], rules: Iterable[Rule], marks: Mapping[Sign
                 *(marks[column.sign(rule.id)] for column in compared),
                 plain(rule.sentence),
             )
-            for rule in rules
+            for rule in left
         ),
     )
 
@@ -58,7 +58,7 @@ def page(compared: Sequence[Column]) -> str:
             title=_title(compared),
             subtitle=_subtitle(compared),
             columns=compared,
-            chapters=_CHAPTERS,
+            chapters=_chapters(compared),
             rules=open_rules(compared),
             signs=ORDER,
             verdicts=VERDICTS,
@@ -69,25 +69,32 @@ def page(compared: Sequence[Column]) -> str:
     )
 
 
+def _chapters(compared: Sequence[Column]) -> dict[str, str]:
+    """The chapters of the contract, with their titles."""
+    return {rule.chapter: CHAPTERS[rule.chapter].title for rule in rules(compared)}
+
+
 def _title(compared: Sequence[Column]) -> str:
     many = "1 executor" if len(compared) == 1 else f"{len(compared)} executors"
-    return f"{many} by executor contract {CONTRACT_VERSION}"
+    return f"{many} by executor contract {compared[0].run.contract}"
 
 
 def _subtitle(compared: Sequence[Column]) -> str:
-    return f"{len(open_rules(compared))} of {len(RULES)} rules that not all of them passed"
+    return (
+        f"{len(open_rules(compared))} of {len(rules(compared))} rules that not all of them passed"
+    )
 
 
-def _standings(compared: Iterable[Column], marks: Mapping[Sign, str]) -> str:
+def _standings(compared: Sequence[Column], marks: Mapping[Sign, str]) -> str:
     return table(
-        ("executor", "verdict", "level", "profile", *_CHAPTERS),
+        ("executor", "verdict", "level", "profile", *_chapters(compared)),
         (
             (
                 plain(column.name),
                 column.target.verdict.verdict,
                 column.level,
                 column.how,
-                *(_chapter(column, chapter, marks) for chapter in _CHAPTERS),
+                *(_chapter(column, chapter, marks) for chapter in _chapters(compared)),
             )
             for column in compared
         ),

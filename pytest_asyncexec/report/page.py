@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from ..contract.catalogue import CHAPTERS, CONTRACT_VERSION
+from ..contract.catalogue import CHAPTERS
 from ..contract.finding import numbered
 from ..contract.rule import LEVELS
 from ..contract.verdict import Outcome, RuleOutcome, Verdict, judge
@@ -52,7 +52,7 @@ def page(run: RunRecord) -> str:
         render(
             "report.html.j2",
             run=run,
-            version=CONTRACT_VERSION,
+            version=run.contract,
             anchors=stems(target.name for target in run.targets),
             signs=_FIRST,
             verdicts=VERDICTS,
@@ -91,7 +91,8 @@ def next_level(verdict: Verdict) -> str:
     higher = LEVELS[LEVELS.index(verdict.level) + 1 :] if verdict.level else LEVELS
     if not higher:
         return ""
-    because = demand_line(judge(verdict.outcomes, demanded=higher[0])).partition("because ")[2]
+    again = judge(verdict.outcomes, demanded=higher[0], rules=verdict.rules)
+    because = demand_line(again).partition("because ")[2]
     return f"Level {higher[0]} is not reached because {because}"
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..contract.catalogue import CONTRACT_VERSION
 from ..contract.verdict import Outcome, RuleOutcome, VerdictWord
 from ..evidence.record import RunRecord, TargetRecord
 from .markdown import code, plain, table
@@ -27,7 +26,7 @@ _OPEN: Sequence[Outcome] = ("could_not_run", "not_run")
 def summary(run: RunRecord) -> str:
     """The whole text."""
     blocks = [
-        f"## Executor contract {CONTRACT_VERSION}: {_word(run.verdict, run)}",
+        f"## Executor contract {run.contract}: {_word(run.verdict, run)}",
         table(
             ("executor", "verdict", "level", *(TITLES.get(key, key) for key in _COUNTED)),
             (_row(target, run) for target in run.targets),
