@@ -374,7 +374,7 @@ _CUT_SHORT = (
 def test_CAN_06_should_not_cut_teardown_short_by_a_second_cancellation(subject: Subject) -> None:
     executor = cancellable(subject)
     if "teardown" not in methods_of(executor):
-        subject.not_applicable("the executor has no teardown")
+        subject.could_not_run("teardown is no method of its class: its calls cannot be recorded")
     ask_plan(subject, besides=("stopped",), cause=_CUT_SHORT)
 
     async def story() -> tuple[History, str]:
@@ -427,7 +427,7 @@ def test_CAN_06_should_not_cut_teardown_short_by_a_second_cancellation(subject: 
 def test_CAN_07_must_not_run_what_was_cancelled_during_setup(subject: Subject) -> None:
     executor = cancellable(subject)
     if "setup" not in methods_of(executor):
-        subject.not_applicable("the executor has no setup")
+        subject.could_not_run("setup is no method of its class: its calls cannot be recorded")
 
     def ran(_original: Any, _executor: Any, *_args: Any, **_kwargs: Any) -> str:
         return "result of a run"

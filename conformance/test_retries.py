@@ -124,7 +124,7 @@ def test_RET_04_must_give_each_attempt_the_original_arguments(subject: Subject) 
 @check("RET-07")
 def test_RET_07_should_keep_the_output_of_every_attempt(subject: Subject) -> None:
     if not subject.preflight().captures_streams:
-        subject.not_applicable("what a task prints is not captured")
+        subject.could_not_run("what a task prints is not captured, see RES-06")
     subject.need_beacon()
     ask_plan(
         subject,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_asyncexec.contract.catalogue import RULES
 from pytest_asyncexec.contract.finding import Finding, Moment
-from pytest_asyncexec.contract.rule import NEEDS, Level, Profile
+from pytest_asyncexec.contract.rule import DECLARABLE, NEEDS, Level, Profile
 from pytest_asyncexec.contract.verdict import Outcome, RuleOutcome, judge
 from pytest_asyncexec.evidence.environment import Environment
 from pytest_asyncexec.evidence.record import Facts, RunRecord, TargetRecord
@@ -59,7 +59,8 @@ def outcome(rule_id: str, how: Outcome) -> RuleOutcome:
         found = broken(rule_id, moments("1 setup b, 1 setup r, 2 run b, 2 run x ValueError: no"))
         waiver = "issue 17, mended in 2.0" if how == "waived" else ""
         return RuleOutcome(rule_id, how, found.message, waiver=waiver, finding=found.finding)
-    return RuleOutcome(rule_id, how, f"the reason of {rule_id}")
+    lacking = RULES[rule_id].excuses[:1] if how == "not_applicable" else ()
+    return RuleOutcome(rule_id, how, f"the reason of {rule_id}", lacking=lacking)
 
 
 def target(name: str = "MyExecutor", demanded: Level | None = None, **odd: Outcome) -> TargetRecord:
@@ -74,7 +75,10 @@ def target_of(
     """A target all of whose rules passed but these."""
     every = {rule_id: outcome(rule_id, "passed") for rule_id in RULES}
     every |= {end.rule_id: end for end in ends}
-    facts = Facts(f"what {name} can do", tuple(NEEDS), f"mypkg:{name}")
+    lacking = {need for end in every.values() for need in end.lacking}
+    needs = tuple(need for need in NEEDS if need not in lacking)
+    declared = tuple(sorted(lacking & DECLARABLE))
+    facts = Facts(f"what {name} can do", needs, f"mypkg:{name}", declared)
     return TargetRecord(name, f"mypkg:{name}", judge(every.values(), demanded=demanded), facts)
 
 

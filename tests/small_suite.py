@@ -30,6 +30,7 @@ import signal
 import time
 import warnings
 from pytest_asyncexec.conformance.check import check
+from pytest_asyncexec.conformance.subject.exceptions import NotApplicable
 
 def wait_for(path):
     while not os.path.exists(path):
@@ -46,12 +47,12 @@ def act(subject):
     if behaviour == "quote":
         subject.fail(seen="it said \\0 \\x1b[31m \\udc80", required="good manners")
     if behaviour == "not applicable":
-        subject.not_applicable("the executor lacks that")
+        raise NotApplicable("the executor lacks that", ["streams"])
     if behaviour == "could not run":
         subject.could_not_run("there is no backend")
     if behaviour == "tell profile":
         picked = subject.pick(quick=1, default=2, thorough=3)
-        subject.not_applicable(f"profile {subject.profile}, {picked}")
+        raise NotApplicable(f"profile {subject.profile}, {picked}", ["streams"])
     if behaviour == "crash":
         raise KeyError("a mistake in the check")
     if behaviour in ("die", "wait die"):

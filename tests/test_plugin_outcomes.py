@@ -117,7 +117,11 @@ def test_what_is_said_of_a_rule_travels_with_its_report(suite: pytest.Pytester) 
         facts = json.loads(said["asyncexec_facts"])
         assert facts["summary"].startswith("tasks run in this process")
         assert facts["executor"] == "odd:Odd"
-        assert facts["needs"] == ["static", "run", "shared-files", "stop"]
+        assert facts["needs"] == [
+            *("static", "run", "shared-files", "setup", "teardown", "settings"),
+            *("awaited-execute", "awaited-writes", "stop", "at-most-once"),
+        ]
+        assert facts["declared"] == []
         assert said["asyncexec_inherited"] == "False"
     assert {rule: said["asyncexec_outcome"] for rule, said in cases.items()} == {
         "CON-01": "passed",

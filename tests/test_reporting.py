@@ -20,7 +20,10 @@ from small_suite import GOOD, executor, run, squeezed, verdict
 
 pytest_plugins = ["pytester"]
 
-FILES = {"Good.intoto.json", "report.json", "report.html", "summary.md", "badge.svg", "badge.json"}
+FILES = {
+    *("Good.intoto.json", "Good.sha256sums", "report.json", "report.html", "summary.md"),
+    *("badge.svg", "badge.json"),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -353,7 +356,13 @@ def test_without_a_wheel_it_is_bound_to_what_is_installed(pytester: pytest.Pytes
 
     (subject,) = read(pytester, "Good.intoto.json")["subject"]
     assert subject["name"] == "executors"
-    assert subject["digest"].keys() == {"dirHash"}
+    assert subject["digest"].keys() == {"sha256"}
+    (inner,) = extension(pytester)["subject"]
+    assert inner["digest"] == {**subject["digest"], "dirHash": subject["digest"]["sha256"]}
+    # What was signed is a file that a tool which verifies can be given.
+    listing = (pytester.path / "out/Good.sha256sums").read_bytes()
+    assert hashlib.sha256(listing).hexdigest() == subject["digest"]["sha256"]
+    assert listing.endswith(b"  executors.py\n")
 
 
 def test_with_a_wheel_it_is_bound_to_that(pytester: pytest.Pytester) -> None:
@@ -363,6 +372,7 @@ def test_with_a_wheel_it_is_bound_to_that(pytester: pytest.Pytester) -> None:
     (subject,) = read(pytester, "Good.intoto.json")["subject"]
     assert subject["name"] == "executors-1.0-py3-none-any.whl"
     assert subject["digest"].keys() == {"sha256"}
+    assert not (pytester.path / "out/Good.sha256sums").exists()
 
 
 def test_a_factory_is_bound_by_the_class_that_it_builds(pytester: pytest.Pytester) -> None:

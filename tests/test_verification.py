@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import base64
 import copy
+import dataclasses
 import json
 import zipfile
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.signer import CryptoSigner
 
 from pytest_asyncexec.commands import verify
+from pytest_asyncexec.contract.catalogue import RULES
 from pytest_asyncexec.contract.rule import Level
 from pytest_asyncexec.contract.verdict import Outcome
 from pytest_asyncexec.evidence import certificate
@@ -151,6 +153,225 @@ def test_a_statement_that_a_signing_tool_made_around_the_predicate_holds(
     told["subject"] = [{"name": "dist/mypkg-1.0-py3-none-any.whl", "digest": digest}]
 
     assert verified(told, tmp_path, artifact=wheel) == 0
+
+
+def test_the_file_that_a_tool_was_given_to_sign_names_the_subject(tmp_path: Path) -> None:
+    judged = target()
+    digest = {"sha256": "c" * 64, "dirHash": "c" * 64}
+    told = certificate.statement(
+        run(judged), judged, [certificate.Artifact("MyExecutor", digest, "pkg:pypi/mypkg@1.0")]
+    )
+    told["subject"] = [{"name": "out/MyExecutor.sha256sums", "digest": {"sha256": "c" * 64}}]
+
+    assert verified(told, tmp_path) == 0
+
+
+# ---- what is not applicable --------------------------------------------------------------
+
+#: All that an executor lacks that cannot stop its tasks, and has no cancel.
+STOPLESS: dict[str, Outcome] = {
+    rule.id.replace("-", "_"): "not_applicable"
+    for rule in RULES.values()
+    if {"stop", "cancel"} & {*rule.needs[:2]}
+}
+
+
+def _stopless(wheel: Path) -> Told:
+    told = certified(wheel, **STOPLESS)
+    extension = told["predicate"][EXTENSION]
+    assert {"stop", "cancel"}.isdisjoint(extension["needs"])
+    return told
+
+
+def test_what_an_executor_lacks_makes_rules_not_applicable(wheel: Path, tmp_path: Path) -> None:
+    told = _stopless(wheel)
+
+    assert verified(told, tmp_path, level="core") == 0
+    extension = told["predicate"][EXTENSION]
+    assert extension["declared"] == ["stop"]
+    assert extension["lacking"]["TIM-02"] == ["stop"]
+    assert extension["lacking"]["CAN-04"] == ["cancel"]
+    assert extension["lacking"].keys() == extension["notApplicable"].keys()
+
+
+def _excuse(told: Told, rule: str, *needs: str) -> None:
+    extension = told["predicate"][EXTENSION]
+    told["predicate"]["passedTests"].remove(rule)
+    extension["notApplicable"][rule] = "because"
+    extension["lacking"][rule] = list(needs)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda told: _excuse(told, "RES-01"), "RES-01 is called not applicable, and nothing is"),
+        (
+            lambda told: _excuse(told, "RES-01", "stop"),
+            "RES-01 is called not applicable for want of stop, which it does not need",
+        ),
+        (
+            lambda told: _excuse(told, "RES-01", "run"),
+            "RES-01 is called not applicable for want of run, which it does not need",
+        ),
+        (
+            lambda told: _excuse(told, "RES-13", "streams"),
+            "RES-13 is called not applicable for want of streams, and that was found",
+        ),
+        (
+            lambda told: told["predicate"][EXTENSION]["declared"].clear(),
+            "TIM-02 is called not applicable for want of stop, and that was not declared",
+        ),
+        (
+            lambda told: told["predicate"][EXTENSION]["needs"].append("stop"),
+            "TIM-02 is called not applicable for want of stop, and that was found",
+        ),
+        (
+            lambda told: told["predicate"][EXTENSION]["lacking"].pop("CAN-04"),
+            "CAN-04 is called not applicable, and nothing is said of what the executor lacks",
+        ),
+        (
+            lambda told: told["predicate"][EXTENSION]["lacking"].update({"RES-13": ["streams"]}),
+            "RES-13 is said to lack streams, and was judged",
+        ),
+        (
+            lambda told: told["predicate"][EXTENSION]["needs"].remove("run"),
+            "TIM-02 is called not applicable, and where no task runs it could not run",
+        ),
+        (
+            lambda told: told["predicate"][EXTENSION]["needs"].remove("teardown"),
+            "LIF-03 passed, which needs teardown, and that was not found",
+        ),
+        (
+            lambda told: told["predicate"][EXTENSION]["contractDigest"].update(sha256="d" * 64),
+            "its contract 1.1 is not the one that this kit knows: sha256 dddd",
+        ),
+    ],
+)
+def test_what_does_not_follow_from_itself_is_refused(
+    spoil: Callable[[Told], object],
+    says: str,
+    wheel: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = _stopless(wheel)
+    spoil(told)
+    told["predicate"][EXTENSION]["digest"]["sha256"] = digest_of(told["predicate"])
+
+    assert verified(told, tmp_path) == 1
+    assert says in capsys.readouterr().out
+
+
+def _nearly_nothing_judged(told: Told, passed: int) -> None:
+    """Call all rules not applicable but a few, with a reason for each."""
+    predicate, extension = told["predicate"], told["predicate"][EXTENSION]
+    rest = predicate["passedTests"][passed:]
+    predicate["passedTests"] = predicate["passedTests"][:passed]
+    extension["notApplicable"] |= dict.fromkeys(rest, "the executor declares that it cannot")
+    if "lacking" in extension:
+        extension["lacking"] |= {rule: list(RULES[rule].excuses) for rule in rest}
+    predicate["result"] = "PASSED"
+    extension |= {"verdict": "conformant", "level": "hardened"}
+    extension["digest"]["sha256"] = digest_of(predicate)
+
+
+def test_a_certificate_of_what_was_hardly_judged_is_refused(
+    wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = certified(wheel)
+    _nearly_nothing_judged(told, 8)
+
+    assert verified(told, tmp_path, level="core") == 1
+    assert "SER-01 is called not applicable" in capsys.readouterr().out
+
+
+# ---- made by the first kit ---------------------------------------------------------------
+
+#: Made by 0.1.0: one of a class in a wheel, one of what was installed.
+FIRST = Path(__file__).parent / "certificates"
+
+
+def _of_the_first(name: str) -> Told:
+    told: Told = json.loads((FIRST / f"{name}.intoto.json").read_text(encoding="utf-8"))
+    return told
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = dataclasses.replace(run().environment, kit="0.2.0")
+    monkeypatch.setattr(Environment, "here", classmethod(lambda cls: here))
+
+
+@pytest.mark.usefixtures("later")
+@pytest.mark.parametrize(
+    ("name", "level", "judged"),
+    [
+        ("MyExecutor", "core", "judged  mypkg-1.0-py3-none-any.whl sha256:268fa0"),
+        ("LocalExecutor", "hardened", "judged  pytest-asyncexec-0.1.0 dirHash:00a546"),
+    ],
+)
+def test_certificates_of_the_first_kit_hold(
+    name: str,
+    level: Level,
+    judged: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = _of_the_first(name)
+    wheel = FIRST / "mypkg-1.0-py3-none-any.whl" if name == "MyExecutor" else None
+
+    assert _verify(FIRST / f"{name}.intoto.json", wheel, level) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"holds: {name} is conformant to executor contract 1.0, level {level}\n")
+    assert judged in said
+    assert "0.1.0" in said
+    assert "contractDigest" not in told["predicate"][EXTENSION]
+
+
+@pytest.mark.usefixtures("later")
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (
+            lambda told: _nearly_nothing_judged(told, 8),
+            "SER-01 is called not applicable, and needs nothing that was not found",
+        ),
+        (
+            lambda told: told["predicate"][EXTENSION]["needs"].append("stop"),
+            "TIM-02 is called not applicable, and needs nothing that was not found",
+        ),
+        (
+            lambda told: told["predicate"][EXTENSION]["kit"].update(version="0.2.0"),
+            "it does not say what the executor lacks, as those of pytest-asyncexec 0.2.0 do",
+        ),
+        (
+            lambda told: told["subject"][0]["digest"].update(sha256="b" * 64),
+            "its subject is not the one that was judged",
+        ),
+    ],
+)
+def test_what_does_not_follow_in_one_of_the_first_kit_is_refused(
+    spoil: Callable[[Told], object],
+    says: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = _of_the_first("MyExecutor")
+    spoil(told)
+    told["predicate"][EXTENSION]["digest"]["sha256"] = digest_of(told["predicate"])
+
+    assert verified(told, tmp_path) == 1
+    assert says in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("later")
+def test_a_later_contract_needs_what_the_first_kit_did_not_say(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = _of_the_first("MyExecutor")
+    told["predicate"][EXTENSION]["contract"] = "1.1"
+
+    assert verified(told, tmp_path) == 2
+    assert "contractDigest" in capsys.readouterr().err
 
 
 # ---- tampered with -----------------------------------------------------------------------
@@ -349,11 +570,47 @@ def test_another_wheel_is_refused(
     assert "it speaks of mypkg-1.0-py3-none-any.whl, sha256" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("executor", "spec", "status"),
+    [
+        ("mypkg:MyExecutor", "mypkg:MyExecutor", 0),
+        ("mypkg:MyExecutor", "tests.factories:make", 0),
+        # Of a platform that loads plugins from files, under names of its own.
+        ("plugin_0x1:MyExecutor", "mypkg:MyExecutor", 0),
+        ("plugin_0x1:MyExecutor", "mypkg.MyExecutor", 0),
+        ("otherpkg:MyExecutor", "otherpkg:MyExecutor", 1),
+        ("mypkg.inner:MyExecutor", "otherpkg:make", 1),
+        ("mypkgs:MyExecutor", "mypkgs:MyExecutor", 1),
+        ("", "otherpkg:MyExecutor", 1),
+    ],
+)
+def test_the_wheel_has_to_hold_the_class(
+    executor: str,
+    spec: str,
+    status: int,
+    wheel: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = certified(wheel)
+    told["predicate"][EXTENSION] |= {"executor": executor, "spec": spec}
+    told["predicate"][EXTENSION]["digest"]["sha256"] = digest_of(told["predicate"])
+
+    assert verified(told, tmp_path, artifact=wheel) == status
+    said = capsys.readouterr().out
+    refusal = (
+        f"it speaks of {executor or spec}, and {wheel.name} does not hold that; it holds mypkg"
+    )
+    assert (refusal in said) is bool(status)
+    assert verified(told, tmp_path) == 0
+
+
 def test_a_certificate_of_what_was_installed_speaks_of_no_wheel(
     wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     judged = target()
-    artifact = certificate.Artifact("mypkg-1.0", {"dirHash": "c" * 64})
+    digest = {"sha256": "c" * 64, "dirHash": "c" * 64}
+    artifact = certificate.Artifact("mypkg-1.0", digest)
     told = certificate.statement(run(judged), judged, [artifact])
 
     assert verified(told, tmp_path, artifact=wheel) == 1

@@ -55,7 +55,7 @@ def _judged(request: dict[str, Any]) -> dict[str, Any]:
     except RuleViolation as violation:
         return {"outcome": "failed", "finding": violation.finding.to_json()}
     except NotApplicable as reason:
-        return {"outcome": "not_applicable", "message": str(reason)}
+        return {"outcome": "not_applicable", "message": str(reason), "lacking": reason.lacking}
     except CouldNotRun as reason:
         return {"outcome": "could_not_run", "message": str(reason)}
     finally:

@@ -76,13 +76,7 @@ def constructing(subject: Subject, **arguments: Any) -> str:
 
 def takes(subject: Subject, name: str) -> bool:
     """Whether the constructor has a parameter of this name, or one for any keyword."""
-    try:
-        parameters = inspect.signature(subject.cls).parameters
-    except (TypeError, ValueError):
-        return False
-    return name in subject.parameters() or any(
-        p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()
-    )
+    return subject.building.takes(name)
 
 
 def models(subject: Subject, executor: Any) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def judge_in_fresh_process(subject: Subject, function: Callable[[Subject], None]
     if found.get("outcome") == "failed":
         raise RuleViolation(subject.rule, Finding.from_json(found["finding"]))
     if found.get("outcome") == "not_applicable":
-        raise NotApplicable(found["message"])
+        raise NotApplicable(found["message"], found["lacking"])
     if found.get("outcome") == "could_not_run":
         raise CouldNotRun(found["message"])
     raise CouldNotRun(f"in a process of its own it could not be judged: {found['error']}")

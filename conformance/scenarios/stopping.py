@@ -36,9 +36,8 @@ def cancellable(subject: Subject) -> Any:
     executor = subject.build()
     if not is_awaited(subject, executor):
         method = "run" if subject.template_host else "execute"
-        subject.not_applicable(
-            f"{method} is synchronous: nothing awaits it that could be cancelled"
-        )
+        # Where that is so of its own host, the rule is not judged at all.
+        subject.could_not_run(f"{method} is synchronous: nothing awaits it that could be cancelled")
     return executor
 
 

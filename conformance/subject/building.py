@@ -92,6 +92,16 @@ class Building:
             return {}
         return {n: p for n, p in signature.parameters.items() if p.kind in kinds}
 
+    def takes(self, name: str) -> bool:
+        """Whether the constructor has a parameter of this name, or one for any keyword."""
+        try:
+            parameters = inspect.signature(self.cls).parameters
+        except (TypeError, ValueError):
+            return False
+        return name in self.parameters() or any(
+            p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()
+        )
+
     @property
     def execute_is_foreign(self) -> bool:
         """Whether `execute` comes from a base class that is neither the subject's nor ours."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ...contract.finding import Finding
 from ...contract.rule import Rule
 
@@ -16,6 +18,11 @@ class RuleViolation(AssertionError):
 
 class NotApplicable(Exception):
     """The subject honestly lacks what the rule speaks of; never a pass."""
+
+    def __init__(self, reason: str, lacking: Iterable[str] = ()) -> None:
+        """Say which needs of the rule it lacks; where none is said, all that it does."""
+        super().__init__(reason)
+        self.lacking = tuple(lacking)
 
 
 class CouldNotRun(Exception):

@@ -10,7 +10,7 @@ from ...contract.verdict import Outcome, RuleOutcome
 from .blame import explain
 from .exceptions import CouldNotRun, NotApplicable, RuleViolation
 from .inheritance import second_look
-from .needs import believe, require
+from .needs import absent, believe, require
 from .subject import Subject
 from .supervising import supervise
 
@@ -37,6 +37,7 @@ def judge(
     __tracebackhide__ = True
     outcome: Outcome = "not_run"
     message, inherited = "", False
+    lacking: tuple[str, ...] = ()
     finding: Finding | None = None
     subject.rule = rule
     try:
@@ -57,6 +58,10 @@ def judge(
             raise again.own from None
         raise
     except NotApplicable as reason:
+        lacking = reason.lacking or tuple(absent(subject.preflight(), rule.excuses))
+        if not lacking:
+            message = f"the check itself is wrong: {reason}, and that is no need of {rule.id}"
+            raise RuntimeError(message) from None
         outcome, message = "not_applicable", str(reason)
         raise
     except CouldNotRun as reason:
@@ -68,7 +73,7 @@ def judge(
     finally:
         subject.rule = None
         subject.findings[rule.id] = RuleOutcome(
-            rule.id, outcome, message, inherited, finding=finding
+            rule.id, outcome, message, inherited, finding=finding, lacking=lacking
         )
         if "run" in rule.needs and outcome not in ("passed", "not_applicable"):
             subject.doubts = subject.doubts or rule.id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 from ...contract.rule import Rule
@@ -10,7 +11,7 @@ from ..instruments.probes import echo
 from ..instruments.seen import Seen, finish
 from .blame import explain
 from .exceptions import CouldNotRun, NotApplicable, RuleViolation
-from .preflight import ANOTHER_PROCESS, THIS_PROCESS
+from .preflight import Preflight
 from .subject import Subject
 from .supervising import supervise
 
@@ -46,21 +47,38 @@ def require(subject: Subject, rule: Rule, *, working: bool = True) -> None:
         raise CouldNotRun(f"no task runs: {facts.run_error}")
     if "run" in rule.needs and driving.hangs >= _HANGS:
         raise CouldNotRun(f"not tried any more: calls never ended, see {driving.hung_in}")
-    # A task has its line home over files that are shared, or over a connection: either will do.
-    met = {"shared-files"} if facts.reachable else set()
-    for need in rule.needs:
-        if need in facts.cannot - met:
-            raise NotApplicable(f"the executor declares that it cannot: {need}")
-    if "cancel" in rule.needs and not facts.cancels:
-        raise NotApplicable("the executor has no cancel of its own")
-    if "shared-files" in set(rule.needs) - met and not facts.shared_files:
-        raise NotApplicable("its tasks neither see the suite's files nor can connect to the suite")
-    if "worker-process" in rule.needs and facts.place == THIS_PROCESS:
-        raise NotApplicable("tasks run in the host's own process: none has a worker to itself")
-    if "local-process" in rule.needs and facts.place != ANOTHER_PROCESS:
-        raise NotApplicable(f"tasks run in {facts.place}: there is no worker process here")
+    lacking = absent(facts, rule.needs)
+    if lacking:
+        raise NotApplicable(next(iter(lacking.values())), lacking)
     if "run" in rule.needs and working:
         clear_doubts(subject)
+
+
+def absent(facts: Preflight, needs: Iterable[str]) -> dict[str, str]:
+    """Those of some needs that the subject honestly lacks, each with the reason in words."""
+    lacking = {}
+    for need in needs:
+        if need in facts.declared_absent:
+            lacking[need] = f"the executor declares that it cannot: {need}"
+        elif need in _WITHOUT and need not in facts.needs:
+            lacking[need] = _WITHOUT[need].format(place=facts.place)
+    return lacking
+
+
+#: Why a rule is not applicable to an executor that was found to be without what it needs. Whoever
+#: lacks another need has to declare it.
+_WITHOUT = {
+    "cancel": "the executor has no cancel of its own",
+    "setup": "the executor has no setup",
+    "teardown": "the executor has no teardown",
+    "settings": "the constructor takes neither time_limit nor retries",
+    "awaited-execute": "execute is synchronous: nothing awaits it that could be cancelled",
+    "awaited-writes": "write_streams_to_file is a plain function: hosts call it on a thread, where "
+    "it may block as it likes",
+    "shared-files": "its tasks neither see the suite's files nor can connect to the suite",
+    "worker-process": "tasks run in the host's own process: none has a worker to itself",
+    "local-process": "tasks run in {place}: there is no worker process here",
+}
 
 
 def believe(subject: Subject) -> None:

@@ -47,7 +47,8 @@ class Preflight:
     reaches_beacon: bool = False
     reaches_mailbox: bool = False
     captures_streams: bool = False
-    cancels: bool = False
+    #: The needs that a look at the executor itself shows to be met; no task is run for them.
+    offers: frozenset[str] = frozenset()
     cannot: frozenset[str] = frozenset()
     #: How long the trivial task took. It decides nothing: waits and limits are chosen by it.
     seconds: float = 0.0
@@ -64,6 +65,17 @@ class Preflight:
         return self.reaches_beacon or self.reaches_mailbox
 
     @property
+    def cancels(self) -> bool:
+        """Whether it has a `cancel` of its own."""
+        return "cancel" in self.offers
+
+    @property
+    def declared_absent(self) -> frozenset[str]:
+        """What it declares that it cannot do, but for what was found all the same."""
+        # A task has its line home over files that are shared, or over a connection: either will do.
+        return self.cannot - {"shared-files"} if self.reachable else self.cannot
+
+    @property
     def is_local(self) -> bool:
         """Whether tasks run on this machine: a fresh process has a fresh backend then."""
         return self.place in (THIS_PROCESS, ANOTHER_PROCESS)
@@ -73,17 +85,17 @@ class Preflight:
         """What of all that rules need was found, see `rule.NEEDS`."""
         runs = not self.build_error and not self.run_error
         found = {
+            **{need: need in self.offers for need in NEEDS},
             "static": not self.build_error,
             "run": runs,
-            "shared-files": self.shared_files,
+            "shared-files": self.shared_files or self.reachable,
             "streams": self.captures_streams,
-            "cancel": self.cancels,
             "stop": runs,
             "worker-process": self.place not in ("", THIS_PROCESS),
             "local-process": self.place == ANOTHER_PROCESS,
             "at-most-once": runs,
         }
-        return tuple(need for need in NEEDS if found[need] and need not in self.cannot)
+        return tuple(need for need in NEEDS if found[need] and need not in self.declared_absent)
 
     @property
     def summary(self) -> str:
@@ -142,13 +154,14 @@ def _look(building: Building, driving: Driving, tasks: Tasks, guard: Guard) -> P
         )
     declared = getattr(executor, "cannot", ())
     cannot = frozenset({declared} if isinstance(declared, str) else declared)
+    offers = _offers(executor, building, tasks)
     unknown = sorted(map(str, cannot - DECLARABLE))
     if unknown:
         return Preflight(
+            offers=offers,
             run_error=f"its attribute `cannot` names {', '.join(unknown)}; what an executor can "
-            f"declare is {', '.join(sorted(DECLARABLE))}"
+            f"declare is {', '.join(sorted(DECLARABLE))}",
         )
-    cancels = _overrides_cancel(type(executor))
     folder, marker = tasks.new_folder(), secrets.token_hex(8)
     (folder / "from-suite").write_text(marker, encoding="utf-8")
     rescues = _Rescue(driving), _Rescue(driving)
@@ -184,7 +197,7 @@ def _look(building: Building, driving: Driving, tasks: Tasks, guard: Guard) -> P
                 convicts["CNC-03"] = why
             if "was stopped, or closed" in why:
                 convicts["HYG-03"] = why
-            return Preflight(run_error=why, cannot=cannot, convicts=convicts)
+            return Preflight(run_error=why, offers=offers, cannot=cannot, convicts=convicts)
         finally:
             changes = tuple(state.changes())
             # Nobody could tell later that it was another one before.
@@ -195,7 +208,7 @@ def _look(building: Building, driving: Driving, tasks: Tasks, guard: Guard) -> P
         )
         return Preflight(
             run_error=_why_not(seen),
-            cancels=cancels,
+            offers=offers,
             cannot=cannot,
             convicts={"RES-08": f"{seen}, which ends the host"} if ends_hosts else {},
         )
@@ -207,7 +220,7 @@ def _look(building: Building, driving: Driving, tasks: Tasks, guard: Guard) -> P
         reaches_beacon=found["reaches_beacon"],
         reaches_mailbox=found["reaches_mailbox"],
         captures_streams=f"{marker} out" in seen.stdout and f"{marker} err" in seen.stderr,
-        cancels=cancels,
+        offers=offers,
         cannot=cannot,
         seconds=0.0 if blocked_at else time.monotonic() - begun,
         blocks_loop_at=blocked_at,
@@ -257,6 +270,22 @@ def unseen() -> Iterator[None]:
     """Within this block what this process prints is thrown away."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         yield
+
+
+def _offers(executor: Any, building: Building, tasks: Tasks) -> frozenset[str]:
+    """The needs that an executor meets by what it and its class are."""
+    method = "run" if tasks.under_template else "execute"
+    writes = getattr(executor, "write_streams_to_file", None)
+    found = {
+        "cancel": _overrides_cancel(type(executor)),
+        "setup": callable(getattr(executor, "setup", None)),
+        "teardown": callable(getattr(executor, "teardown", None)),
+        "settings": building.takes("time_limit") or building.takes("retries"),
+        "awaited-execute": inspect.iscoroutinefunction(getattr(executor, method, None)),
+        # Of one without such a method CON-04 tells.
+        "awaited-writes": writes is None or inspect.iscoroutinefunction(writes),
+    }
+    return frozenset(need for need, met in found.items() if met)
 
 
 def _overrides_cancel(cls: type) -> bool:

@@ -331,7 +331,10 @@ class Subject:
             )
 
     def not_applicable(self, reason: str) -> NoReturn:
-        """End the check: the executor honestly lacks what the rule speaks of."""
+        """End the check: the executor honestly lacks what the rule `may_need`, see `Rule`.
+
+        Where it lacks what the rule needs, no check is run: whoever is built shows that.
+        """
         raise NotApplicable(reason)
 
     def could_not_run(self, reason: str) -> NoReturn:

@@ -9,11 +9,11 @@ from typing import Any
 
 from ..contract.rule import LEVELS, Level
 from ..contract.wording import printable
-from ..evidence.artifact import Artifact, ArtifactError
+from ..evidence.artifact import ArtifactError
 from ..evidence.certificate import UNSIGNED
 from ..evidence.environment import Environment
 from ..evidence.verification import Found, NoCertificate, find, refused, tampering, verdict_at
-from ..evidence.wheel import artifact_of
+from ..evidence.wheel import Wheel, open_wheel
 from . import Commands, command, told
 
 _EXAMPLES = """\
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     level: Level | None = arguments.level
     try:
         found = find(arguments.certificate)
-        wheel = None if arguments.artifact is None else artifact_of(arguments.artifact)
+        wheel = None if arguments.artifact is None else open_wheel(arguments.artifact)
     except (NoCertificate, ArtifactError) as error:
         return told(error)
     here = Environment.here()
@@ -79,7 +79,7 @@ def _refused(path: Path, wrong: Sequence[str], *, changed: bool) -> list[str]:
 
 
 def _accepted(
-    found: Found, level: Level | None, wheel: Artifact | None, here: Environment
+    found: Found, level: Level | None, wheel: Wheel | None, here: Environment
 ) -> list[str]:
     certificate, verdict = found.certificate, verdict_at(found, level)
     extension = certificate.extension
@@ -87,9 +87,9 @@ def _accepted(
         f"holds: {extension['target']} is conformant to executor contract "
         f"{extension['contract']}, level {verdict.level}"
     ]
-    for subject in certificate.statement["subject"]:
+    for subject in extension["subject"]:
         for algorithm, digest in subject["digest"].items():
-            same = wheel is not None and digest == wheel.digest["sha256"]
+            same = wheel is not None and digest == wheel.artifact.digest["sha256"]
             compared = ", the wheel given" if same else ""
             lines.append(f"  judged  {subject.get('name', '')} {algorithm}:{digest}{compared}")
     lines.append(f"  class   {extension['executor']}")

@@ -19,9 +19,14 @@ NEEDS: Mapping[str, str] = MappingProxyType(
     {
         "static": "an instance; no backend",
         "run": "tasks really run",
-        "shared-files": "tasks and the suite see the same file system",
+        "shared-files": "tasks and the suite see the same file system, or have a connection",
         "streams": "what tasks print is captured",
         "cancel": "a `cancel` of the executor's own",
+        "setup": "a `setup`",
+        "teardown": "a `teardown`",
+        "settings": "a constructor that takes `time_limit` or `retries`",
+        "awaited-execute": "`execute` is awaited, so that it can be cancelled",
+        "awaited-writes": "`write_streams_to_file` is awaited",
         "stop": "a running task can be stopped",
         "worker-process": "tasks run in another process than the host",
         "local-process": "tasks run in a worker process on this machine",
@@ -50,8 +55,15 @@ class Rule:
     source: str = ""
     #: The version of the contract that stated it first.
     since: str = "1.0"
+    #: What the check can do without, and has nothing to judge where that is all there is.
+    may_need: tuple[str, ...] = ()
     #: Rules without which this one cannot be judged fairly: what breaks them breaks it, too.
     presupposes: tuple[str, ...] = ()
+
+    @property
+    def excuses(self) -> tuple[str, ...]:
+        """The needs for want of which the rule may be not applicable."""
+        return tuple(n for n in (*self.needs, *self.may_need) if n not in ("static", "run"))
 
     @property
     def chapter(self) -> str:
@@ -79,12 +91,14 @@ class Chapter:
         how: str,
         source: str = "",
         since: str = "1.0",
+        may_need: str = "",
         presupposes: str = "",
     ) -> Rule:
         """One entry: id, obligation, level and needs, then prose in which line ends mean nothing.
 
         Args:
             source: where the promise was made, if not where the others of the chapter were.
+            may_need: needs that the check can do without, with spaces between.
             presupposes: ids of rules, with spaces between.
         """
         rule_id, obligation, level, needs = head
@@ -100,5 +114,6 @@ class Chapter:
             how,
             source,
             since,
+            tuple(may_need.split()),
             tuple(presupposes.split()),
         )

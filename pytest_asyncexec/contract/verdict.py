@@ -44,6 +44,8 @@ class RuleOutcome:
     finding: Finding | None = None
     #: The rule whose finding is this one's, too, and is told there alone; or "".
     told_by: str = ""
+    #: The needs for want of which it is not applicable, see `rule.NEEDS`.
+    lacking: tuple[str, ...] = ()
 
     @property
     def rule(self) -> Rule:

@@ -12,6 +12,9 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+#: How the file ends in which the files that a verdict speaks of are listed.
+LISTING = ".sha256sums"
+
 #: Where git does not answer, nothing is said of a commit.
 _PATIENCE_WITH_GIT = 10.0
 
@@ -27,6 +30,8 @@ class Artifact:
     name: str
     digest: Mapping[str, str]
     uri: str = ""
+    #: The text of which `sha256` is taken, where no file of the user's is: a list of files.
+    listing: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """As in-toto writes it."""
@@ -52,9 +57,15 @@ def installed(module: str) -> list[Artifact]:
         version = metadata.version(distribution)
         name, uri = f"{distribution}-{version}", f"pkg:pypi/{distribution}@{version}"
     try:
-        artifacts = [Artifact(name, {"dirHash": dir_hash(found)}, uri)]
+        listed = _listing(found)
     except OSError as error:
         raise ArtifactError(f"{error.filename} cannot be read: {error.strerror}.") from None
+    # One number under two names: tools that sign know the first, and what in-toto calls it is the
+    # second.
+    digest = hashlib.sha256(listed).hexdigest()
+    listing = listed.decode(errors="backslashreplace")
+    listing = listing if listing.encode() == listed else ""
+    artifacts = [Artifact(name, {"sha256": digest, "dirHash": digest}, uri, listing)]
     commit = _commit(found.values())
     if commit:
         artifacts.append(Artifact(f"{name} (source)", {"gitCommit": commit}))
@@ -131,10 +142,15 @@ def source_files(packages: Mapping[str, Iterable[Path]]) -> dict[str, Path]:
 
 def dir_hash(files: Mapping[str, Path]) -> str:
     """The digest of a tree of files that in-toto calls `dirHash`, in hexadecimal."""
-    total = hashlib.sha256()
-    for name in sorted(files, key=os.fsencode):
-        total.update(f"{sha256_of(files[name])}  ".encode() + os.fsencode(name) + b"\n")
-    return total.hexdigest()
+    return hashlib.sha256(_listing(files)).hexdigest()
+
+
+def _listing(files: Mapping[str, Path]) -> bytes:
+    """The files with their digests, as `sha256sum` lists them."""
+    return b"".join(
+        f"{sha256_of(files[name])}  ".encode() + os.fsencode(name) + b"\n"
+        for name in sorted(files, key=os.fsencode)
+    )
 
 
 def sha256_of(path: Path) -> str:

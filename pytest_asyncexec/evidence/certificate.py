@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
+from ..contract.catalogue import contract_of
+from ..contract.frozen import digest_of as digest_of_contract
 from ..contract.rule import Level
 from ..contract.verdict import Outcome, RuleOutcome, Verdict, VerdictWord
 from ..contract.wording import printable
@@ -76,6 +78,7 @@ def statement(
         "failedTests": duties,
         EXTENSION: {
             "contract": run.contract,
+            "contractDigest": {"sha256": digest_of_contract(contract_of(run.contract))},
             "kit": made.to_json()["kit"],
             "target": target.name,
             "spec": target.spec,
@@ -85,6 +88,11 @@ def statement(
             "level": verdict.level,
             "demanded": run.demanded,
             "needs": list(target.facts.needs),
+            "declared": list(target.facts.declared),
+            "lacking": {
+                outcome.rule_id: list(outcome.lacking)
+                for outcome in sorted(verdict.of("not_applicable"), key=lambda one: one.rule_id)
+            },
             **{key: _reasons(verdict, outcome) for outcome, key in REASONED.items()},
             "inherited": sorted(o.rule_id for o in verdict.outcomes if o.inherited),
             "python": made.python,
@@ -98,10 +106,28 @@ def statement(
     predicate[EXTENSION]["digest"] = {"sha256": digest_of(predicate)}
     return {
         "_type": STATEMENT_TYPE,
-        "subject": [artifact.to_json() for artifact in subject],
+        "subject": signable([artifact.to_json() for artifact in subject]),
         "predicateType": PREDICATE_TYPE,
         "predicate": predicate,
     }
+
+
+#: What tools that sign know of the digests that in-toto has names for.
+_SIGNED = ("sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512")
+
+
+def signable(subject: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The subject for the outside of a statement, where no other digest may stand.
+
+    sigstore-python refuses a statement with any other: a `dirHash` or a `gitCommit` beside what it
+    knows, too. Inside the predicate all of them stand.
+    """
+    outside = []
+    for one in subject:
+        digest = {name: value for name, value in one["digest"].items() if name in _SIGNED}
+        if digest:
+            outside.append({**one, "digest": digest})
+    return outside
 
 
 def result_of(verdict: Verdict) -> Result:

@@ -33,15 +33,18 @@ class Facts:
     needs: tuple[str, ...] = ()
     #: The class that was built, as `module:name`; empty where none could be.
     executor: str = ""
+    #: What it declares that it cannot do, in its attribute `cannot`.
+    declared: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
-        return {**asdict(self), "needs": list(self.needs)}
+        return {**asdict(self), "needs": list(self.needs), "declared": list(self.declared)}
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> Facts:
         """What `to_json` gave."""
-        return cls(facts["summary"], tuple(facts["needs"]), facts["executor"])
+        declared = tuple(facts.get("declared", ()))
+        return cls(facts["summary"], tuple(facts["needs"]), facts["executor"], declared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +191,8 @@ def _rule_to_json(outcome: RuleOutcome) -> dict[str, Any]:
         told["inherited"] = True
     if outcome.waiver:
         told["waiver"] = outcome.waiver
+    if outcome.lacking:
+        told["lacking"] = list(outcome.lacking)
     if outcome.told_by:
         told["told_by"] = outcome.told_by
     if outcome.finding is not None:
@@ -206,4 +211,5 @@ def _rule_from_json(found: Mapping[str, Any]) -> RuleOutcome:
         found.get("waiver", ""),
         None if finding is None else Finding.from_json(finding),
         found.get("told_by", ""),
+        tuple(found.get("lacking", ())),
     )

@@ -5,22 +5,22 @@ from __future__ import annotations
 import base64
 import binascii
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ..contract.catalogue import UnknownContract, rules_of
+from ..contract.catalogue import Contract, UnknownContract, contract_of
+from ..contract.frozen import digest_of as digest_of_contract
 from ..contract.rule import Level, Rule
 from ..contract.verdict import OUTCOMES, Verdict, judge
 from . import certificate, strict_json
-from .artifact import Artifact
-from .certificate import Certificate, digest_of, result_of
+from .artifact import LISTING
+from .certificate import Certificate, digest_of, result_of, signable
 from .environment import DISTRIBUTION, Environment
+from .grounds import unfounded
 from .schemas import SchemaError, validate
-
-#: Needs without which no check of a rule is run at all. Not shared files: a connection will do.
-_FOUND_BEFOREHAND = ("static", "run", "cancel", "stop")
+from .wheel import Wheel, modules_of
 
 _PAYLOAD = "application/vnd.in-toto+json"
 
@@ -34,9 +34,14 @@ class Found:
     """The certificate in a file, and how many signatures are around it."""
 
     certificate: Certificate
-    rules: Mapping[str, Rule]
+    contract: Contract
     #: None where it is a bare statement.
     signatures: int | None
+
+    @property
+    def rules(self) -> Mapping[str, Rule]:
+        """The rules of its contract."""
+        return self.contract.rules
 
 
 def find(path: Path) -> Found:
@@ -49,7 +54,7 @@ def find(path: Path) -> Found:
         told, signatures = _unwrapped(strict_json.loads(path.read_bytes()))
         validate("certificate", told)
         found = certificate.read(told)
-        return Found(found, rules_of(found.extension["contract"]), signatures)
+        return Found(found, contract_of(found.extension["contract"]), signatures)
     except FileNotFoundError:
         raise NoCertificate(
             f"{path} is not there.\n  Expected is a certificate, such as "
@@ -109,7 +114,8 @@ def tampering(found: Found, here: Environment) -> list[str]:
     """
     rules = found.rules
     wrong = [*_incomplete(found.certificate, rules), *_misplaced(found.certificate, rules)]
-    wrong += _unfounded(found.certificate, rules)
+    wrong += _of_another_contract(found.certificate, found.contract)
+    wrong += unfounded(found.certificate, rules)
     if not wrong:
         # Only a list of rules that is whole can be judged.
         wrong += _misjudged(found.certificate, rules)
@@ -132,6 +138,18 @@ def _incomplete(told: Certificate, rules: Mapping[str, Rule]) -> list[str]:
     return wrong
 
 
+def _of_another_contract(told: Certificate, contract: Contract) -> list[str]:
+    # Those of the first kit name the version alone.
+    said = told.extension.get("contractDigest", {}).get("sha256")
+    here = digest_of_contract(contract)
+    if said in (None, here):
+        return []
+    return [
+        f"its contract {contract.version} is not the one that this kit knows: sha256 {said}, here "
+        f"{here}"
+    ]
+
+
 def _misplaced(told: Certificate, rules: Mapping[str, Rule]) -> list[str]:
     warned, failed = (told.predicate[f"{kind}Tests"] for kind in ("warned", "failed"))
     waived = told.extension["waived"]
@@ -146,16 +164,6 @@ def _misplaced(told: Certificate, rules: Mapping[str, Rule]) -> list[str]:
     broken = {*failed, *warned}
     inherited = [i for i in told.extension["inherited"] if i not in broken]
     return wrong + [f"{i} is called inherited and is not broken" for i in inherited]
-
-
-def _unfounded(told: Certificate, rules: Mapping[str, Rule]) -> list[str]:
-    lacking = {need for need in _FOUND_BEFOREHAND if need not in told.extension["needs"]}
-    return [
-        f"{rule_id} passed, which needs {', '.join(sorted(lacking & set(rules[rule_id].needs)))}, "
-        "and that was not found"
-        for rule_id in told.predicate["passedTests"]
-        if rule_id in rules and lacking & set(rules[rule_id].needs)
-    ]
 
 
 def _misjudged(told: Certificate, rules: Mapping[str, Rule]) -> list[str]:
@@ -176,7 +184,8 @@ def _unbound(told: Certificate) -> list[str]:
     """What of it does not fit together: digests, and what stands in it twice."""
     subject, inner = told.statement["subject"], told.extension["subject"]
     wrong = []
-    if len(subject) != len(inner) or not all(map(_same, subject, inner)):
+    # Those of the first kit have the same outside as inside.
+    if not _all_same(subject, signable(inner)) and not _all_same(subject, inner):
         wrong.append("its subject is not the one that was judged")
     kit = told.extension["kit"]
     if told.predicate["configuration"][0]["digest"] != kit["digest"]:
@@ -186,9 +195,14 @@ def _unbound(told: Certificate) -> list[str]:
     return wrong
 
 
+def _all_same(outer: Sequence[Mapping[str, Any]], inner: Sequence[Mapping[str, Any]]) -> bool:
+    return len(outer) == len(inner) and all(map(_same, outer, inner))
+
+
 def _same(outer: Mapping[str, Any], inner: Mapping[str, Any]) -> bool:
-    # A tool that signs makes a subject of its own: it has to have the digest, and no other name.
-    name = PurePosixPath(outer.get("name", "")).name
+    # A tool that signs makes a subject of its own: it has to have the digest, and no other name
+    # but that of the file which it was given.
+    name = PurePosixPath(outer.get("name", "")).name.removesuffix(LISTING)
     return (
         outer["digest"] == inner["digest"]
         and name in ("", PurePosixPath(inner.get("name", "")).name)
@@ -206,7 +220,7 @@ def _of_another_kit(told: Certificate, here: Environment) -> list[str]:
     ]
 
 
-def refused(found: Found, level: Level | None, wheel: Artifact | None) -> list[str]:
+def refused(found: Found, level: Level | None, wheel: Wheel | None) -> list[str]:
     """Why a certificate that holds is not accepted, in sentences; empty if it is.
 
     Args:
@@ -243,19 +257,39 @@ def _because(verdict: Verdict) -> str:
     return f"; {'; '.join(parts)}" if parts else ""
 
 
-def _of_another_wheel(told: Certificate, wheel: Artifact) -> list[str]:
-    given = wheel.digest["sha256"]
-    digests = [subject["digest"].get("sha256") for subject in told.statement["subject"]]
-    if given in digests:
-        return []
-    if not any(digests):
+def _of_another_wheel(told: Certificate, wheel: Wheel) -> list[str]:
+    given, name = wheel.artifact.digest["sha256"], wheel.artifact.name
+    wheels = [
+        subject
+        for subject in told.extension["subject"]
+        if "sha256" in subject["digest"] and "dirHash" not in subject["digest"]
+    ]
+    if not wheels:
         return [
-            "it speaks of what was installed, not of a wheel: judge again with "
-            f"--asyncexec-artifact={wheel.name}"
+            f"it speaks of what was installed, not of a wheel: judge again with "
+            f"--asyncexec-artifact={name}"
         ]
-    names = ", ".join(subject.get("name", "?") for subject in told.statement["subject"])
-    said = ", ".join(digest for digest in digests if digest)
-    return [f"it speaks of {names}, sha256 {said}; {wheel.name} has {given}"]
+    digests = [subject["digest"]["sha256"] for subject in wheels]
+    if given not in digests:
+        names = ", ".join(subject.get("name", "?") for subject in wheels)
+        return [f"it speaks of {names}, sha256 {', '.join(digests)}; {name} has {given}"]
+    return _of_a_class_elsewhere(told, wheel)
+
+
+def _of_a_class_elsewhere(told: Certificate, wheel: Wheel) -> list[str]:
+    """See that the wheel holds the class that was judged, as was seen to when it was."""
+    held = modules_of(wheel)
+    # Some platforms load plugins from files under names that are none of modules: then the module
+    # counts in which the class was named.
+    module = told.extension["executor"].partition(":")[0]
+    named = told.extension["spec"].replace(":", ".").split(".")
+    if module in held or any(".".join(named[:end]) in held for end in range(len(named), 0, -1)):
+        return []
+    judged = told.extension["executor"] or told.extension["spec"]
+    holds = ", ".join(wheel.packages) or "nothing"
+    return [
+        f"it speaks of {judged}, and {wheel.artifact.name} does not hold that; it holds {holds}"
+    ]
 
 
 def _list(ids: list[str], most: int = 8) -> str:

@@ -127,6 +127,16 @@ def refuse_other_code(wheel: Wheel, module: str) -> None:
             raise ArtifactError(_not_that_wheel(wheel.path, f"its {file} {what}"))
 
 
+def modules_of(wheel: Wheel) -> set[str]:
+    """The full names of the modules and packages that it installs."""
+    found = set()
+    for file in map(PurePosixPath, wheel.files):
+        # The name of an extension module goes on: `fast.cpython-311-x86_64-linux-gnu.so`.
+        *folders, name = [*file.parts[:-1], file.name.partition(".")[0]]
+        found.add(".".join(folders if name == "__init__" else [*folders, name]))
+    return found
+
+
 def is_held(wheel: Wheel, module: str) -> bool:
     """Whether the file of an imported module is in the wheel."""
     found = _file_of(module)

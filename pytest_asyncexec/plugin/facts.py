@@ -10,4 +10,5 @@ from ..evidence.record import Facts
 def facts_of(subject: Subject) -> Facts:
     """What the first look at a subject showed."""
     look = subject.preflight()
-    return Facts(printable(look.summary), look.needs, printable(subject.built))
+    declared = tuple(sorted(map(str, look.cannot)))
+    return Facts(printable(look.summary), look.needs, printable(subject.built), declared)

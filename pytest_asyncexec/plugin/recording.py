@@ -146,6 +146,8 @@ class Recorder:
             if ended.finding is not None:
                 parts = json.dumps(ended.finding.to_json())
                 item.user_properties.append(("asyncexec_finding", parts))
+            if ended.lacking:
+                item.user_properties.append(("asyncexec_lacking", " ".join(ended.lacking)))
             if ended.waiver:
                 item.user_properties.append(("asyncexec_waiver", printable(ended.waiver)))
         report = yield
@@ -299,7 +301,17 @@ def _read(report: pytest.TestReport, said: dict[str, Any], rule_id: str) -> Rule
     inherited = said.get("asyncexec_inherited") is True
     parts = said.get("asyncexec_finding")
     finding = None if parts is None else Finding.from_json(json.loads(parts))
-    return RuleOutcome(rule_id, outcome, message, inherited, report.duration, waiver, finding)
+    lacking = tuple(str(said.get("asyncexec_lacking", "")).split())
+    return RuleOutcome(
+        rule_id,
+        outcome,
+        message,
+        inherited,
+        report.duration,
+        waiver,
+        finding,
+        lacking=lacking,
+    )
 
 
 def _why_not(report: pytest.TestReport) -> str:

@@ -80,7 +80,7 @@ class Reporting:
             self.plan.narrowed(self.config),
             self.plan.contract.version,
         )
-        statements = {}
+        statements, listings = {}, {}
         for target, record in zip(self.plan.targets, run.targets, strict=True):
             try:
                 subject = self._subject(target, record)
@@ -90,7 +90,9 @@ class Reporting:
                 statements[record.name] = statement(
                     run, record, subject, self._factory(target, record)
                 )
-        files = documents(run, statements)
+                listing = "".join(one.listing for one in subject)
+                listings |= {record.name: listing} if listing else {}
+        files = documents(run, statements, listings)
         try:
             write_folder(self.folder, files)
             self.written = True

@@ -8,8 +8,10 @@ import secrets
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from ..evidence import strict_json
+from ..evidence.artifact import LISTING
 from ..evidence.certificate import EXTENSION
 from ..evidence.record import FILE, RunRecord
 from ..evidence.schemas import validate
@@ -42,15 +44,21 @@ def prepare_folder(folder: Path) -> None:
         ) from None
 
 
-def documents(run: RunRecord, statements: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
+def documents(
+    run: RunRecord,
+    statements: Mapping[str, Mapping[str, object]],
+    listings: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, str]:
     """The content of every file of a report, by its name.
 
     Args:
         run: what is told.
         statements: the certificates, by the names of their targets.
+        listings: of which files those speak that speak of no wheel.
     """
     stem = stems(target.name for target in run.targets)
     found = {f"{stem[name]}{CERTIFICATE}": _json(told) for name, told in statements.items()}
+    found |= {f"{stem[name]}{LISTING}": listing for name, listing in listings.items()}
     whole = badge_of(run.targets, run.contract)
     found |= {FILE: _json(run.to_json()), "report.html": page(run), "summary.md": summary(run)}
     found |= {"badge.svg": svg(whole), "badge.json": _json(endpoint(whole))}
@@ -73,7 +81,7 @@ def clear_folder(folder: Path) -> None:
         earlier = strict_json.loads((folder / FILE).read_bytes())
         validate("report", earlier)
         for stem in stems(target["target"] for target in earlier["targets"]).values():
-            names |= {f"{stem}.badge.svg", f"{stem}.badge.json"}
+            names |= {f"{stem}.badge.svg", f"{stem}.badge.json", f"{stem}{LISTING}"}
     try:
         certificates = [path for path in folder.glob(f"*{CERTIFICATE}") if _is_ours(path)]
         for path in [*certificates, *(folder / name for name in names)]:

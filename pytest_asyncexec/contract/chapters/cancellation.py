@@ -10,7 +10,7 @@ CHAPTER = Chapter(
 
 RULES = (
     CHAPTER.rule(
-        ("CAN-01", "MUST", "resilient", "run"),
+        ("CAN-01", "MUST", "resilient", "run awaited-execute"),
         """Cancelling the asyncio task that awaits `execute` ends in `CancelledError`, never
         swallowed, with `teardown` awaited.""",
         why="""A host that shuts down cancels its tasks and awaits them. Swallowed, the shutdown
@@ -20,7 +20,7 @@ RULES = (
         source="asyncio's documentation: CancelledError is propagated when clean-up is complete",
     ),
     CHAPTER.rule(
-        ("CAN-02", "MUST", "resilient", "run stop"),
+        ("CAN-02", "MUST", "resilient", "run stop awaited-execute"),
         "The work has really stopped.",
         why="""Cancelled in the user interface and computing on in the cluster is the most
         expensive kind of success: nobody looks at a cancelled job.""",
@@ -51,7 +51,7 @@ RULES = (
         source='documentation of cancel: "False by default"',
     ),
     CHAPTER.rule(
-        ("CAN-05", "MUST", "hardened", "run"),
+        ("CAN-05", "MUST", "hardened", "run awaited-execute"),
         """Cancelled at any suspension point of `execute`, each in turn: `setup` not begun or
         `teardown` awaited exactly once, and nothing leaks.""",
         why="""Cancellations come when they like: between `setup` and the `try`, in the middle
@@ -65,7 +65,7 @@ RULES = (
         source="asyncio's documentation: CancelledError is propagated when clean-up is complete",
     ),
     CHAPTER.rule(
-        ("CAN-06", "SHOULD", "hardened", "run"),
+        ("CAN-06", "SHOULD", "hardened", "run teardown awaited-execute"),
         "A second cancellation during `teardown` does not cut it short.",
         why="""Users press the button twice, and hosts cancel again on shutdown. Clean-up that
         is cut short half-way leaves the half that costs.""",
@@ -74,7 +74,7 @@ RULES = (
         source="asyncio's documentation: CancelledError is propagated when clean-up is complete",
     ),
     CHAPTER.rule(
-        ("CAN-07", "MUST", "resilient", "run"),
+        ("CAN-07", "MUST", "resilient", "run setup awaited-execute"),
         "Cancelled during `setup`: `run` is never called, `teardown` is.",
         why="""A `setup` that waits for a machine is what gets cancelled most. The machine comes
         all the same: nobody uses it, and without `teardown` nobody gives it back.""",

@@ -68,6 +68,7 @@ RULES = (
         it must be a coroutine function (of a synchronous executor, a plain one). The `cancel` of
         this package's base class is right for both.""",
         source='documentation of cancel: "cancel the job identified uniquely by the `job_handle`"',
+        may_need="cancel",
     ),
     CHAPTER.rule(
         ("CON-06", "SHOULD", "core", "static"),
@@ -77,7 +78,7 @@ RULES = (
         how="The constructor is given the argument `retires=3` (sic), and must raise `TypeError`.",
     ),
     CHAPTER.rule(
-        ("CON-07", "SHOULD", "core", "static"),
+        ("CON-07", "SHOULD", "core", "static settings"),
         """`time_limit` and `retries` outside their domain are refused with `ValueError` or
         `TypeError`.""",
         why="""A limit of `"60"` or NaN compares with nothing, and `retries=-1` may mean no

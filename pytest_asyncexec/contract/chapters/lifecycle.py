@@ -25,7 +25,7 @@ RULES = (
         each bracket has to hold one `setup` and one `teardown`, run to their ends.""",
     ),
     CHAPTER.rule(
-        ("LIF-03", "MUST", "core", "run"),
+        ("LIF-03", "MUST", "core", "run teardown"),
         "`teardown` is awaited when `run` raised.",
         why="""A task that fails is when clean-up matters: users run it again at once, and each
         time one more machine, container or lock file stays behind.""",
@@ -34,7 +34,7 @@ RULES = (
         source='documentation of teardown: "executor specific cleanup/teardown actions"',
     ),
     CHAPTER.rule(
-        ("LIF-04", "MUST", "core", "run"),
+        ("LIF-04", "MUST", "core", "run setup"),
         """When `setup` raises, `run` is not called, `teardown` is, and the caller sees the
         setup error.""",
         why="""A `setup` that fails half-way has already acquired something, and only `teardown`
@@ -45,7 +45,7 @@ RULES = (
         source="decision of the contract: what a half-made setup acquired must not leak",
     ),
     CHAPTER.rule(
-        ("LIF-05", "MUST", "core", "run"),
+        ("LIF-05", "MUST", "core", "run teardown"),
         "An error in `teardown` neither hides the error of `run` nor loses its result.",
         why="""In Covalent's base class an error in `teardown` leaves the `finally` and takes
         the place of whatever went before: hours of work, or the reason for a failure, are gone
@@ -88,7 +88,7 @@ RULES = (
         how="`execute` is the first call on each of two new instances, and must complete.",
     ),
     CHAPTER.rule(
-        ("LIF-10", "SHOULD", "core", "run"),
+        ("LIF-10", "SHOULD", "core", "run teardown"),
         "A teardown error is visible: raised, attached as a note, or in the returned `stderr`.",
         why="""An error of `teardown` means that something is still there, and somebody pays for
         it. Only logged, or dropped, nobody looks.""",
@@ -97,7 +97,7 @@ RULES = (
         source="decision of the contract: a machine left running must not go unseen",
     ),
     CHAPTER.rule(
-        ("LIF-11", "SHOULD", "core", "run"),
+        ("LIF-11", "SHOULD", "core", "run teardown"),
         """`teardown` copes with any beginning: after a failed or missing `setup`, a `run` that
         never started, and when called twice.""",
         why="""`teardown` runs when something has gone wrong, and then half of what it wants to

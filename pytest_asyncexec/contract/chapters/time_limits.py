@@ -71,7 +71,7 @@ RULES = (
         limit.""",
     ),
     CHAPTER.rule(
-        ("TIM-07", "MUST", "resilient", "run"),
+        ("TIM-07", "MUST", "resilient", "run stop"),
         "The limit counts each attempt anew, and neither `setup` nor `teardown`.",
         why="""A queue that is full for ten minutes, or a machine that starts slowly, is no
         fault of the task; and a second attempt with what the first has left of the limit is no
