@@ -26,7 +26,7 @@ def judge_target(
 
     Args:
         target: what `load_target` returns.
-        only: the ids of the rules to judge; all of the contract by default.
+        only: the ids of the rules to judge; all of the contract, and the candidates, by default.
         profile: how much each check tries.
         strength: how many values meet in the tasks of the plan; None for what the profile says.
         contract: by which it is judged; the newest by default.
@@ -39,7 +39,7 @@ def judge_target(
         for module in modules:
             for check in checks_of(module):
                 rule_id = check.rule.id  # type: ignore[attr-defined]
-                if rule_id in (contract.rules if only is None else only):
+                if rule_id in (contract.judged if only is None else only):
                     # How it ended is in the findings; pytest is who needs the exception.
                     with contextlib.suppress(Exception):
                         check(subject)

@@ -19,7 +19,8 @@ from pytest_asyncexec.contract.catalogue import (
     look_up,
 )
 from pytest_asyncexec.contract.frozen import DIGESTS, digest_of
-from pytest_asyncexec.contract.rule import Rule
+from pytest_asyncexec.contract.rule import CANDIDATE, Rule
+from pytest_asyncexec.evidence import schemas
 from small_suite import GOOD, checks_shown, executor, run, squeezed, verdict
 
 pytest_plugins = ["pytester"]
@@ -62,10 +63,10 @@ def test_every_version_but_the_newest_is_frozen() -> None:
 
 
 def test_every_rule_came_with_a_version_and_stays() -> None:
-    assert {rule.since for rule in RULES.values()} <= set(VERSIONS)
+    assert {rule.since for rule in RULES.values()} <= {*VERSIONS, CANDIDATE}
     sets = [set(contract_of(version).rules) for version in VERSIONS]
     assert all(older <= newer for older, newer in itertools.pairwise(sets))
-    assert sets[-1] == set(RULES)
+    assert sets[-1] | set(contract_of().candidates) == set(RULES)
 
 
 def _changed(**parts: str) -> Contract:
@@ -238,3 +239,91 @@ def test_the_rules_of_an_earlier_contract_are_printed(suite: pytest.Pytester) ->
     assert result.ret == 0
     assert squeezed(result).startswith("executor contract 1.0: 3 rules, 2 MUST and 1 SHOULD")
     assert "RET-01" not in result.stdout.str()
+
+
+# ---- candidates --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_candidate(suite: pytest.Pytester) -> pytest.Pytester:
+    suite.makepyfile(small_suite=small_suite.PLUGIN.replace('since="1.1"', 'since="candidate"'))
+    return suite
+
+
+def test_a_candidate_is_judged_and_told_and_never_counted(with_candidate: pytest.Pytester) -> None:
+    odd = executor(with_candidate, RET_01="fail")
+
+    result = run(with_candidate, odd, "--asyncexec-report=report")
+
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(
+        [
+            "executor contract 1.1: 3 rules",
+            "*= broken candidates =*",
+            "*RET-01 Odd*",
+            "*seen: * RET-01 was broken",
+            "  candidates, which are not counted",
+            "    failed:",
+            "    RET-01  MUST    RET-01 was broken",
+        ]
+    )
+    assert verdict(result, "Odd").startswith("conformant, level hardened: 3 passed, 0 failed")
+    folder = with_candidate.path / "report"
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    schemas.validate("report", report)
+    (told,) = report["targets"]
+    assert [rule["id"] for rule in told["rules"]] == ["CON-01", "CON-06", "LIF-03"]
+    (candidate,) = told["candidates"]
+    assert (candidate["id"], candidate["outcome"]) == ("RET-01", "failed")
+    assert candidate["finding"]["seen"] == "RET-01 was broken"
+    assert "RET-01" not in (folder / "Odd.intoto.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "says"),
+    [({}, ["    passed: RET-01"]), ({"RET_01": "could not run"}, ["    could not run:"])],
+)
+def test_what_becomes_of_a_candidate_is_told(
+    with_candidate: pytest.Pytester, behaviour: dict[str, str], says: list[str]
+) -> None:
+    result = run(
+        with_candidate, executor(with_candidate, **behaviour), "-n", "2", plugins=["xdist"]
+    )
+
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["  candidates, which are not counted", *says])
+    assert verdict(result, "Odd").startswith("conformant, level hardened: 3 passed, 0 failed")
+
+
+def test_an_earlier_contract_knows_no_candidate(with_candidate: pytest.Pytester) -> None:
+    odd = executor(with_candidate, RET_01="fail")
+
+    result = run(with_candidate, odd, "--asyncexec-contract=1.0")
+    refused = run(with_candidate, odd, "--asyncexec-contract=1.0", "-k", "RET_01")
+
+    assert result.ret == 0
+    assert "RET-01" not in result.stdout.str()
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    assert "-k: RET-01 is a candidate, and none are judged with contract 1.0" in squeezed_err(
+        refused
+    )
+
+
+def test_a_candidate_can_be_judged_alone_and_is_explained(with_candidate: pytest.Pytester) -> None:
+    result = run(with_candidate, GOOD, "-m", "asyncexec(rule='RET-01')")
+    entry = run(with_candidate, "--asyncexec-rules=RET-01")
+
+    assert "    passed: RET-01" in result.stdout.str()
+    assert entry.ret == 0
+    assert "since a candidate: of no contract yet, judged and told" in squeezed(entry)
+
+
+def test_a_candidate_needs_no_waiver(with_candidate: pytest.Pytester) -> None:
+    with_candidate.makeini("[pytest]\nasyncexec_waivers = RET-01: mended in 2.0\n")
+
+    result = run(with_candidate, GOOD)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "RET-01 is a candidate, which is not counted: nothing is to be waived" in squeezed_err(
+        result
+    )

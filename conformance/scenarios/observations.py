@@ -194,7 +194,7 @@ class Plan:
                     continue
                 aspect = cause.deviation.aspect
                 rule = broken_rule(aspect, cause.conditions, among_others=False)
-                if rule not in self._subject.contract.rules:
+                if rule not in self._subject.contract.judged:
                     continue  # no rule of this contract says anything of it
                 hangs = self._hangs_as_known(cause.deviation)
                 if hangs and any(e.cause.deviation.aspect == "no end" for e in findings.broken):

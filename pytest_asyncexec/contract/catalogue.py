@@ -7,7 +7,7 @@ docs/rules.md. Whoever adds a rule adds an entry to its chapter, and nothing her
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from .chapters import (
@@ -24,7 +24,7 @@ from .chapters import (
     streams,
     time_limits,
 )
-from .rule import Chapter, Rule
+from .rule import CANDIDATE, Chapter, Rule
 from .spelling import near
 
 #: From the oldest to the newest. What one holds never changes: a change is a new one.
@@ -53,7 +53,7 @@ CHAPTERS: Mapping[str, Chapter] = MappingProxyType(
     {module.CHAPTER.letters: module.CHAPTER for module in _CHAPTERS}
 )
 
-#: The rules of all versions.
+#: The rules of all versions, and the candidates.
 RULES: Mapping[str, Rule] = MappingProxyType(
     {rule.id: rule for module in _CHAPTERS for rule in module.RULES}
 )
@@ -70,13 +70,28 @@ class Contract:
     version: str
     #: In the order of the catalogue.
     rules: Mapping[str, Rule]
+    #: Rules of no version yet, which are judged and told with the newest, and never counted.
+    candidates: Mapping[str, Rule] = field(default_factory=dict)
+
+    @property
+    def judged(self) -> Mapping[str, Rule]:
+        """The rules whose checks are run."""
+        return {**self.rules, **self.candidates}
 
     def why_not(self, rule_id: str) -> str:
         """Why a rule of the catalogue is none of this contract; nothing for any other word."""
         rule = RULES.get(rule_id)
-        if rule is None or rule_id in self.rules:
+        if rule is None or rule_id in self.judged:
             return ""
+        if rule.since == CANDIDATE:
+            return f"{rule_id} is a candidate, and none are judged with contract {self.version}"
         return f"{rule_id} came with contract {rule.since}, and this is contract {self.version}"
+
+    def why_no_waiver(self, rule_id: str) -> str:
+        """Why a rule of the catalogue cannot be waived; nothing for any other word."""
+        if rule_id in self.candidates:
+            return f"{rule_id} is a candidate, which is not counted: nothing is to be waived"
+        return self.why_not(rule_id)
 
 
 def contract_of(version: str = CONTRACT_VERSION) -> Contract:
@@ -91,7 +106,12 @@ def contract_of(version: str = CONTRACT_VERSION) -> Contract:
         )
     known = VERSIONS[: VERSIONS.index(version) + 1]
     rules = {rule_id: rule for rule_id, rule in RULES.items() if rule.since in known}
-    return Contract(version, MappingProxyType(rules))
+    candidates = {
+        rule_id: rule
+        for rule_id, rule in RULES.items()
+        if rule.since == CANDIDATE and version == VERSIONS[-1]
+    }
+    return Contract(version, MappingProxyType(rules), MappingProxyType(candidates))
 
 
 def rules_of(version: str) -> Mapping[str, Rule]:
@@ -118,15 +138,15 @@ def look_up(word: str, contract: Contract | None = None) -> list[Rule]:
         UnknownRule: there is neither.
     """
     wanted, contract = word.strip().upper(), contract or contract_of()
-    found = [rule for rule in contract.rules.values() if wanted in (rule.id, rule.chapter)]
+    found = [rule for rule in contract.judged.values() if wanted in (rule.id, rule.chapter)]
     if found:
         return found
-    later = [rule.since for rule in RULES.values() if wanted in (rule.id, rule.chapter)]
-    if later:
+    of_others = [rule.since for rule in RULES.values() if wanted in (rule.id, rule.chapter)]
+    if of_others:
         raise UnknownRule(
-            f"{wanted} came with contract {later[0]}, and this is contract {contract.version}.\n"
-            f"  Ask for contract {later[0]}."
+            f"{wanted} came with contract {of_others[0]}, and this is contract {contract.version}."
+            "\n  Ask for that of another contract."
         )
-    chapters = dict.fromkeys(rule.chapter for rule in contract.rules.values())
-    hint = near(word, [*contract.rules, *chapters]) or f"The chapters are {', '.join(chapters)}."
+    chapters = dict.fromkeys(rule.chapter for rule in contract.judged.values())
+    hint = near(word, [*contract.judged, *chapters]) or f"The chapters are {', '.join(chapters)}."
     raise UnknownRule(f"the contract has no rule and no chapter {word!r}.\n  {hint}")

@@ -14,6 +14,9 @@ Profile = Literal["quick", "default", "thorough"]
 #: From the least to the most demanding; each level includes the ones before it.
 LEVELS: tuple[Level, ...] = ("core", "resilient", "hardened")
 
+#: The version of a rule that is of none yet: it is judged and told, and never counted.
+CANDIDATE = "candidate"
+
 #: What a rule may need of an executor before it can be judged.
 NEEDS: Mapping[str, str] = MappingProxyType(
     {
@@ -53,7 +56,7 @@ class Rule:
     how: str = ""
     #: Where the promise was made that this rule holds an executor to.
     source: str = ""
-    #: The version of the contract that stated it first.
+    #: The version of the contract that stated it first, or `CANDIDATE`.
     since: str = "1.0"
     #: What the check can do without, and has nothing to judge where that is all there is.
     may_need: tuple[str, ...] = ()

@@ -57,6 +57,8 @@ class TargetRecord:
     facts: Facts = Facts()
     #: What failed the run besides the verdict, in sentences.
     objections: tuple[str, ...] = ()
+    #: What was found of rules that are of no contract yet.
+    candidates: tuple[RuleOutcome, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in report.json."""
@@ -68,6 +70,11 @@ class TargetRecord:
             "verdict": self.verdict.verdict,
             "level": self.verdict.level,
             "rules": [_rule_to_json(outcome) for outcome in self.verdict.outcomes],
+            **(
+                {"candidates": [_rule_to_json(o) for o in self.candidates]}
+                if self.candidates
+                else {}
+            ),
         }
 
 

@@ -43,6 +43,7 @@ class Recorder:
     def __init__(self, plan: Plan, absence: Absence) -> None:
         self.plan = plan
         self.rules = plan.contract.rules
+        self._judged = plan.contract.judged
         self.absence = absence
         self.outcomes: dict[str, dict[str, RuleOutcome]] = {t.name: {} for t in plan.targets}
         self.facts: dict[str, Facts] = {}
@@ -83,12 +84,18 @@ class Recorder:
         return [
             (target, rule)
             for target, rule in sorted(self.selected)
-            if is_required(self.rules[rule], self.plan.demanded)
+            if rule in self.rules
+            and is_required(self.rules[rule], self.plan.demanded)
             and (
                 rule not in self.outcomes[target]
                 or self.outcomes[target][rule].outcome not in decided
             )
         ]
+
+    def candidates(self, target: str) -> tuple[RuleOutcome, ...]:
+        """What was found of rules that are of no contract yet."""
+        found = self.outcomes[target]
+        return tuple(found[i] for i in self.plan.contract.candidates if i in found)
 
     def needless_waivers(self) -> list[tuple[str, str]]:
         """Rules that are waived and passed all the same, with their targets."""
@@ -178,6 +185,8 @@ class Recorder:
     def fails_run(self, outcome: RuleOutcome) -> bool:
         """Whether this is the failure of a rule that the run was asked to insist on."""
         rule = outcome.rule
+        if outcome.rule_id not in self.rules:
+            return False
         demanded = rule.obligation == "MUST" and is_required(rule, self.plan.demanded)
         return demanded and outcome.outcome == "failed"
 
@@ -189,7 +198,7 @@ class Recorder:
         target, rule_id = said.get("asyncexec_target"), said.get("asyncexec_rule")
         if target is None and report.failed:
             target, rule_id = self.guess(report.nodeid)
-        if target not in self.outcomes or rule_id not in self.rules:
+        if target not in self.outcomes or rule_id not in self._judged:
             return
         assert isinstance(target, str)
         assert isinstance(rule_id, str)
@@ -267,7 +276,7 @@ class Recorder:
 
     def _was_selected(self, said: dict[str, Any]) -> None:
         target, rule_id = said.get("asyncexec_target"), said.get("asyncexec_rule")
-        if target in self.outcomes and rule_id in self.rules:
+        if target in self.outcomes and rule_id in self._judged:
             self._selected.add((str(target), str(rule_id)))
 
     def guess(self, nodeid: str) -> tuple[str | None, str | None]:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,7 +81,8 @@ class Reporting:
             self.plan.narrowed(self.config),
             self.plan.contract.version,
         )
-        statements, listings = {}, {}
+        statements: dict[str, dict[str, Any]] = {}
+        listings: dict[str, str] = {}
         for target, record in zip(self.plan.targets, run.targets, strict=True):
             try:
                 subject = self._subject(target, record)
@@ -104,7 +106,8 @@ class Reporting:
         verdict = self.recorder.verdict(target.name)
         facts = self.recorder.facts.get(target.name, Facts())
         objections = tuple(self.recorder.objections(target.name))
-        return TargetRecord(target.name, target.spec, verdict, facts, objections)
+        candidates = self.recorder.candidates(target.name)
+        return TargetRecord(target.name, target.spec, verdict, facts, objections, candidates)
 
     def _subject(self, target: Target, record: TargetRecord) -> Sequence[Artifact]:
         """What the certificate of a target is bound to."""

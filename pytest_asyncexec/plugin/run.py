@@ -124,7 +124,7 @@ def _plan(
 
     lines = config.getini("asyncexec_waivers") if collected else []
     try:
-        waivers = parse_waivers(lines, contract.rules, date.today(), contract.why_not)
+        waivers = parse_waivers(lines, contract.rules, date.today(), contract.why_no_waiver)
     except WaiverError as error:
         raise pytest.UsageError(f"asyncexec_waivers: {error}") from None
     return Plan(
@@ -170,7 +170,7 @@ def _one_of(known: Sequence[T], config: pytest.Config, name: str) -> T | None:
 
 def _refuse_unknown_rules(expression: str, contract: Contract) -> None:
     """Say it when -m asks for a rule that does not exist, instead of selecting nothing."""
-    rules = contract.rules
+    rules = contract.judged
     for _, rule_id in re.findall(r"""asyncexec\(\s*rule\s*=\s*(["'])(.*?)\1""", expression):
         if why := contract.why_not(rule_id):
             raise pytest.UsageError(f"-m: {why}.\n  {JUDGE_BY_ANOTHER}")

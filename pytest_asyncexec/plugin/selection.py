@@ -140,7 +140,7 @@ def parse_selection(
     known = [known for known in loaded if known.startswith("test_")]
     rules = [loaded[check].rule.id for check in known if hasattr(loaded[check], "rule")]
     if not names:
-        if rules and not any(rule_id in contract.rules for rule_id in rules):
+        if rules and not any(rule_id in contract.judged for rule_id in rules):
             raise SelectionError(f"{argument}: {contract.why_not(rules[0])}.\n  {JUDGE_BY_ANOTHER}")
         return Selection(module)
     if name in known and (why := contract.why_not(loaded[name].rule.id)):

@@ -11,6 +11,7 @@ import pytest
 
 from ..contract.verdict import RuleOutcome, Verdict
 from ..report.text import (
+    candidate_lines,
     demand_line,
     open_reasons,
     rows,
@@ -127,6 +128,8 @@ class TerminalReport:
                     terminal.write_line(part)
             for part in table(verdict, selected, self._width, narrowed=narrowed):
                 terminal.write_line(part)
+            for part in candidate_lines(self.recorder.candidates(target.name), self._width):
+                terminal.write_line(part)
             option = "" if not self.config.getoption("asyncexec_plugin") else target.spec
             for part in what_next(verdict, selected, option, narrowed=narrowed):
                 terminal.write_line(part)
@@ -146,6 +149,9 @@ class TerminalReport:
                 if not self.recorder.fails_run(outcome) and not outcome.told_by:
                     title = warning_title(outcome, self.plan.demanded)
                     sections.setdefault(title, []).append((target.name, outcome))
+            for outcome in self.recorder.candidates(target.name):
+                if outcome.outcome == "failed":
+                    sections.setdefault("broken candidates", []).append((target.name, outcome))
         for title, broken in sections.items():
             terminal.section(title)
             for name, outcome in broken:

@@ -11,12 +11,14 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from ..contract.catalogue import CHAPTERS, Contract, contract_of, look_up
-from ..contract.rule import NEEDS, Rule
+from ..contract.rule import CANDIDATE, NEEDS, Rule
 
 if TYPE_CHECKING:
     from ..broken import Wrong
 
 _NARROW = 72
+
+_SINCE = "a candidate: of no contract yet, judged and told, and never counted"
 
 
 def catalogue(word: str = "", width: int = 80, contract: Contract | None = None) -> list[str]:
@@ -70,7 +72,7 @@ def entry(rule: Rule, wrongs: Sequence[Wrong], width: int) -> list[str]:
     for title, text in (
         ("needs", "; ".join(f"{need}: {NEEDS[need]}" for need in rule.needs)),
         ("source", rule.source),
-        ("since", f"contract {rule.since}"),
+        ("since", _SINCE if rule.since == CANDIDATE else f"contract {rule.since}"),
     ):
         lines += _wrapped(text, width, f"{title:7}  ")
     for wrong in wrongs:

@@ -155,6 +155,20 @@ def spans(rule_ids: Iterable[str]) -> list[str]:
     return found
 
 
+def candidate_lines(outcomes: Sequence[RuleOutcome], width: int) -> list[str]:
+    """What was found of rules that are of no contract yet."""
+    if not outcomes:
+        return []
+    lines = ["", "  candidates, which are not counted"]
+    passed = [row.rule_id for row in outcomes if row.outcome == "passed"]
+    if passed:
+        lines += wrapped(f"passed: {', '.join(spans(passed))}", width, "    ")
+    for outcome, title in TITLES.items():
+        same = [row for row in outcomes if row.outcome == outcome]
+        lines += [f"    {title}:", *rows(same, width)] if same else []
+    return lines
+
+
 def what_next(
     verdict: Verdict, selected: Collection[str], option: str, *, narrowed: bool
 ) -> list[str]:
