@@ -106,7 +106,8 @@ def runner(tmp_path: Path) -> Runner:
 
 
 def test_it_has_the_inputs_and_outputs_that_are_documented() -> None:
-    assert list(ACTION["inputs"]) == ["plugin", "level", "args", "artifact", "report-dir"]
+    names = ["plugin", "level", "contract", "args", "artifact", "report-dir"]
+    assert list(ACTION["inputs"]) == names
     assert list(ACTION["outputs"]) == ["verdict", "level"]
     for name, told in {**ACTION["inputs"], **ACTION["outputs"]}.items():
         assert told["description"].endswith("."), name

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +25,7 @@ from pytest_asyncexec.contract.catalogue import (
 from pytest_asyncexec.contract.frozen import DIGESTS, digest_of
 from pytest_asyncexec.contract.rule import CANDIDATE, Rule
 from pytest_asyncexec.evidence import schemas
+from pytest_asyncexec.report import changes_page
 from small_suite import GOOD, checks_shown, executor, run, squeezed, verdict
 
 pytest_plugins = ["pytester"]
@@ -327,3 +332,47 @@ def test_a_candidate_needs_no_waiver(with_candidate: pytest.Pytester) -> None:
     assert "RET-01 is a candidate, which is not counted: nothing is to be waived" in squeezed_err(
         result
     )
+
+
+# ---- the page ----------------------------------------------------------------------------------
+
+
+def test_the_page_of_the_changes_is_up_to_date() -> None:
+    there = (Path(__file__).parents[1] / "docs/contract-changes.md").read_text(encoding="utf-8")
+
+    assert there == changes_page.page(), (
+        f"docs/contract-changes.md is not what the catalogue says; run: {changes_page.COMMAND}"
+    )
+
+
+def test_the_page_names_every_rule_under_its_version() -> None:
+    parts = re.split(r"^## ", changes_page.page(), flags=re.MULTILINE)
+    told = {part.split("\n", 1)[0].lower().rstrip("s"): part for part in parts}
+
+    for rule in RULES.values():
+        assert f"[{rule.id}](rules.md#{rule.id.lower()})" in told[rule.since]
+        assert sum(f"[{rule.id}]" in part for part in parts) == 1
+    for version in VERSIONS:
+        assert f"| {version} | `{digest_of(contract_of(version))}` |" in parts[0]
+
+
+def test_the_page_of_the_changes_is_written_by_a_command(tmp_path: Path) -> None:
+    module = [sys.executable, "-m", "pytest_asyncexec.report.changes_page"]
+
+    subprocess.run([*module, "changes.md"], cwd=tmp_path, check=True)
+    without = subprocess.run(module, capture_output=True, text=True, check=False)
+
+    assert (tmp_path / "changes.md").read_text(encoding="utf-8") == changes_page.page()
+    assert (without.returncode, changes_page.COMMAND in without.stderr) == (1, True)
+
+
+def test_the_digests_are_printed_by_a_command() -> None:
+    command = [sys.executable, "-m", "pytest_asyncexec.contract.frozen"]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == [
+        part
+        for version in VERSIONS
+        for part in (f'"{version}":', f'"{digest_of(contract_of(version))}",')
+    ]
