@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_asyncexec.contract.catalogue import RULES
+from pytest_asyncexec.contract.catalogue import CONTRACT_VERSION, RULES, rules_of
 from pytest_asyncexec.contract.finding import Finding, Moment
 from pytest_asyncexec.contract.rule import DECLARABLE, NEEDS, Level, Profile
 from pytest_asyncexec.contract.verdict import Outcome, RuleOutcome, judge
@@ -70,19 +70,30 @@ def target(name: str = "MyExecutor", demanded: Level | None = None, **odd: Outco
 
 
 def target_of(
-    *ends: RuleOutcome, name: str = "MyExecutor", demanded: Level | None = None
+    *ends: RuleOutcome,
+    name: str = "MyExecutor",
+    demanded: Level | None = None,
+    contract: str = CONTRACT_VERSION,
 ) -> TargetRecord:
     """A target all of whose rules passed but these."""
-    every = {rule_id: outcome(rule_id, "passed") for rule_id in RULES}
+    rules = rules_of(contract)
+    every = {rule_id: outcome(rule_id, "passed") for rule_id in rules}
     every |= {end.rule_id: end for end in ends}
     lacking = {need for end in every.values() for need in end.lacking}
     needs = tuple(need for need in NEEDS if need not in lacking)
     declared = tuple(sorted(lacking & DECLARABLE))
     facts = Facts(f"what {name} can do", needs, f"mypkg:{name}", declared)
-    return TargetRecord(name, f"mypkg:{name}", judge(every.values(), demanded=demanded), facts)
+    return TargetRecord(
+        name, f"mypkg:{name}", judge(every.values(), demanded=demanded, rules=rules), facts
+    )
 
 
-def run(*targets: TargetRecord, profile: Profile = "default", selection: bool = False) -> RunRecord:
+def run(
+    *targets: TargetRecord,
+    profile: Profile = "default",
+    selection: bool = False,
+    contract: str = CONTRACT_VERSION,
+) -> RunRecord:
     """A run that judged these targets, or one of whom all rules passed."""
-    targets = targets or (target(),)
-    return RunRecord(targets, HERE, profile, targets[0].verdict.demanded, selection)
+    targets = targets or (target_of(contract=contract),)
+    return RunRecord(targets, HERE, profile, targets[0].verdict.demanded, selection, contract)

@@ -222,6 +222,16 @@ def test_a_question_that_pytest_does_not_understand(runner: Runner) -> None:
     assert ran.outputs["report"] == ""
 
 
+def test_the_contract_is_passed_on(runner: Runner) -> None:
+    ran = runner.run(plugin=LOCAL, contract="1.0", args="-m \"asyncexec(rule='CON-01')\"")
+    assert ran.status == 0, ran.log
+    assert "executor contract 1.0" in ran.log
+
+    refused = runner.run(plugin=LOCAL, contract="1.2")
+    assert refused.status == 4
+    assert "this kit has no contract '1.2'; it knows 1.0, 1.1" in refused.log
+
+
 def test_the_report_of_an_earlier_step_is_not_taken_for_this_ones(runner: Runner) -> None:
     first = runner.run(plugin=WRONG, args="asyncexec/test_construction.py")
     assert first.outputs["verdict"] == "nonconformant"

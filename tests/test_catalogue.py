@@ -18,10 +18,11 @@ from pytest_asyncexec.contract.catalogue import (
     CHAPTERS,
     CONTRACT_VERSION,
     RULES,
+    VERSIONS,
     UnknownRule,
     look_up,
 )
-from pytest_asyncexec.contract.rule import LEVELS, NEEDS, Rule
+from pytest_asyncexec.contract.rule import CANDIDATE, LEVELS, NEEDS, Rule
 from pytest_asyncexec.report.catalogue import catalogue, entry, overview
 from pytest_asyncexec.report.rules_page import COMMAND, page
 
@@ -53,7 +54,8 @@ def test_a_rule_is_well_formed(rule: Rule) -> None:
     assert rule.needs
     assert set(rule.needs) <= NEEDS.keys()
     assert rule.source
-    assert float(rule.since) <= float(CONTRACT_VERSION)
+    assert rule.since in (*VERSIONS, CANDIDATE)
+    assert set(rule.may_need) <= NEEDS.keys() - {*rule.needs}
     for prose in (rule.sentence, rule.why, rule.how):
         assert prose.endswith(".")
         assert prose.count("`") % 2 == 0

@@ -317,9 +317,12 @@ def test_an_earlier_contract_knows_no_candidate(with_candidate: pytest.Pytester)
 def test_a_candidate_can_be_judged_alone_and_is_explained(with_candidate: pytest.Pytester) -> None:
     result = run(with_candidate, GOOD, "-m", "asyncexec(rule='RET-01')")
     entry = run(with_candidate, "--asyncexec-rules=RET-01")
+    every = squeezed(run(with_candidate, "--asyncexec-rules"))
 
     assert "    passed: RET-01" in result.stdout.str()
     assert entry.ret == 0
+    assert every.startswith("executor contract 1.1: 3 rules, 2 MUST and 1 SHOULD")
+    assert "RET-01 MUST resilient (candidate) " in every
     assert "since a candidate: of no contract yet, judged and told" in squeezed(entry)
 
 

@@ -15,7 +15,7 @@ from pytest_asyncexec.__main__ import main
 from pytest_asyncexec.contract.verdict import OUTCOMES, Outcome, judge
 from pytest_asyncexec.evidence.record import RunRecord, TargetRecord
 from pytest_asyncexec.report.comparison import KINDS, Kind, compare
-from runs import HERE, run, target
+from runs import HERE, broken, run, target, target_of
 
 
 @pytest.fixture
@@ -214,6 +214,28 @@ def test_reports_of_different_contracts_are_both_named(
         f"  {Path(new, 'report.json')}: contract 1.1",
         "  Judge all of them again by one contract: --asyncexec-contract=VERSION.",
     ]
+
+
+def test_the_two_contracts_of_this_kit_are_not_mixed(
+    folder: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new = folder("old", run(contract="1.0")), folder("new", run())
+
+    assert main(["diff", old, new]) == 2
+    said = capsys.readouterr().err
+    assert f"  {Path(old, 'report.json')}: contract 1.0\n" in said
+    assert f"  {Path(new, 'report.json')}: contract 1.1\n" in said
+    assert said.endswith("by one contract: --asyncexec-contract=VERSION.\n")
+
+
+def test_reports_of_an_earlier_contract_are_compared(
+    folder: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    worse = run(target_of(broken("STR-05"), contract="1.0"), contract="1.0")
+    old, new = folder("old", run(contract="1.0")), folder("new", worse)
+
+    assert main(["diff", old, new]) == 1
+    assert "STR-05 MUST passed -> failed" in capsys.readouterr().out
 
 
 def test_as_a_user_calls_it(folder: Any) -> None:

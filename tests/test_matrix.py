@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from pytest_asyncexec.__main__ import main
-from pytest_asyncexec.contract.catalogue import CHAPTERS, RULES
+from pytest_asyncexec.contract.catalogue import CHAPTERS, RULES, rules_of
 from pytest_asyncexec.evidence.record import RunRecord
 from pytest_asyncexec.report.columns import ORDER, columns
 from pytest_asyncexec.report.matrix import markdown, page
-from runs import HERE, run, target
+from runs import HERE, broken, run, target, target_of
 
 Write = Callable[..., str]
 
@@ -326,6 +326,27 @@ def test_unequal_contracts_are_refused_with_their_names(
         f"  {Path(old, 'report.json')}: contract 0.9",
         "  Judge all of them again by one contract: --asyncexec-contract=VERSION.",
     ]
+
+
+def test_reports_of_an_earlier_contract_are_compared(
+    folder: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    worse = run(target_of(broken("STR-05"), contract="1.0"), contract="1.0")
+    reports = [folder("a", run(contract="1.0")), folder("b", worse)]
+
+    assert main(["matrix", *reports]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "## 2 executors by executor contract 1.0"
+    assert f"### 1 of {len(rules_of('1.0'))} rules that not all of them passed" in lines
+
+
+def test_the_two_contracts_of_this_kit_are_not_mixed(
+    folder: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refused([folder("a", run(contract="1.0")), folder("b", run())], capsys)
+
+    assert said[0].endswith("different versions of the contract cannot be compared.")
+    assert said[-1] == "  Judge all of them again by one contract: --asyncexec-contract=VERSION."
 
 
 def test_a_contract_that_this_kit_does_not_know_is_refused(

@@ -19,6 +19,7 @@ from pytest_asyncexec.conformance.subject.subject import Subject
 from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
 
 from pytest_asyncexec.contract.catalogue import RULES
+from pytest_asyncexec.contract.rule import NEEDS
 from pytest_asyncexec.contract.verdict import RuleOutcome
 from pytest_asyncexec.targets.target import Target
 
@@ -165,6 +166,69 @@ def test_what_is_honestly_absent_is_not_applicable(subject_of, rule_id, reason) 
     with pytest.raises(NotApplicable, match=reason):
         judge(subject, RULES[rule_id], lambda subject: None)
     assert subject.findings[rule_id].outcome == "not_applicable"
+
+
+class Bare:
+    """Has nothing but `run`, and of a constructor with settings nothing either."""
+
+    cannot = ("stop",)
+
+    def run(self, function, args, kwargs, task_metadata):
+        return function(*args, **kwargs)
+
+    def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        return function(*args, **kwargs), "", "", "COMPLETED"
+
+    def write_streams_to_file(self, stream_strings, filepaths, dispatch_id, results_dir):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("rule_id", "lacking", "reason"),
+    [
+        ("LIF-03", ("teardown",), "the executor has no teardown"),
+        ("LIF-04", ("setup",), "the executor has no setup"),
+        ("CON-07", ("settings",), "the constructor takes neither time_limit nor retries"),
+        ("CAN-01", ("awaited-execute",), "execute is synchronous"),
+        ("CAN-06", ("teardown", "awaited-execute"), "the executor has no teardown"),
+        ("STR-09", ("awaited-writes",), "hosts call it on a thread"),
+        ("RES-09", ("worker-process",), "tasks run in the host's own process"),
+        ("TIM-09", ("stop", "local-process"), "it cannot: stop"),
+    ],
+)
+def test_what_is_lacking_is_found_before_a_check_is_run(
+    subject_of, rule_id, lacking, reason
+) -> None:
+    subject = subject_of(Bare)
+
+    with pytest.raises(NotApplicable, match=reason):
+        judge(subject, RULES[rule_id], lambda subject: pytest.fail("it was run"))
+    assert subject.findings[rule_id].lacking == lacking
+    assert not set(lacking) & set(subject.preflight().needs)
+
+
+def test_an_executor_that_has_everything_lacks_nothing(subject_of) -> None:
+    facts = subject_of(LocalExecutor).preflight()
+
+    assert facts.needs == tuple(NEEDS)
+
+
+def test_a_check_says_not_applicable_for_want_of_what_the_rule_may_need(subject_of) -> None:
+    subject = subject_of(Bare)
+
+    with pytest.raises(NotApplicable):
+        judge(subject, RULES["CON-05"], lambda subject: subject.not_applicable("no cancel"))
+    assert subject.findings["CON-05"].lacking == ("cancel",)
+
+
+def test_a_check_that_says_so_for_nothing_is_wrong_itself(subject_of) -> None:
+    subject = subject_of(ThreadExecutor)
+
+    with pytest.raises(RuntimeError, match="the check itself is wrong: it is Monday"):
+        judge(subject, STATIC, lambda subject: subject.not_applicable("it is Monday"))
+    found = subject.findings[STATIC.id]
+    assert (found.outcome, found.lacking) == ("not_run", ())
+    assert "no need of CON-02" in found.message
 
 
 @pytest.mark.parametrize("named", ["static", "run", "streems", ["stop", "cancel"]])

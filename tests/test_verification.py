@@ -17,6 +17,7 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.signer import CryptoSigner
 
 from pytest_asyncexec.commands import verify
+from pytest_asyncexec.contract import catalogue
 from pytest_asyncexec.contract.catalogue import RULES
 from pytest_asyncexec.contract.rule import Level
 from pytest_asyncexec.contract.verdict import Outcome
@@ -24,7 +25,7 @@ from pytest_asyncexec.evidence import certificate
 from pytest_asyncexec.evidence.certificate import EXTENSION, digest_of
 from pytest_asyncexec.evidence.environment import Environment
 from pytest_asyncexec.evidence.wheel import open_wheel
-from runs import run, target
+from runs import run, target, target_of
 
 Told = dict[str, Any]
 
@@ -372,6 +373,29 @@ def test_a_later_contract_needs_what_the_first_kit_did_not_say(
 
     assert verified(told, tmp_path) == 2
     assert "contractDigest" in capsys.readouterr().err
+
+
+@pytest.fixture
+def _one_rule_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    more = dataclasses.replace(RULES["RET-02"], id="RET-99", since="1.1")
+    monkeypatch.setattr(catalogue, "RULES", {**RULES, "RET-99": more})
+
+
+@pytest.mark.usefixtures("later", "_one_rule_more")
+def test_certificates_are_verified_by_their_own_set(
+    wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _verify(FIRST / "LocalExecutor.intoto.json", None, "hardened") == 0
+
+    earlier = run(target_of(contract="1.0"), contract="1.0")
+    subject = [open_wheel(wheel).artifact]
+    told = certificate.statement(earlier, earlier.targets[0], subject)
+    assert verified(told, tmp_path, level="hardened") == 0
+    assert "executor contract 1.0, level hardened" in capsys.readouterr().out
+
+    told["predicate"][EXTENSION]["contract"] = "1.1"
+    assert verified(told, tmp_path) == 1
+    assert "says nothing of " in capsys.readouterr().out
 
 
 # ---- tampered with -----------------------------------------------------------------------

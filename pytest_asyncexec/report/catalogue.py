@@ -34,7 +34,7 @@ def catalogue(word: str = "", width: int = 80, contract: Contract | None = None)
     """
     contract = contract or contract_of()
     if not word:
-        return overview(contract.rules.values(), width, contract)
+        return overview(contract.judged.values(), width, contract)
     rules = look_up(word, contract)
     if len(rules) > 1:
         return overview(rules, width, contract)
@@ -46,10 +46,11 @@ def catalogue(word: str = "", width: int = 80, contract: Contract | None = None)
 def overview(rules: Iterable[Rule], width: int, contract: Contract | None = None) -> list[str]:
     """The rules by chapter: id, obligation, level, sentence."""
     rules, contract = list(rules), contract or contract_of()
-    counts = Counter(rule.obligation for rule in rules)
-    many = f"{len(rules)} rules"
-    if len(rules) < len(contract.rules):
-        many = f"{len(rules)} of {len(contract.rules)} rules"
+    counted = [rule for rule in rules if rule.since != CANDIDATE]
+    counts = Counter(rule.obligation for rule in counted)
+    many = f"{len(counted)} rules"
+    if len(counted) < len(contract.rules):
+        many = f"{len(counted)} of {len(contract.rules)} rules"
     lines = [
         f"executor contract {contract.version}: {many}, {counts['MUST']} MUST and "
         f"{counts['SHOULD']} SHOULD"
@@ -58,7 +59,8 @@ def overview(rules: Iterable[Rule], width: int, contract: Contract | None = None
         lines += ["", f"{chapter}: {CHAPTERS[chapter].title}"]
         for rule in its_rules:
             head = f"  {rule.id}  {rule.obligation:6}  {rule.level:9}  "
-            lines += _wrapped(rule.sentence, width, head)
+            mark = "(candidate) " if rule.since == CANDIDATE else ""
+            lines += _wrapped(f"{mark}{rule.sentence}", width, head)
     return [*lines, "", f"All about one of them: pytest --asyncexec-rules={rules[0].id}"]
 
 
