@@ -160,7 +160,7 @@ def test_the_file_that_a_tool_was_given_to_sign_names_the_subject(tmp_path: Path
     judged = target()
     digest = {"sha256": "c" * 64, "dirHash": "c" * 64}
     told = certificate.statement(
-        run(judged), judged, [certificate.Artifact("MyExecutor", digest, "pkg:pypi/mypkg@1.0")]
+        run(judged), judged, [certificate.Artifact("mypkg-1.0", digest, "pkg:pypi/mypkg@1.0")]
     )
     told["subject"] = [{"name": "out/MyExecutor.sha256sums", "digest": {"sha256": "c" * 64}}]
 

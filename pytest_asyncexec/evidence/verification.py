@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from ..contract.catalogue import Contract, UnknownContract, contract_of
@@ -15,12 +15,12 @@ from ..contract.frozen import digest_of as digest_of_contract
 from ..contract.rule import Level, Rule
 from ..contract.verdict import OUTCOMES, Verdict, judge
 from . import certificate, strict_json
-from .artifact import LISTING
-from .certificate import Certificate, digest_of, result_of, signable
+from .binding import of_another_kit, of_another_wheel, unbound
+from .certificate import Certificate, result_of
 from .environment import DISTRIBUTION, Environment
 from .grounds import unfounded
 from .schemas import SchemaError, validate
-from .wheel import Wheel, modules_of
+from .wheel import Wheel
 
 _PAYLOAD = "application/vnd.in-toto+json"
 
@@ -119,7 +119,7 @@ def tampering(found: Found, here: Environment) -> list[str]:
     if not wrong:
         # Only a list of rules that is whole can be judged.
         wrong += _misjudged(found.certificate, rules)
-    return [*wrong, *_unbound(found.certificate), *_of_another_kit(found.certificate, here)]
+    return [*wrong, *unbound(found.certificate), *of_another_kit(found.certificate, here)]
 
 
 def _incomplete(told: Certificate, rules: Mapping[str, Rule]) -> list[str]:
@@ -180,46 +180,6 @@ def _misjudged(told: Certificate, rules: Mapping[str, Rule]) -> list[str]:
     ]
 
 
-def _unbound(told: Certificate) -> list[str]:
-    """What of it does not fit together: digests, and what stands in it twice."""
-    subject, inner = told.statement["subject"], told.extension["subject"]
-    wrong = []
-    # Those of the first kit have the same outside as inside.
-    if not _all_same(subject, signable(inner)) and not _all_same(subject, inner):
-        wrong.append("its subject is not the one that was judged")
-    kit = told.extension["kit"]
-    if told.predicate["configuration"][0]["digest"] != kit["digest"]:
-        wrong.append("its configuration does not begin with the kit that judged")
-    if told.extension["digest"]["sha256"] != digest_of(told.predicate):
-        wrong.append("its digest is not that of what it says: it was changed after it was made")
-    return wrong
-
-
-def _all_same(outer: Sequence[Mapping[str, Any]], inner: Sequence[Mapping[str, Any]]) -> bool:
-    return len(outer) == len(inner) and all(map(_same, outer, inner))
-
-
-def _same(outer: Mapping[str, Any], inner: Mapping[str, Any]) -> bool:
-    # A tool that signs makes a subject of its own: it has to have the digest, and no other name
-    # but that of the file which it was given.
-    name = PurePosixPath(outer.get("name", "")).name.removesuffix(LISTING)
-    return (
-        outer["digest"] == inner["digest"]
-        and name in ("", PurePosixPath(inner.get("name", "")).name)
-        and outer.get("uri", "") in ("", inner.get("uri", ""))
-    )
-
-
-def _of_another_kit(told: Certificate, here: Environment) -> list[str]:
-    kit = told.extension["kit"]
-    if kit["version"] != here.kit or kit["digest"]["dirHash"] == here.kit_digest:
-        return []
-    return [
-        f"it was made by a {DISTRIBUTION} {kit['version']} that is not the one installed here: "
-        f"dirHash {kit['digest']['dirHash']}, here {here.kit_digest}"
-    ]
-
-
 def refused(found: Found, level: Level | None, wheel: Wheel | None) -> list[str]:
     """Why a certificate that holds is not accepted, in sentences; empty if it is.
 
@@ -229,7 +189,7 @@ def refused(found: Found, level: Level | None, wheel: Wheel | None) -> list[str]
         wheel: what it has to speak of, if that is given.
     """
     told = found.certificate
-    wrong = _of_another_wheel(told, wheel) if wheel is not None else []
+    wrong = of_another_wheel(told, wheel) if wheel is not None else []
     verdict = verdict_at(found, level)
     if verdict.verdict != "conformant" or verdict.level is None or verdict.below_demand:
         name, reached = told.extension["target"], verdict.level or "none"
@@ -255,41 +215,6 @@ def _because(verdict: Verdict) -> str:
         if ids:
             parts.append(f"{outcome.replace('_', ' ')} {_list(ids)}")
     return f"; {'; '.join(parts)}" if parts else ""
-
-
-def _of_another_wheel(told: Certificate, wheel: Wheel) -> list[str]:
-    given, name = wheel.artifact.digest["sha256"], wheel.artifact.name
-    wheels = [
-        subject
-        for subject in told.extension["subject"]
-        if "sha256" in subject["digest"] and "dirHash" not in subject["digest"]
-    ]
-    if not wheels:
-        return [
-            f"it speaks of what was installed, not of a wheel: judge again with "
-            f"--asyncexec-artifact={name}"
-        ]
-    digests = [subject["digest"]["sha256"] for subject in wheels]
-    if given not in digests:
-        names = ", ".join(subject.get("name", "?") for subject in wheels)
-        return [f"it speaks of {names}, sha256 {', '.join(digests)}; {name} has {given}"]
-    return _of_a_class_elsewhere(told, wheel)
-
-
-def _of_a_class_elsewhere(told: Certificate, wheel: Wheel) -> list[str]:
-    """See that the wheel holds the class that was judged, as was seen to when it was."""
-    held = modules_of(wheel)
-    # Some platforms load plugins from files under names that are none of modules: then the module
-    # counts in which the class was named.
-    module = told.extension["executor"].partition(":")[0]
-    named = told.extension["spec"].replace(":", ".").split(".")
-    if module in held or any(".".join(named[:end]) in held for end in range(len(named), 0, -1)):
-        return []
-    judged = told.extension["executor"] or told.extension["spec"]
-    holds = ", ".join(wheel.packages) or "nothing"
-    return [
-        f"it speaks of {judged}, and {wheel.artifact.name} does not hold that; it holds {holds}"
-    ]
 
 
 def _list(ids: list[str], most: int = 8) -> str:
