@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from pytest_asyncexec.__main__ import main
+from pytest_asyncexec.contract.catalogue import RULES
 
 ROOT = Path(__file__).parents[1]
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
@@ -93,6 +94,20 @@ def test_files_that_are_linked_to_are_there(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
         if ":" not in target:
             assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_rules_that_are_named_are_there(page: Path) -> None:
+    named = set(re.findall(r"\b[A-Z]{3}-\d\d\b", page.read_text(encoding="utf-8")))
+    assert named <= set(RULES), named - set(RULES)
+
+
+def test_every_backend_names_the_rules_that_find_a_wrong_guess() -> None:
+    text = (ROOT / "docs/backends.md").read_text(encoding="utf-8")
+    _, *backends = re.split(r"^## ", text, flags=re.MULTILINE)
+    for backend in backends:
+        assert re.match(r".* \d+\.\d+", backend), backend  # its version
+        assert re.search(r"\b[A-Z]{3}-\d\d\b", backend), backend
 
 
 def test_every_field_of_a_certificate_and_of_a_report_is_explained() -> None:
