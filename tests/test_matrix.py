@@ -183,6 +183,15 @@ def test_a_selection_is_noted_and_opens_no_rules() -> None:
     )
 
 
+def test_nothing_open_in_a_selection_is_said_of_what_was_judged() -> None:
+    part = run(target("Part", CON_01="not_run"), selection=True)
+
+    assert compared(part, run())[-1] == "Every one of them passed every rule that was judged."
+    assert "<p>Every one of them passed every rule that was judged.</p>" in page(
+        columns([(Path("part"), part)])
+    )
+
+
 def test_a_hostile_name_is_text_and_nothing_else() -> None:
     name = "<b>|`x`|\n*y* [z](http://e) @all \x1b[2J\u202e__w__ snake_case"
 

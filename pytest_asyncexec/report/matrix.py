@@ -30,7 +30,7 @@ def markdown(compared: Sequence[Column], encoding: str = "utf-8") -> list[str]:
     for note in notes(compared):
         lines += [f"> {plain(note)}", ""]
     if not left:
-        return [*lines, "Every one of them passed every rule."]
+        return [*lines, _nothing_open(compared)]
     lines += [f"### {_subtitle(compared)}", "", _open(compared, left, marks)]
     return [*lines, "", _MORE]
 
@@ -60,6 +60,7 @@ def page(compared: Sequence[Column]) -> str:
             columns=compared,
             chapters=_chapters(compared),
             rules=open_rules(compared),
+            nothing_open=_nothing_open(compared),
             signs=ORDER,
             verdicts=VERDICTS,
             marked=marked,
@@ -117,3 +118,8 @@ def _has(encoding: str, mark: str) -> bool:
     except (UnicodeEncodeError, LookupError):
         return False
     return True
+
+
+def _nothing_open(compared: Iterable[Column]) -> str:
+    judged = " that was judged" if any(column.run.selection for column in compared) else ""
+    return f"Every one of them passed every rule{judged}."
