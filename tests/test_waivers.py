@@ -46,6 +46,7 @@ def test_a_line_is_a_waiver(line: str, waiver: Waiver) -> None:
         ("", "cannot be read"),
         ("TIM-09:", "no reason.\n  A waiver reads"),
         ("TIM-09 until 2027-01-31:  ", "no reason"),
+        ("CNC-05 TIM-09: r", "two rules are named.\n  Write a line for each"),
         ("TIM-09 until: r", "'' is no date"),
         ("TIM-09 until tomorrow: r", "'tomorrow' is no date.\n  A waiver reads"),
         ("TIM-09 until 20270131: r", "'20270131' is no date"),

@@ -109,6 +109,8 @@ def _parse(line: str, rules: Collection[str], today: date, why_not: Callable[[st
         raise ValueError(f"the contract has no rule {rule_id!r}.\n  {hint}")
     if not reason:
         raise ValueError(f"there is no reason.\n  {_FORM}")
+    if found["target"] in rules:
+        raise ValueError("two rules are named.\n  Write a line for each, with a reason of its own.")
     if found["end"]:
         until = _date(found["end"].split("until", 1)[1].strip())
         if until < today:
