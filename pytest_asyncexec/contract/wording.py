@@ -14,6 +14,8 @@ _STEERING = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
 )
 
+_OF_A_TRACEBACK = re.compile(r"\s*(Traceback \(most recent call last\)|File \".*\", line \d)")
+
 
 def short(value: Any, limit: int = 200) -> str:
     """The repr of `value`, cut where it is long."""
@@ -53,14 +55,20 @@ def said_by(error: BaseException) -> str:
 
 
 def short_error(error: BaseException) -> str:
-    """Type and message of an error; of a message that is a whole traceback, its last line."""
+    """Type and message of an error; of a traceback its last line, and of another long message its
+    beginning and its end.
+    """
     try:
         lines = str(error).strip().splitlines()
     except Exception as inner:
         return f"{type(error).__name__} (whose message raises {type(inner).__name__})"
     if not lines:
         return type(error).__name__
-    said = lines[-1] if len(lines) > 3 else " ".join(lines)
+    if any(_OF_A_TRACEBACK.match(line) for line in lines):
+        lines = lines[-1:]
+    if len(lines) > 4:
+        lines = [*lines[:3], "...", lines[-1]]
+    said = " ".join(line.strip() for line in lines)
     if len(said) > _LONG:
         said = f"{said[:_LONG]}... ({len(said):,} characters)"
     return f"{type(error).__name__}: {said}"
