@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .base.context import DispatchInfo, dispatch_context, get_active_dispatch
-    from .base.executor import AsyncBaseExecutor, run_task
+    from .base.executor import AsyncBaseExecutor
     from .base.outcome import (
         TaskCancelledError,
         TaskOutcome,
@@ -17,12 +17,15 @@ if TYPE_CHECKING:
         TaskStatus,
         TaskTimeoutError,
     )
+    from .base.plain import BaseExecutor
     from .base.streams import write_streams_to_file
+    from .base.template import run_task
 
     __version__: str
 
 __all__ = [
     "AsyncBaseExecutor",
+    "BaseExecutor",
     "DispatchInfo",
     "TaskCancelledError",
     "TaskOutcome",
@@ -38,6 +41,7 @@ __all__ = [
 
 _HOMES = {
     "AsyncBaseExecutor": ".base.executor",
+    "BaseExecutor": ".base.plain",
     "DispatchInfo": ".base.context",
     "TaskCancelledError": ".base.outcome",
     "TaskOutcome": ".base.outcome",
@@ -46,7 +50,7 @@ _HOMES = {
     "TaskTimeoutError": ".base.outcome",
     "dispatch_context": ".base.context",
     "get_active_dispatch": ".base.context",
-    "run_task": ".base.executor",
+    "run_task": ".base.template",
     "write_streams_to_file": ".base.streams",
 }
 

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..base import waiting
+from ..base.attributes import effective_time_limit
 from ..base.executor import AsyncBaseExecutor
-from ..base.outcome import TaskRuntimeError
+from ..base.failures import failure_of
 
 __all__ = ["ThreadExecutor"]
 
@@ -20,7 +21,8 @@ class ThreadExecutor(AsyncBaseExecutor):
     matters, and this one for short functions that can be trusted.
 
     Arguments are copied for each attempt; the result is the very object that the function
-    returned. `SystemExit` and `KeyboardInterrupt` raised by a task are failures of that task.
+    returned. What else than an Exception a task raises (`SystemExit`, `KeyboardInterrupt`,
+    `CancelledError` ...) is a failure of that task.
     """
 
     cannot = frozenset({"stop", "streams"})
@@ -44,16 +46,21 @@ class ThreadExecutor(AsyncBaseExecutor):
         task_metadata: dict[str, Any],
     ) -> Any:
         """Call the function in a thread, with the context variables of the caller."""
-        self._refuse_time_limit()
-        try:
-            return await waiting.in_thread(function, *args, **kwargs)
-        except KeyboardInterrupt as error:
-            # Nobody pressed a key: those are delivered to the main thread only.
-            raise TaskRuntimeError(f"The task raised {error!r}") from error
+        return await waiting.in_thread(_called, function, args, kwargs)
 
     def _refuse_time_limit(self) -> None:
-        if self.time_limit > 0:
+        if effective_time_limit(self.time_limit) is not None:
             raise ValueError(
                 f"ThreadExecutor cannot keep time_limit={self.time_limit!r}, since a thread "
                 f"cannot be stopped: use LocalExecutor, or time_limit=-1 for no limit"
             )
+
+
+def _called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
+    try:
+        return function(*args, **kwargs)
+    except Exception:
+        raise
+    except BaseException as error:
+        # Nobody pressed a key, and nobody cancelled anything: this is the task's own.
+        raise failure_of(error) from error

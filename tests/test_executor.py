@@ -581,7 +581,7 @@ class Printer(Recorder):
         (lambda: None, None),
         (lambda: 1 / 0, ZeroDivisionError),
         (for_ever, TaskTimeoutError),
-        (raising(KeyboardInterrupt()), KeyboardInterrupt),
+        (raising(StopAsyncIteration()), StopAsyncIteration),
     ],
 )
 def test_logs_are_written_however_the_task_ends(tmp_path, function, error) -> None:
@@ -686,9 +686,12 @@ async def test_the_host_answers_and_is_told() -> None:
     async def run(**host: Any) -> Any:
         return (await run_task(Asking(), None, [], {}, "d", "unused", **host)).result
 
+    def once_the_job_is_known() -> bool:
+        return bool(handles)
+
     assert await run() is False
-    assert await run(cancel_requested=lambda: True, on_job_handle=handles.append) is True
-    assert await run(cancel_requested=lambda: asyncio.sleep(0, True), on_job_handle=told) is True
+    assert await run(cancel_requested=once_the_job_is_known, on_job_handle=handles.append) is True
+    assert await run(cancel_requested=lambda: asyncio.sleep(0, False), on_job_handle=told) is False
     assert handles == [{"pid": 1, "parts": [2, 3]}] * 2
 
 

@@ -3,17 +3,23 @@
 import asyncio
 import copy
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from .attributes import check_retries, check_time_limit, effective_time_limit
-from .outcome import TaskCancelledError, TaskRuntimeError, TaskTimeoutError
-from .task import RunningTask
+from .failures import own_error
+from .outcome import TaskCancelledError, TaskTimeoutError
+from .stopping import Plain, cannot_stop, run_in_thread
+from .task import RunningTask, TaskStreams
 from .waiting import call
 
-__all__ = ["attempt_until_done", "limits_of", "own_error"]
+__all__ = ["OWN_QUESTIONS", "attempt_until_done", "check_wanted", "limits_of"]
 
 logger = logging.getLogger(__name__)
+
+#: What asks the host as `RunningTask.is_cancel_requested` does.
+OWN_QUESTIONS: set[Any] = set()
 
 T = TypeVar("T")
 
@@ -22,7 +28,8 @@ def limits_of(executor: Any) -> tuple[float | None, int]:
     """Return the time limit, in seconds, and the retries that the template has to enforce.
 
     What the executor says it enforces itself is left out. A foreign one may hold anything there:
-    TypeError or ValueError before anything runs.
+    TypeError or ValueError before anything runs; and ValueError for a limit on one that says it
+    cannot stop a task, since a limit that is taken and ignored is the worst of all.
     """
     enforced: Any = getattr(executor, "enforces", frozenset())
     if isinstance(enforced, str):
@@ -31,18 +38,49 @@ def limits_of(executor: Any) -> tuple[float | None, int]:
             f"write frozenset({{{enforced!r}}})"
         )
     time_limit, retries = None, 0
-    if "time_limit" not in enforced:
-        value = getattr(executor, "time_limit", -1)
-        time_limit = effective_time_limit(check_time_limit(value, type(executor)))
+    unstoppable = cannot_stop(executor)
+    if "time_limit" not in enforced or unstoppable:
+        value = check_time_limit(getattr(executor, "time_limit", -1), type(executor))
+        time_limit = effective_time_limit(value)
+        if unstoppable and time_limit is not None:
+            raise ValueError(
+                f"{type(executor).__name__} cannot keep time_limit={value!r}, since it says it "
+                f"cannot stop a task: pass time_limit=-1 for no limit, or use an executor that can"
+            )
     if "retries" not in enforced:
         retries = check_retries(getattr(executor, "retries", 0), type(executor))
     return time_limit, retries
 
 
+async def check_wanted(executor: Any, task: RunningTask) -> None:
+    """Raise TaskCancelledError if the host wants the task no more, as the executor would be told.
+
+    A host that cannot be asked is no reason to give up its task.
+    """
+    ask = _question(executor, task)
+    if ask is None:
+        return
+    try:
+        is_wanted = not await ask()
+    except Exception:
+        logger.warning("The host could not be asked about the %s", task, exc_info=True)
+        return
+    if not is_wanted:
+        raise TaskCancelledError(f"The {task} was cancelled by its host")
+
+
+def _question(executor: Any, task: RunningTask) -> Callable[[], Awaitable[Any]] | None:
+    if isinstance(executor, TaskStreams):
+        asks = getattr(executor, "get_cancel_requested", None)
+        if asks is not None and getattr(asks, "__func__", None) not in OWN_QUESTIONS:
+            return partial(call, asks)
+    return None if task.cancel_requested is None else task.is_cancel_requested
+
+
 async def attempt_until_done(
     executor: Any,
     function: Callable[..., Any],
-    args: Iterable[Any],
+    args: list[Any],
     kwargs: dict[str, Any],
     task: RunningTask,
     time_limit: float | None,
@@ -52,22 +90,31 @@ async def attempt_until_done(
 
     The last error wins. A cancelled task is not attempted again.
     """
+    await check_wanted(executor, task)
     for attempt in range(1, retries + 2):
         try:
-            run = call(executor.run, function, *_copied(args, kwargs), task.metadata())
+            given = (function, *_copied(args, kwargs))
+            if isinstance(executor, Plain):
+                run = run_in_thread(executor, *given, task)
+            else:
+                run = call(executor.run, *given, task.metadata())
             if time_limit is not None:
-                run = _limited(run, time_limit, f"The {task}", f"{attempt} of {retries + 1}")
+                run = _limited(run, time_limit, task, f"{attempt} of {retries + 1}")
             result = await run
             task.check()
             return result
-        except (Exception, asyncio.CancelledError, SystemExit) as caught:
+        except BaseException as caught:
+            if task.is_thrown_away_by(caught):
+                raise
             error = own_error(caught, task)
-            is_final = isinstance(error, TaskCancelledError) or not isinstance(error, Exception)
+            is_final = isinstance(error, TaskCancelledError | asyncio.CancelledError)
             try:
                 if is_final or attempt > retries:
                     raise error
-                if await task.is_cancel_requested():
-                    raise TaskCancelledError(f"The {task} was cancelled by its host") from error
+                try:
+                    await check_wanted(executor, task)
+                except TaskCancelledError as cancelled:
+                    raise cancelled from error
                 again = "Attempt %d at the %s failed, trying again"
                 logger.info(again, attempt, task, exc_info=error)
             finally:
@@ -75,17 +122,17 @@ async def attempt_until_done(
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-async def _limited(work: Awaitable[T], seconds: float, task: str, attempt: str) -> T:
+async def _limited(work: Awaitable[T], seconds: float, task: RunningTask, attempt: str) -> T:
     clock = asyncio.timeout(seconds)
     timed_out = TaskTimeoutError(
-        f"{task} took longer than its time_limit of {seconds:g} seconds (attempt {attempt})"
+        f"The {task} took longer than its time_limit of {seconds:g} seconds (attempt {attempt})"
     )
     # Whatever `run` made of being stopped, once the clock has run out it was over its limit.
     try:
         async with clock:
             result = await work
-    except (Exception, asyncio.CancelledError, SystemExit) as error:
-        if clock.expired():
+    except BaseException as error:
+        if clock.expired() and not task.is_thrown_away_by(error):
             raise timed_out from error
         raise
     if clock.expired():
@@ -93,26 +140,7 @@ async def _limited(work: Awaitable[T], seconds: float, task: str, attempt: str) 
     return result
 
 
-def own_error(error: BaseException, task: RunningTask) -> BaseException:
-    """Return the error that what was raised by an executor's method stands for.
-
-    After a cancellation by the host that is always CancelledError. Without one, a CancelledError
-    is the backend's own and becomes TaskCancelledError, and SystemExit becomes TaskRuntimeError:
-    neither may end the host.
-    """
-    meant = error
-    if task.stopped:
-        meant = error if isinstance(error, asyncio.CancelledError) else asyncio.CancelledError()
-    elif isinstance(error, asyncio.CancelledError):
-        meant = TaskCancelledError("The task was cancelled by its backend")
-    elif isinstance(error, SystemExit):
-        meant = TaskRuntimeError(f"The task exited: SystemExit({error.code!r})")
-    if meant is not error:
-        meant.__cause__ = error
-    return meant
-
-
-def _copied(args: Iterable[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+def _copied(args: list[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
     """Copy arguments deeply, so that no attempt sees what another one did to them.
 
     Values that cannot be copied, locks and open files for example, are handed on as they are.

@@ -8,10 +8,11 @@ from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
+from weakref import ref
 
 from .attributes import json_copy
 
-__all__ = ["RunningTask", "get_running_task"]
+__all__ = ["RunningTask", "TaskStreams", "get_running_task"]
 
 
 @dataclass(eq=False, slots=True)
@@ -27,8 +28,14 @@ class RunningTask:
     #: Whether the host has cancelled the asyncio task that awaits the outcome.
     stopped: bool = False
 
-    #: The asyncio task that does the work, while a cancellation by the host may cut it short.
+    #: The event loop of this task, and the asyncio task in which everything is done for it: weak,
+    #: since the context of that one holds this object.
+    loop: asyncio.AbstractEventLoop | None = None
+    home: ref[asyncio.Task[Any]] | None = None
+    #: The same task, while a cancellation by the host may cut it short.
     working: asyncio.Task[Any] | None = None
+    #: Whether the attempt that runs is to end, since nobody will look at its result.
+    attempt_is_over: bool = False
 
     _stdout: io.StringIO | None = None
     _stderr: io.StringIO | None = None
@@ -60,8 +67,21 @@ class RunningTask:
         Raises CancelledError where the host has lost interest already.
         """
         _current.set(self)
+        self.loop = asyncio.get_running_loop()
+        home = asyncio.current_task()
+        self.home = None if home is None else ref(home)
         self.check()
-        self.working = asyncio.current_task()
+        self.working = home
+
+    def is_thrown_away_by(self, error: BaseException) -> bool:
+        """Whether `error` says that the work is thrown away, with its event loop for example.
+
+        The same exception may come from the task's own code, in a step of its asyncio task.
+        """
+        if not isinstance(error, GeneratorExit):
+            return False
+        current = _current_asyncio_task()
+        return current is None or self.home is None or current is not self.home()
 
     def check(self) -> None:
         """Raise CancelledError if the host has lost interest, whoever may have swallowed that."""
@@ -119,3 +139,30 @@ _current: ContextVar[RunningTask | None] = ContextVar("running_task", default=No
 def get_running_task() -> RunningTask | None:
     """Return the task that this code runs for, or None outside of any."""
     return _current.get()
+
+
+def _current_asyncio_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # outside of any event loop
+        return None
+
+
+class TaskStreams:
+    """The streams of whatever task the calling code runs for, which never lie on `self`."""
+
+    @property
+    def task_stdout(self) -> io.StringIO | None:
+        """The standard output of the task that the calling code runs for, or None outside of one.
+
+        A thread that you start yourself does not inherit it (`asyncio.to_thread` does): take the
+        stream into a local variable first.
+        """
+        task = get_running_task()
+        return None if task is None else task.stdout
+
+    @property
+    def task_stderr(self) -> io.StringIO | None:
+        """The standard error of the current task, or None outside of one; see `task_stdout`."""
+        task = get_running_task()
+        return None if task is None else task.stderr

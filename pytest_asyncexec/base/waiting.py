@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, Protocol, TypeVar
 
 from .eager import started
+from .failures import failure_of
+from .threads import in_own_thread
 
 __all__ = ["call", "ended", "in_thread", "undisturbed"]
 
@@ -80,8 +82,8 @@ async def undisturbed(work: Coroutine[Any, Any, T]) -> T:
     cancellation = _Remembered()
     try:
         result = await ended(work, cancellation)
-    except Exception as error:
-        if cancellation.has_come:
+    except BaseException as error:
+        if cancellation.has_come and not isinstance(error, asyncio.CancelledError):
             raise asyncio.CancelledError from error
         raise
     if cancellation.has_come:
@@ -130,8 +132,16 @@ def call(method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Awaitable[
 
 
 async def _call_in_thread(method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    result = await in_thread(method, *args, **kwargs)
+    result = await in_own_thread(_called, method, args, kwargs)
     return await result if inspect.isawaitable(result) else result
+
+
+def _called(method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    try:
+        return method(*args, **kwargs)
+    except asyncio.CancelledError as error:
+        # In a thread nobody was cancelled: it is the task's own.
+        raise failure_of(error) from error
 
 
 def _is_coroutine_function(method: Callable[..., Any]) -> bool:
