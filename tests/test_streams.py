@@ -6,14 +6,14 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import aiofiles
 import pytest
+from aiofiles.threadpool.text import AsyncTextIOWrapper
 
 from pytest_asyncexec import write_streams_to_file
-from pytest_asyncexec.base import streams
+from pytest_asyncexec.base import appending, streams
 
 
 async def test_a_relative_path_lands_in_the_folder_of_its_dispatch(tmp_path) -> None:
@@ -203,11 +203,15 @@ async def test_concurrent_writers_never_interleave_inside_one_stream(tmp_path) -
 
 def test_writers_in_many_loops_never_interleave_in_small_writes(tmp_path, monkeypatch) -> None:
     # A file that takes only some bytes at a time shows who else gets in between.
-    def partial(fd, data):
-        time.sleep(0)
-        return os.write(fd, data[:10])
+    async def flushing(self, text):
+        def write():
+            self._file.write(text)
+            self._file.flush()
 
-    monkeypatch.setattr(streams, "_write", partial)
+        await self._loop.run_in_executor(None, write)
+
+    monkeypatch.setattr(appending, "_PIECE", 10)
+    monkeypatch.setattr(AsyncTextIOWrapper, "write", flushing)
     texts = [str(number) * 99 + "\n" for number in range(4)]
 
     def one_loop(text: str) -> None:
@@ -265,3 +269,101 @@ def test_long_streams_of_several_processes_never_interleave(tmp_path) -> None:
 
     lines = (tmp_path / "d" / "log").read_text().splitlines()
     assert sorted(lines) == [name * 3_000_000 for name in "aabbcc"]
+
+
+async def test_it_is_aiofiles_that_writes_in_pieces(tmp_path, monkeypatch) -> None:
+    written = []
+    write = AsyncTextIOWrapper.write
+
+    async def noted(self, text):
+        written.append((self, len(text)))
+        await write(self, text)
+
+    monkeypatch.setattr(AsyncTextIOWrapper, "write", noted)
+    piece = appending._PIECE
+
+    await write_streams_to_file(["x" * (2 * piece + 3)], ["log"], "d", str(tmp_path))
+
+    files, sizes = zip(*written, strict=True)
+    assert sizes == (piece, piece, 3)
+    assert files[0].closed
+
+
+async def test_a_writer_cancelled_in_the_middle_waits_for_nobody(tmp_path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    # So long that most of it is not written before somebody reads.
+    texts = [name * (3 * appending._PIECE) + "\n" for name in "ab"]
+    first, second = (
+        asyncio.create_task(write_streams_to_file([text], [str(pipe)], "d", str(tmp_path)))
+        for text in texts
+    )
+    reader = await asyncio.to_thread(open, pipe, "rb", 0)
+    try:
+        assert await asyncio.to_thread(reader.read, 10) == b"a" * 10
+
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        # It is whole all the same, and the next one comes after it.
+        whole = "".join(texts).encode()
+        rest = bytearray(b"a" * 10)
+        while len(rest) < len(whole) and (data := await asyncio.to_thread(reader.read, 1 << 16)):
+            rest += data
+        await second
+    finally:
+        reader.close()
+
+    assert bytes(rest) == whole
+    assert not [file for file in streams._writers if str(tmp_path) in str(file)]
+
+
+def test_a_writer_cancelled_before_its_file_is_open_keeps_nothing_from_ending(tmp_path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    script = (
+        "import asyncio, sys\n"
+        "from pytest_asyncexec import write_streams_to_file\n"
+        "async def main():\n"
+        "    work = asyncio.create_task(write_streams_to_file(['x'], [sys.argv[1]], 'd', '.'))\n"
+        "    await asyncio.sleep(0)\n"
+        "    work.cancel()\n"
+        "    await asyncio.wait({work})\n"
+        "    print('cancelled' if work.cancelled() else work.result())\n"
+        "asyncio.run(main())\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", script, str(pipe)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+    assert (done.stdout, done.stderr, done.returncode) == ("cancelled\n", "", 0)
+
+
+async def test_a_writer_cancelled_as_its_file_is_opened_closes_it(tmp_path) -> None:
+    for turns in range(12):
+        path = tmp_path / str(turns)
+        writing = asyncio.create_task(write_streams_to_file(["x"], [str(path)], "d", "."))
+        for _ in range(turns):
+            await asyncio.sleep(0.0002)
+        writing.cancel()
+        await asyncio.wait({writing})
+        # Who comes next comes once the file is closed.
+        await write_streams_to_file(["y"], [str(path)], "d", ".")
+
+        assert path.read_text() in ("y", "xy")
+
+
+def test_nothing_is_imported_before_it_is_needed() -> None:
+    script = (
+        "import sys\n"
+        "from pytest_asyncexec import write_streams_to_file\n"
+        "print('aiofiles' in sys.modules)\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+
+    assert done.stdout == "False\n"

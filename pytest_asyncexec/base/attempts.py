@@ -94,6 +94,7 @@ async def attempt_until_done(
     for attempt in range(1, retries + 2):
         try:
             given = (function, *_copied(args, kwargs))
+            run: Awaitable[Any]
             if isinstance(executor, Plain):
                 run = run_in_thread(executor, *given, task)
             else:

@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import traceback
-from typing import Any
+from typing import TypeVar
 
 from .outcome import TaskCancelledError, TaskRuntimeError
 from .task import RunningTask
 
 __all__ = ["failure_of", "own_error", "shown"]
+
+E = TypeVar("E", bound=BaseException)
 
 
 def own_error(error: BaseException, task: RunningTask) -> BaseException:
@@ -49,7 +51,7 @@ def failure_of(error: BaseException) -> TaskRuntimeError:
     return _with_notes(failure, error)
 
 
-def _with_notes(meant: Any, error: BaseException) -> Any:
+def _with_notes(meant: E, error: BaseException) -> E:
     for note in getattr(error, "__notes__", ()):
         _note(meant, str(note))
     meant.__cause__ = error

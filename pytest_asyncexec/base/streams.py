@@ -3,13 +3,12 @@
 import os
 import os.path as ospath
 from collections.abc import Iterable
-from contextlib import suppress
 from threading import Lock
 from typing import Any
 from weakref import WeakValueDictionary
 
+from .appending import append
 from .places import Places
-from .waiting import in_thread
 
 __all__ = ["expand_home", "path_of_dispatch", "write_streams_to_file"]
 
@@ -34,6 +33,7 @@ async def write_streams_to_file(
 
     A file that cannot be written raises its OSError after all other streams were written;
     further errors are notes on the first. When this coroutine returns, the text is in the files.
+    When it is cancelled, the stream that is being written still is, without anybody waiting.
     """
     streams = _texts(stream_strings)
     paths = _paths(filepaths)
@@ -47,11 +47,7 @@ async def write_streams_to_file(
     for text, target in zip(streams, targets, strict=True):
         if target:
             try:
-                place = await _one_writer(target).take()
-                try:
-                    await in_thread(_append, text, target)
-                finally:
-                    place.leave()
+                await append(text, target, await _one_writer(target).take())
             except Exception as error:
                 errors.append(error)
     if errors:
@@ -135,37 +131,6 @@ def expand_home(path: str) -> str:
             f"write it out, or './{path}' for a file of that name"
         )
     return expanded
-
-
-def _append(text: str, target: str) -> None:
-    os.makedirs(ospath.dirname(target), exist_ok=True)
-    with open(target, "ab", buffering=0) as file:
-        _keep_others_out(file.fileno())
-        # In pieces, since nobody else can run while a text is encoded. A short stream is one
-        # write, which the system keeps whole among writers who know of no lock.
-        for start in range(0, len(text), _PIECE):
-            piece = text[start : start + _PIECE].encode("utf-8", errors="backslashreplace")
-            rest = memoryview(piece)
-            while rest:
-                rest = rest[_write(file.fileno(), rest) :]
-
-
-_PIECE = 1 << 18
-
-
-def _write(fd: int, data: memoryview) -> int:
-    """Write as much as one call of the system can, and return how many bytes that was."""
-    return os.write(fd, data)
-
-
-def _keep_others_out(fd: int) -> None:
-    """Lock a file among the processes that write to it with this function, until it is closed."""
-    try:
-        import fcntl
-    except ImportError:  # on Windows
-        return
-    with suppress(OSError):  # not all file systems know of locks
-        fcntl.flock(fd, fcntl.LOCK_EX)
 
 
 _guard = Lock()
