@@ -65,11 +65,11 @@ async def append(text: str, target: str, place: Place) -> None:
     except BaseException as error:
         failed = isinstance(error, Exception)
         thread.then(partial(thread.finish, () if failed else pieces, place))
+        thread.leave_later()
         raise
     else:
         place.leave()
         turn.leave()
-    finally:
         thread.leave()
 
 
@@ -125,10 +125,13 @@ class _Writer(OneThread):
 
     def open(self, path: str, flags: int) -> int:
         """Open a file in its folder, and lock it, however long that takes."""
-        os.makedirs(ospath.dirname(path), exist_ok=True)
         if not _is_quick(path):
             self._turn.leave()
-        return _locked(path, flags)
+        try:
+            return _locked(path, flags)
+        except FileNotFoundError:
+            os.makedirs(ospath.dirname(path), exist_ok=True)
+            return _locked(path, flags)
 
 
 def _is_quick(path: str) -> bool:

@@ -14,7 +14,7 @@ from .stopping import Plain, cannot_stop, run_in_thread
 from .task import RunningTask, TaskStreams
 from .waiting import call
 
-__all__ = ["OWN_QUESTIONS", "attempt_until_done", "check_wanted", "limits_of"]
+__all__ = ["OWN_QUESTIONS", "attempt_until_done", "check_wanted", "limits_of", "question_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -52,29 +52,32 @@ def limits_of(executor: Any) -> tuple[float | None, int]:
     return time_limit, retries
 
 
-async def check_wanted(executor: Any, task: RunningTask) -> None:
-    """Raise TaskCancelledError if the host wants the task no more, as the executor would be told.
+def question_of(executor: Any, task: RunningTask) -> Callable[[], Awaitable[Any]] | None:
+    """Return what asks the host whether it wants the task no more, as the executor would.
 
-    A host that cannot be asked is no reason to give up its task.
+    None where there is nobody to ask.
     """
-    ask = _question(executor, task)
-    if ask is None:
-        return
-    try:
-        is_wanted = not await ask()
-    except Exception:
-        logger.warning("The host could not be asked about the %s", task, exc_info=True)
-        return
-    if not is_wanted:
-        raise TaskCancelledError(f"The {task} was cancelled by its host")
-
-
-def _question(executor: Any, task: RunningTask) -> Callable[[], Awaitable[Any]] | None:
     if isinstance(executor, TaskStreams):
         asks = getattr(executor, "get_cancel_requested", None)
         if asks is not None and getattr(asks, "__func__", None) not in OWN_QUESTIONS:
             return partial(call, asks)
     return None if task.cancel_requested is None else task.is_cancel_requested
+
+
+async def check_wanted(task: RunningTask) -> None:
+    """Raise TaskCancelledError if the host wants the task no more.
+
+    A host that cannot be asked is no reason to give up its task.
+    """
+    if task.question is None:
+        return
+    try:
+        is_wanted = not await task.question()
+    except Exception:
+        logger.warning("The host could not be asked about the %s", task, exc_info=True)
+        return
+    if not is_wanted:
+        raise TaskCancelledError(f"The {task} was cancelled by its host")
 
 
 async def attempt_until_done(
@@ -90,7 +93,8 @@ async def attempt_until_done(
 
     The last error wins. A cancelled task is not attempted again.
     """
-    await check_wanted(executor, task)
+    if task.question is not None:
+        await check_wanted(task)
     for attempt in range(1, retries + 2):
         try:
             given = (function, *_copied(args, kwargs))
@@ -113,7 +117,7 @@ async def attempt_until_done(
                 if is_final or attempt > retries:
                     raise error
                 try:
-                    await check_wanted(executor, task)
+                    await check_wanted(task)
                 except TaskCancelledError as cancelled:
                     raise cancelled from error
                 again = "Attempt %d at the %s failed, trying again"

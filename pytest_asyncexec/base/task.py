@@ -24,6 +24,8 @@ class RunningTask:
     results_dir: str
     cancel_requested: Callable[[], bool | Awaitable[bool]] | None = None
     on_job_handle: Callable[[Any], object] | None = None
+    #: What asks the host whether it wants the task no more; None where nobody can be asked.
+    question: Callable[[], Awaitable[Any]] | None = None
     job_handle: Any = None
     #: Whether the host has cancelled the asyncio task that awaits the outcome.
     stopped: bool = False

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .attempts import attempt_until_done, check_wanted, limits_of
+from .attempts import attempt_until_done, check_wanted, limits_of, question_of
 from .context import enter_dispatch
 from .failures import own_error, shown
 from .outcome import TaskCancelledError, TaskOutcome, TaskRuntimeError, TaskStatus
@@ -87,7 +87,9 @@ async def _live(
     result, ended_by = None, None
     try:
         task.begin()
-        await check_wanted(executor, task)
+        task.question = question_of(executor, task)
+        if task.question is not None:
+            await check_wanted(task)
         if hasattr(executor, "setup"):
             await call(executor.setup, task_metadata=task.metadata())
         task.check()

@@ -99,7 +99,14 @@ class OneThread:
         self._calls.put(call)
 
     def leave(self) -> None:
-        """Let go of the thread after the last call."""
+        """Let go of the thread, all of whose calls have been awaited."""
+        if len(_idle) < _IDLE:
+            _idle.append(self._calls)  # without waking it for that
+        else:
+            self._calls.put(None)
+
+    def leave_later(self) -> None:
+        """Let go of the thread after the last call, whoever waits for that."""
         self._calls.put(None)
 
 
