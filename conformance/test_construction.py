@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from unittest import mock
 
 from ..base.executor import AsyncBaseExecutor
+from ..base.plain import BaseExecutor
 from ..contract.wording import short, short_error
 from .check import check
 from .instruments.effects import Effect, Effects, Kind, effects
@@ -284,7 +285,11 @@ def test_CON_04_must_have_the_documented_methods(subject: Subject) -> None:
     ]
 
     if wrong:
-        kind = "plain functions, as `run` and `execute` are" if synchronous else "`async def`"
+        kind = "`async def`"
+        if isinstance(executor, BaseExecutor):
+            kind = "plain functions, as BaseExecutor calls them"
+        elif synchronous:
+            kind = "plain functions, as `run` and `execute` are"
         subject.fail(
             seen=";\n".join(wrong),
             required=f"all four of them {kind}, with the parameters\n{_signatures()}",
@@ -307,13 +312,18 @@ def test_CON_05_must_be_cancelled_as_hosts_do(subject: Subject) -> None:
         subject.not_applicable("the executor has no cancel")
 
     # What is inherited from this package is the documented default, also of synchronous ones.
-    inherited = getattr(type(executor), "cancel", None) is AsyncBaseExecutor.cancel
-    wrong = _wrong_method(executor, "cancel", _is_synchronous(executor) and not inherited)
+    defaults = (AsyncBaseExecutor.cancel, BaseExecutor.cancel)
+    inherited = getattr(type(executor), "cancel", None) in defaults
+    synchronous = _is_synchronous(executor)
+    if inherited:
+        synchronous = not _is_coroutine_function(executor.cancel)
+    wrong = _wrong_method(executor, "cancel", synchronous)
 
     if wrong:
+        form = "def" if synchronous else "async def"
         subject.fail(
             seen=";\n".join(wrong),
-            required="async def cancel(self, task_metadata, job_handle) -> bool",
+            required=f"{form} cancel(self, task_metadata, job_handle) -> bool",
             cause="a cancel that was never called by a host: it is given the metadata of the "
             "task, and the handle that `run` passed to `set_job_handle`",
             reproduce="""
@@ -326,7 +336,12 @@ def test_CON_05_must_be_cancelled_as_hosts_do(subject: Subject) -> None:
 
 
 def _is_synchronous(executor: Any) -> bool:
-    """Whether `run` and `execute` are plain functions: then all methods should be."""
+    """Whether `run` and `execute` are plain functions: then all methods should be.
+
+    The synchronous base class of this package calls plain methods from an `execute` that is none.
+    """
+    if isinstance(executor, BaseExecutor):
+        return True
     return not _is_coroutine_function(getattr(executor, "run", None)) and not (
         _is_coroutine_function(getattr(executor, "execute", None))
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from ..base.executor import AsyncBaseExecutor
+from ..base.common import CommonExecutor
 from ..contract.wording import short, short_error
 from .check import check
 from .instruments.strategies import for_all
@@ -63,7 +63,7 @@ def _tracks_dispatches(subject: Subject, executor: Any) -> None:
     """End the check where nobody can ask which dispatch is active."""
     if not callable(getattr(executor, "get_dispatch_context", None)):
         subject.could_not_run("blocked: the executor has no get_dispatch_context, see CTX-01")
-    if isinstance(executor, AsyncBaseExecutor) or isinstance(host_for(executor), CovalentHost):
+    if isinstance(executor, CommonExecutor) or isinstance(host_for(executor), CovalentHost):
         return
 
     def story(world: DispatchWorld) -> Iterator[str]:

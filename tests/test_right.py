@@ -17,7 +17,8 @@ _NOBODY_STOPS_IT = {
 }
 _NOTHING_IS_CAPTURED = {"RES-06", "RES-13", "RET-07"}
 _NO_CANCEL = {"CAN-04"}
-_PLAIN_METHODS = {"CAN-01", "CAN-05", "CAN-06", "CAN-07", "STR-09", "STR-10"}
+_PLAIN_WRITER = {"STR-09", "STR-10"}
+_PLAIN_METHODS = {"CAN-01", "CAN-05", "CAN-06", "CAN-07"} | _PLAIN_WRITER
 _IN_PROCESS = _NOBODY_STOPS_IT | _NOTHING_IS_CAPTURED | {"RES-09"}
 
 #: The rules that speak of what an executor honestly cannot do; none for those not listed.
@@ -36,6 +37,8 @@ NOT_APPLICABLE = {
     "right.makes:Temperamental": _IN_PROCESS | _NO_CANCEL,
     "right.makes:Validating": _IN_PROCESS | _NO_CANCEL,
     "right.makes:make_proxy": _IN_PROCESS | _NO_CANCEL,
+    "right.synchronous:BlockingJobs": _PLAIN_WRITER,
+    "right.synchronous:CallsItHere": _IN_PROCESS | _NO_CANCEL | _PLAIN_WRITER,
     "right.workers:ChattyExecutor": _IN_PROCESS | _NO_CANCEL,
     "right.workers:KeywordsEverywhere": _IN_PROCESS,
     "right.workers:PersistentWorker": _NOTHING_IS_CAPTURED | _NO_CANCEL,

@@ -18,7 +18,7 @@ from ..instruments import patience
 from ..instruments.beacon import Attempt
 from ..instruments.history import History, Method
 from ..instruments.probes import report_home
-from ..instruments.seen import Seen, finish
+from ..instruments.seen import Seen
 from ..plan.model import Ending, ModelTask, misdone, mismatch
 from ..subject.exceptions import CouldNotRun
 from ..subject.subject import Subject
@@ -32,6 +32,9 @@ Kind = Literal["start", "prints"] | Ending
 #: Seconds, beyond what a task takes to begin, to wait for some to begin before the next step. They
 #: decide nothing, see `Play.start`.
 _GRACE = 1.0
+
+#: Seconds for what ends by itself: a guard far away, for executors that hang.
+_LONG = 60.0
 
 
 #: In an order that is worth something if nothing else is drawn: what one task came to must not
@@ -251,7 +254,9 @@ class Play:
 
     async def _cancelled(self, task: _Running) -> None:
         task.executing.cancel()
-        await asyncio.wait({task.executing}, timeout=60)
+        # Who cannot stop a task is right to wait for its end.
+        waits = "stop" in self._subject.preflight().cannot
+        await asyncio.wait({task.executing}, timeout=self._grace if waits else _LONG)
 
     async def _over_time(self, task: _Running) -> None:
         done, _ = await asyncio.wait({task.executing}, timeout=self._limit + patience.PAST_LIMIT)
@@ -260,11 +265,10 @@ class Play:
 
     def _judge(self, task: _Running) -> None:
         async def ended() -> Seen | None:
-            if task.executing.cancelled():
-                return None
-            return await finish(task.executing) or Seen(
-                malformed="execute had not ended a minute after the task had"
-            )
+            done, _ = await asyncio.wait({task.executing}, timeout=_LONG)
+            if not done:
+                return Seen(malformed="execute had not ended a minute after the task had")
+            return None if task.executing.cancelled() else task.executing.result()
 
         seen = self._drive(ended())
         begun = bool(task.attempts)

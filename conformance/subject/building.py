@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...base.attributes import SETTINGS, check_attribute
-from ...base.executor import AsyncBaseExecutor
+from ...base.common import CommonExecutor
 from ...targets.target import Target
 from ..instruments.effects import Effects, effects
 from .exceptions import CouldNotRun
@@ -107,9 +107,7 @@ class Building:
         """Whether `execute` comes from a base class that is neither the subject's nor ours."""
         cls = self.cls
         definer = next((base for base in cls.__mro__ if "execute" in vars(base)), None)
-        return definer not in (None, cls, AsyncBaseExecutor) and (
-            definer.__module__ != cls.__module__
-        )
+        return definer not in (None, cls, CommonExecutor) and (definer.__module__ != cls.__module__)
 
     @property
     def script(self) -> str:
@@ -125,7 +123,7 @@ class Building:
 
 def _mend(executor: Any) -> None:
     """Give settings their default values that have values which they cannot have."""
-    documented = inspect.signature(AsyncBaseExecutor).parameters
+    documented = inspect.signature(CommonExecutor).parameters
     for name in SETTINGS:
         default = documented[name].default
         try:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from unittest import mock
 
 from ...base.executor import AsyncBaseExecutor
+from ...base.plain import BaseExecutor
 from ...contract.rule import Rule
 from ..instruments.guard import guarded
 from ..instruments.loop import Hang
@@ -77,7 +78,8 @@ def second_look(
 def _mended(subject: Subject, methods: list[str], *, under_template: bool) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for name in methods:
-            ours = inspect.getattr_static(AsyncBaseExecutor, name)
+            awaited = inspect.iscoroutinefunction(getattr(subject.cls, name))
+            ours = inspect.getattr_static(AsyncBaseExecutor if awaited else BaseExecutor, name)
             stack.enter_context(mock.patch.object(subject.cls, name, ours))
         for owner, name, value in (
             (subject.tasks, "under_template", under_template),

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...base.executor import AsyncBaseExecutor
+from ...base.plain import BaseExecutor
 from ...contract.rule import DECLARABLE, NEEDS
 from ...contract.wording import printable, short
 from ..instruments import patience
@@ -290,7 +291,7 @@ def _offers(executor: Any, building: Building, tasks: Tasks) -> frozenset[str]:
 
 def _overrides_cancel(cls: type) -> bool:
     definer = next((base for base in cls.__mro__ if "cancel" in vars(base)), None)
-    if definer is None or definer is AsyncBaseExecutor:
+    if definer is None or definer in (AsyncBaseExecutor, BaseExecutor):
         return False
     return definer.__module__ != "covalent.executor.base"
 

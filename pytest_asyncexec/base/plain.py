@@ -38,9 +38,9 @@ class BaseExecutor(Plain, CommonExecutor):
     when `execute` is cancelled or an attempt is over its `time_limit`, `get_cancel_requested()` is
     true and `cancel` is called, again and again while it returns False, and the outcome is known
     once `run` has returned. A class without a `cancel` of its own declares `cannot = {"stop"}` by
-    that: a positive `time_limit` is refused with ValueError, and a cancelled `execute` ends at
-    once, with `teardown`, while `run` goes on in its thread. Set `cannot` where neither is so: to
-    an empty set where `run` itself ends soon after `get_cancel_requested()` is true.
+    that: a positive `time_limit` is refused with ValueError, and a cancelled `execute` ends when
+    `run` returns. Set `cannot` where neither is so: to an empty set where `run` itself ends soon
+    after `get_cancel_requested()` is true.
 
     A coroutine function in place of one of the four is refused with TypeError where the class is
     defined.
@@ -146,18 +146,15 @@ class BaseExecutor(Plain, CommonExecutor):
 
 def _on_the_loop_of(task: RunningTask, question: Coroutine[Any, Any, T]) -> T:
     """Await something on the event loop of a task, and wait for it here, in a thread."""
-    loop = task.loop
-    with suppress(RuntimeError):
-        if loop is None or asyncio.get_running_loop() is loop:
-            question.close()
-            raise TypeError(
-                "called on the thread of the event loop, which would wait for itself: a "
-                "BaseExecutor asks its host in the thread of its setup, run or teardown"
-            )
-    assert loop is not None
+    if asyncio._get_running_loop() is task.loop or task.loop is None:
+        question.close()
+        raise RuntimeError(
+            "called on the thread of the event loop, which would wait for itself: a BaseExecutor "
+            "asks its host in the thread of its setup, run or teardown"
+        )
     try:
-        asked = asyncio.run_coroutine_threadsafe(question, loop)
-    except RuntimeError:
+        asked = asyncio.run_coroutine_threadsafe(question, task.loop)
+    except RuntimeError:  # the event loop is closed
         question.close()
         raise
     return asked.result()

@@ -1,11 +1,13 @@
 """Attempts of a `run` that is a plain method, in a thread, and how one of them is stopped."""
 
 import asyncio
+import inspect
 import logging
 from collections.abc import Callable
 from typing import Any
 
 from .task import RunningTask
+from .threads import ThreadCall
 from .waiting import call, undisturbed
 
 __all__ = ["Plain", "cannot_stop", "run_in_thread"]
@@ -37,26 +39,20 @@ async def run_in_thread(
     """Call `run` in a thread, and return once it has returned, cancelled or not.
 
     When this is cancelled, `get_cancel_requested` is true from then on and `cancel` is called,
-    until `run` returns: attempts never overlap. Where the executor says that it cannot stop a task,
-    its thread is left behind.
+    unless the executor says that it cannot stop a task, until `run` returns: neither another
+    attempt nor `teardown` comes upon it.
     """
     task.attempt_is_over = False
-    work = asyncio.ensure_future(call(executor.run, function, args, kwargs, task.metadata()))
+    work = ThreadCall(executor.run, function, args, kwargs, task.metadata())
     try:
-        result = await asyncio.shield(work)
+        await asyncio.shield(work.over)
     except BaseException as error:
-        if work.done() or task.is_thrown_away_by(error):
-            raise
-        task.attempt_is_over = True
-        if cannot_stop(executor):
-            raise
-        await undisturbed(_stopped(executor, work, task))
+        if not task.is_thrown_away_by(error):
+            task.attempt_is_over = True
+            await undisturbed(_stopped(executor, work.over, task))
         raise
-    finally:
-        # The traceback of an error refers to this frame: without the cycle both are freed as soon
-        # as the caller lets go.
-        del work
-    if asyncio.iscoroutine(result):
+    result = work.result()
+    if inspect.iscoroutine(result):
         result.close()  # nobody is going to await it, of which Python would warn
         raise TypeError(
             f"{type(executor).__name__}.run returned a coroutine: it is to return the result of "
@@ -65,15 +61,17 @@ async def run_in_thread(
     return result
 
 
-async def _stopped(executor: Any, work: asyncio.Future[Any], task: RunningTask) -> None:
+async def _stopped(executor: Any, over: asyncio.Future[None], task: RunningTask) -> None:
     """Have the work stopped, and return once it has ended."""
+    if cannot_stop(executor):
+        await asyncio.wait({over})
     pause, is_stopped, asked_with = FIRST_PAUSE, False, object()
-    while not work.done():
+    while not over.done():
         # The backend may know the job only later, by another handle or none.
         if not is_stopped or asked_with is not task.job_handle:
             asked_with = task.job_handle
             is_stopped = await _cancelled(executor, task)
-        await asyncio.wait({work}, timeout=pause)
+        await asyncio.wait({over}, timeout=pause)
         pause = min(2 * pause, LONGEST_PAUSE)
 
 

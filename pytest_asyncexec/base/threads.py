@@ -10,50 +10,69 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-__all__ = ["OneThread", "in_own_thread"]
+from .failures import failure_of
+
+__all__ = ["OneThread", "ThreadCall", "in_own_thread"]
 
 T = TypeVar("T")
 
 
-async def in_own_thread(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
-    """Call `function` in a new thread with the context variables of the caller, and wait for it.
+class ThreadCall:
+    """A call of a plain method in a new thread, with the context variables of the caller.
 
-    What it sets of those the caller finds set afterwards. Whatever it raises is raised here; a
-    StopIteration is the RuntimeError that it is in every coroutine.
-
-    Not one of the event loop's threads: those are few, and whoever is left behind in one when the
-    caller is cancelled takes it away from others, and keeps `asyncio.run` and the interpreter from
-    ending. This one ends with them.
+    Not in one of the event loop's threads: those are few, and whoever is left behind in one when
+    the caller is cancelled takes it away from others, and keeps `asyncio.run` and the interpreter
+    from ending. This one ends with them.
     """
-    loop = asyncio.get_running_loop()
-    told: asyncio.Future[tuple[T, None] | tuple[None, BaseException]] = loop.create_future()
-    context = contextvars.copy_context()
 
-    def called() -> None:
-        answer: tuple[T, None] | tuple[None, BaseException]
+    def __init__(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()
+        self._returned: Any = None
+        self._error: BaseException | None = None
+        #: Done when the call has ended, in whatever.
+        self.over: asyncio.Future[None] = self._loop.create_future()
+        name = f"asyncexec {getattr(function, '__qualname__', '')}".rstrip()
+        call = partial(self._context.run, partial(function, *args, **kwargs))
+        threading.Thread(target=self._make, args=(call,), name=name, daemon=True).start()
+
+    def _make(self, call: Callable[[], Any]) -> None:
         try:
-            answer = context.run(function, *args, **kwargs), None
+            self._returned = call()
+        except Exception as error:
+            self._error = error
         except BaseException as error:
-            answer = None, error
+            # In a thread nobody was cancelled, and nobody pressed a key: it is the task's own.
+            self._error = failure_of(error)
         with suppress(RuntimeError):  # the event loop is closed, and nobody waits
-            loop.call_soon_threadsafe(_tell, told, answer)
-        del answer  # the traceback of an error refers to this frame
+            self._loop.call_soon_threadsafe(_tell, self.over, None)
 
-    name = f"asyncexec {getattr(function, '__qualname__', '')}".rstrip()
-    threading.Thread(target=called, name=name, daemon=True).start()
-    result, error = await told
-    _take_over(context)
-    if error is not None:
+    def result(self) -> Any:
+        """Return what the call has returned, or raise what it raised; to be asked once.
+
+        The caller finds every context variable set that was set there.
+        """
+        _take_over(self._context)
+        returned, error = self._returned, self._error
+        self._returned = self._error = None
+        if error is None:
+            return returned
         try:
             raise error
         finally:
             # The traceback of the error refers to this frame: without the cycle both are freed
             # as soon as the caller lets go.
-            del error, told
-    return result  # type: ignore[return-value]  # the pair says: no error, so there is a result
+            del error
 
 
-def _tell(told: asyncio.Future[Any], answer: Any) -> None:
+async def in_own_thread(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Call a plain method in a thread of its own, and wait for it: see `ThreadCall`."""
+    call = ThreadCall(function, *args, **kwargs)
+    await call.over
+    return call.result()
+
+
+def _tell(told: asyncio.Future[T], answer: T) -> None:
     if not told.done():
         told.set_result(answer)
 

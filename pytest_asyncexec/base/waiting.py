@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, Protocol, TypeVar
 
 from .eager import started
-from .failures import failure_of
 from .threads import in_own_thread
 
 __all__ = ["call", "ended", "in_thread", "undisturbed"]
@@ -132,16 +131,8 @@ def call(method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Awaitable[
 
 
 async def _call_in_thread(method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    result = await in_own_thread(_called, method, args, kwargs)
+    result = await in_own_thread(method, *args, **kwargs)
     return await result if inspect.isawaitable(result) else result
-
-
-def _called(method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    try:
-        return method(*args, **kwargs)
-    except asyncio.CancelledError as error:
-        # In a thread nobody was cancelled: it is the task's own.
-        raise failure_of(error) from error
 
 
 def _is_coroutine_function(method: Callable[..., Any]) -> bool:

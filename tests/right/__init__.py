@@ -23,6 +23,8 @@ SPECS = (
     "right.makes:Validating",
     "right.makes:make_cluster_executor",
     "right.makes:make_proxy",
+    "right.synchronous:BlockingJobs",
+    "right.synchronous:CallsItHere",
     "right.workers:ChattyExecutor",
     "right.workers:KeywordsEverywhere",
     "right.workers:NoNetwork",
