@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pytest_asyncexec import TaskTimeoutError
 from pytest_asyncexec.__main__ import main
 from pytest_asyncexec.contract.catalogue import RULES
 
@@ -133,3 +135,20 @@ def test_the_offline_signature_is_made_and_verified(
     found: dict[str, Any] = {}
     exec(block, found)
     assert found["received"].payload == Path("MyExecutor.intoto.json").read_bytes()
+
+
+async def test_the_synchronous_plugin_runs_tasks_and_is_stopped() -> None:
+    [block] = blocks(ROOT / "docs/synchronous.md", "python")
+    found: dict[str, Any] = {"__name__": "a_plugin"}
+    exec(block, found)
+    plugin = found["ProcessExecutor"]
+
+    def task() -> int:
+        print("printed")
+        return 42
+
+    outcome = await plugin().execute(task, [], {}, "dispatch", ".")
+    assert outcome == (42, "printed\n", "", "COMPLETED")
+    with pytest.raises(TaskTimeoutError):
+        await plugin(time_limit=0.5).execute(time.sleep, [60], {}, "dispatch", ".")
+    assert plugin.processes == {}

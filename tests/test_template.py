@@ -192,6 +192,20 @@ def test_a_task_that_is_thrown_away_with_its_loop_is_not_torn_down() -> None:
     assert executor._history == ["setup", "run"]
 
 
+async def test_a_coroutine_that_is_thrown_away_in_a_loop_that_goes_on_is_torn_down() -> None:
+    executor = Recorder()
+    executing = run(executor, asyncio.Event().wait)
+    executing.send(None)
+    assert executor._history == ["setup", "run"]
+
+    executing.close()
+    gc.collect()
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+    assert executor._history == ["setup", "run", "teardown"]
+
+
 # -- messages
 
 

@@ -68,21 +68,21 @@ def execute_on(
 
     For a coroutine that is to cost no more than one for each of thousands of tasks that wait.
     """
-    return ended(_live(executor, function, args, kwargs, task), task)
+    # An error of the caller's own iterator is raised here, where nothing has begun.
+    return ended(_live(executor, function, list(args), dict(kwargs), task), task)
 
 
 async def _live(
     executor: Any,
     function: Callable[..., Any],
-    args: Iterable[Any],
-    kwargs: Mapping[str, Any],
+    args: list[Any],
+    kwargs: dict[str, Any],
     task: RunningTask,
 ) -> "Ending":
     """Lead a task from `setup` to `teardown`, in an asyncio task, and so in a context, of its own:
     what setup puts into a ContextVar, run and teardown find, and the host does not.
     """
     time_limit, retries = limits_of(executor)
-    args, kwargs = list(args), dict(kwargs)
     enter_dispatch(task.dispatch_id)
     result, ended_by = None, None
     try:

@@ -43,6 +43,9 @@ class _Door(Awaitable[T]):
                 if not self.task.done():
                     raise RuntimeError("resumed before the end of what is awaited")
             return self.task.result()
+        except GeneratorExit:
+            self._left()
+            raise
         finally:
             # The traceback of an error refers to this frame: without the cycle both are freed as
             # soon as the caller lets go.
@@ -56,8 +59,25 @@ class _Door(Awaitable[T]):
             self.task.exception()  # retrieved, or asyncio would log it as forgotten
         return False
 
+    def _left(self) -> None:
+        """Have the work stopped whose caller was thrown away, if its event loop goes on."""
+        if not self.task.done() and asyncio._get_running_loop() is self.task.get_loop():
+            self.behind.stop()
+            _left_alone.add(self.task)
+            self.task.add_done_callback(_ended_alone)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self.task, name)
+
+
+#: Tasks that nobody waits for, and that come to their end all the same.
+_left_alone: set[asyncio.Task[Any]] = set()
+
+
+def _ended_alone(task: asyncio.Task[Any]) -> None:
+    _left_alone.discard(task)
+    if not task.cancelled():
+        task.exception()  # retrieved, or asyncio would log it as forgotten
 
 
 def ended(work: Coroutine[Any, Any, T], what: Stoppable) -> Awaitable[T]:
