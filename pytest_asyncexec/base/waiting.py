@@ -102,7 +102,7 @@ async def undisturbed(work: Coroutine[Any, Any, T]) -> T:
     try:
         result = await ended(work, cancellation)
     except BaseException as error:
-        if cancellation.has_come and not isinstance(error, asyncio.CancelledError):
+        if cancellation.has_come and not isinstance(error, asyncio.CancelledError | GeneratorExit):
             raise asyncio.CancelledError from error
         raise
     if cancellation.has_come:
