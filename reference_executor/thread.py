@@ -59,8 +59,9 @@ class ThreadExecutor(AsyncBaseExecutor):
 def _called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
     try:
         return function(*args, **kwargs)
-    except Exception:
+    except (Exception, SystemExit):
         raise
     except BaseException as error:
-        # Nobody pressed a key, and nobody cancelled anything: this is the task's own.
+        # Nobody pressed a key, and nobody cancelled anything: this is the task's own, which the
+        # template could not know.
         raise failure_of(error) from error
