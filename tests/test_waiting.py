@@ -5,15 +5,17 @@ import contextlib
 import gc
 import logging
 import sys
+import threading
 import weakref
 from collections.abc import Iterator
 from contextvars import ContextVar
+from typing import Any
 
 import pytest
 
 from pytest_asyncexec import AsyncBaseExecutor, TaskRuntimeError
 from pytest_asyncexec.base import eager
-from pytest_asyncexec.base.waiting import ended, undisturbed
+from pytest_asyncexec.base.waiting import call, ended, undisturbed
 
 
 async def test_what_waits_for_nothing_has_ended_when_it_is_started() -> None:
@@ -308,3 +310,21 @@ async def test_who_goes_on_too_early_is_told() -> None:
         driven.send(None)
     go_on.set()
     await future
+
+
+async def test_a_coroutine_that_a_plain_method_returns_too_late_is_closed() -> None:
+    go_on, made = threading.Event(), []
+
+    def method() -> Any:
+        go_on.wait(60)
+        made.append(asyncio.sleep(0))
+        return made[0]
+
+    calling = asyncio.ensure_future(call(method))
+    await asyncio.sleep(0)
+    calling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calling
+    go_on.set()
+    while not made or made[0].cr_frame is not None:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)

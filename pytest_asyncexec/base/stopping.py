@@ -50,6 +50,7 @@ async def run_in_thread(
         if not task.is_thrown_away_by(error):
             task.attempt_is_over = True
             await undisturbed(_stopped(executor, work.over, task))
+            work.drop()
         raise
     result = work.result()
     if inspect.iscoroutine(result):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import inspect
 import os
 import threading
 from collections.abc import Callable
@@ -33,10 +34,12 @@ class ThreadCall:
         #: Done when the call has ended, in whatever.
         self.over: asyncio.Future[None] = self._loop.create_future()
         name = f"asyncexec {getattr(function, '__qualname__', '')}".rstrip()
-        call = partial(self._context.run, partial(function, *args, **kwargs))
-        threading.Thread(target=self._make, args=(call,), name=name, daemon=True).start()
+        self._call: Callable[[], Any] = partial(function, *args, **kwargs)
+        threading.Thread(target=self._make, name=name, daemon=True).start()
 
-    def _make(self, call: Callable[[], Any]) -> None:
+    def _make(self) -> None:
+        call = partial(self._context.run, self._call)
+        del self._call
         try:
             self._returned = call()
         except Exception as error:
@@ -44,8 +47,23 @@ class ThreadCall:
         except BaseException as error:
             # In a thread nobody was cancelled, and nobody pressed a key: it is the task's own.
             self._error = failure_of(error)
-        with suppress(RuntimeError):  # the event loop is closed, and nobody waits
-            self._loop.call_soon_threadsafe(_tell, self.over, None)
+        del call  # what it was given is kept alive by nobody, once its end is told
+        try:
+            self._loop.call_soon_threadsafe(self._told)
+        except RuntimeError:  # the event loop is closed
+            self.drop()
+
+    def _told(self) -> None:
+        if self.over.done():
+            self.drop()
+        else:
+            self.over.set_result(None)
+
+    def drop(self) -> None:
+        """Let go of what the call came to, which nobody wants any more."""
+        if inspect.iscoroutine(self._returned):
+            self._returned.close()  # or Python would warn that nobody awaited it
+        self._returned = self._error = None
 
     def result(self) -> Any:
         """Return what the call has returned, or raise what it raised; to be asked once.
@@ -68,7 +86,11 @@ class ThreadCall:
 async def in_own_thread(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Call a plain method in a thread of its own, and wait for it: see `ThreadCall`."""
     call = ThreadCall(function, *args, **kwargs)
-    await call.over
+    try:
+        await call.over
+    except BaseException:
+        call.drop()
+        raise
     return call.result()
 
 
