@@ -27,6 +27,8 @@ from pytest_asyncexec import (
     run_task,
 )
 
+pytest_plugins = ["pytester"]
+
 PATIENCE = 60
 
 
@@ -453,6 +455,24 @@ def test_a_coroutine_function_is_refused_where_the_class_is_defined(name) -> Non
             type("Wrong", (Calls,), {name: wrong})
         with pytest.raises(TypeError, match=rf"Wrong\.{name} is a coroutine function"):
             type("Wrong", (type("Mixin", (), {name: wrong}), Calls), {})
+
+
+def test_the_suite_tells_so_in_one_error(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        wrong_plugin="""
+        from pytest_asyncexec import BaseExecutor
+
+        class Wrong(BaseExecutor):
+            async def run(self, function, args, kwargs, task_metadata):
+                return function(*args, **kwargs)
+        """
+    )
+
+    result = pytester.runpytest_subprocess("asyncexec", "--asyncexec-plugin=wrong_plugin:Wrong")
+
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*Wrong.run is a coroutine function, *AsyncBaseExecutor*"])
+    result.stderr.no_fnmatch_line("*Traceback*")
 
 
 def test_the_methods_of_an_asynchronous_executor_are_refused_too() -> None:

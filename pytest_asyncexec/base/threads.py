@@ -38,10 +38,10 @@ class ThreadCall:
         threading.Thread(target=self._make, name=name, daemon=True).start()
 
     def _make(self) -> None:
-        call = partial(self._context.run, self._call)
+        call = self._call
         del self._call
         try:
-            self._returned = call()
+            self._returned = self._context.run(call)
         except Exception as error:
             self._error = error
         except BaseException as error:
