@@ -367,3 +367,22 @@ def test_nothing_is_imported_before_it_is_needed() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
 
     assert done.stdout == "False\n"
+
+
+async def test_writers_that_wait_for_their_readers_keep_no_other_waiting(tmp_path) -> None:
+    pipes = [tmp_path / f"pipe {number}" for number in range(20)]
+    for pipe in pipes:
+        os.mkfifo(pipe)
+    waiting = [
+        asyncio.create_task(write_streams_to_file(["x"], [str(pipe)], "d", str(tmp_path)))
+        for pipe in pipes
+    ]
+
+    await write_streams_to_file(["y"], ["log"], "d", str(tmp_path))
+
+    assert (tmp_path / "d" / "log").read_text() == "y"
+    assert not any(task.done() for task in waiting)
+    for pipe in reversed(pipes):
+        async with aiofiles.open(pipe) as reader:
+            assert await reader.read() == "x"
+    await asyncio.gather(*waiting)
