@@ -100,11 +100,14 @@ class Channel:
         is how the end of the worker is noticed.
         """
         self._control, its_control = map(ties.enter_context, socket.socketpair())
+        # Its file is what counts there, and must not have the host's default for time-outs.
+        its_control.setblocking(True)
         self._queue = self._control
         if not has_queue or sys.platform != "linux":
             return [its_control]
         pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._queue, self._unread = map(ties.enter_context, pair)
+        self._unread.setblocking(True)
         return [its_control, self._unread]
 
     @property

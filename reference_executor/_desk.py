@@ -65,6 +65,8 @@ class Desk:
         #: Whether nobody sees to the end of the worker.
         self.is_abandoned = False
         self.is_quick = False
+        #: Whether the worker has ever answered, as one does that is fit for work.
+        self.has_answered = False
         #: How many jobs it may finish while others wait for its place.
         self.turn = max(1, others)
         #: Whether its one job tells it of the import path, which must not be overtaken.
@@ -126,7 +128,7 @@ class Desk:
     def answered(self, answers: list[Answer]) -> None:
         """Pass on the answers, and see to it that the worker goes on."""
         with guard:
-            self.is_told_path = False
+            self.is_told_path, self.has_answered = False, True
             for answer in answers:
                 job = self.jobs.pop(answer.number)
                 job.desk = None
@@ -142,8 +144,12 @@ class Desk:
     def ended(self, error: Exception | None) -> None:
         """Leave what is left of the worker to the job that it was at."""
         with guard:
-            self.give_up()
+            untouched = self.give_up()
             begun = list(self.jobs.values())
+            if untouched and not begun and not self.has_answered:
+                # Whoever it was started for learns of it: the next one may well do the same.
+                begun = untouched[:1]
+                self.line.drop(begun[0])
             self.close(begun[0] if begun and not self.is_abandoned else None)
             for job in begun:
                 job.desk = None

@@ -13,15 +13,18 @@ head and a body:
 After an answer that leaves it to the host to read what was printed, a worker waits for one byte.
 
 A worker that was started `once` ends after its task as a script does: once its threads have. So
-does a warm one that the task has changed in a way that the next one would notice.
+does a warm one that the task has changed in a way that the next one would notice and that cannot
+be put back: see `_worker_state.py`.
 
 Every import here costs each fresh worker some milliseconds: what few tasks need is imported late.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
+from _contextvars import Context  # type: ignore[import-not-found]
 
 try:
     import _pickle as pickle  # the part of it in C, without all that the other part imports
@@ -31,7 +34,7 @@ except ImportError:  # another Python than CPython
 # The modules beside this file are found by their names in this process alone, and only now.
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from _worker_messages import SHORT, receive, send  # type: ignore[import-not-found]
-from _worker_ties import connected, connected_by_stdin  # type: ignore[import-not-found]
+from _worker_ties import connected, connected_by_stdin, hear_signals  # type: ignore[import-not-found]
 
 TYPE_CHECKING = False  # for tools that read this file; `typing` takes as long as all the rest here
 if TYPE_CHECKING:
@@ -50,6 +53,7 @@ NOTHING = (b"", b"")
 
 
 def main(mode: str, *descriptors: str) -> None:
+    hear_signals()
     queue, control = connected(*map(int, descriptors)) if descriptors else connected_by_stdin()
     for stream in (sys.stdout, sys.stderr):
         # The host reads UTF-8, whatever the locale, and exactly the newlines that were printed.
@@ -63,19 +67,29 @@ def main(mode: str, *descriptors: str) -> None:
     is_restored = True
     while is_restored and (message := receive(queue, control)) is not None:
         number, *task = message
-        what, body = attempt(*task)
+        modules = len(sys.modules)
+        # In a context of its own, so that the variables of the context are its own too.
+        what, body = Context().run(attempt, *task)
+        if state is not None:
+            state.settings.kept.collect()
         problem = flushed()
-        is_restored = state is not None and state.is_restored()
+        # What was imported from elsewhere would be found there by the next task too.
+        is_imported = sys.path != import_path and len(sys.modules) != modules
+        is_restored = state is not None and not is_imported and state.is_restored()
         # Left in the files where the answer takes long, which its receiver may not live to see.
         is_short = is_restored and len(body) < SHORT
         printed = state.printed() if state is not None and is_short else None
         is_ordinary = what == PLAINLY and not problem and printed == NOTHING
         head = b"" if is_ordinary else pickle.dumps((*what, problem, printed, not is_restored))
+        if is_restored and state is not None:
+            state.begin()
         send(control, number, head, body)
         sys.path[:] = import_path or sys.path
         del message, task, what, head, body
         if is_restored and printed is None and not control.read(1):
             break
+    # Called before what makes the end of a process wait for its children.
+    atexit.register(end_children)
 
 
 def attempt(head: memoryview, body: memoryview) -> tuple[tuple[Any, ...], bytes]:
@@ -136,11 +150,18 @@ def formatted(error: BaseException, tb: TracebackType | None) -> str:
         return "".join(traceback.format_tb(tb)) + described(error)
 
 
+def end_children() -> None:
+    """End the children that `multiprocessing` would wait for, and nobody will hear of any more."""
+    multiprocessing = sys.modules.get("multiprocessing")
+    for child in multiprocessing.active_children() if multiprocessing is not None else ():
+        if not child.daemon:
+            child.kill()
+
+
 def portable(error: BaseException) -> bytes | None:
     """Pickle an exception that may be raised in the host, if it comes back as it was."""
-    if isinstance(error, StopIteration) or not (
-        isinstance(error, Exception) or is_cancellation(error)
-    ):
+    # The others would be taken there for something else than the failure of a task.
+    if isinstance(error, StopIteration) or not isinstance(error, Exception):
         return None
     try:
         data = dumped(error)
@@ -148,11 +169,6 @@ def portable(error: BaseException) -> bytes | None:
         return data if type(copy) is type(error) and str(copy) == str(error) else None
     except BaseException:
         return None
-
-
-def is_cancellation(error: BaseException) -> bool:
-    asyncio = sys.modules.get("asyncio")
-    return asyncio is not None and isinstance(error, asyncio.CancelledError)
 
 
 def dumped(value: Any) -> bytes:
@@ -185,4 +201,7 @@ def flushed() -> str:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    # Processes that tasks start would run this file too, to have the functions of its module.
+    sys.modules["__main__"] = type(sys)("__main__")
+    arguments, sys.argv[1:] = sys.argv[1:], []
+    main(*arguments)

@@ -5,11 +5,13 @@ Beside `_worker.py`, and like it without imports of its own package.
 
 import _signal  # type: ignore[import-not-found]
 import _thread
+import atexit
 import os
 import sys
 from typing import Any
 
 from _worker_messages import SHORT  # type: ignore[import-not-found]
+from _worker_settings import Settings  # type: ignore[import-not-found]
 
 
 class State:
@@ -18,51 +20,62 @@ class State:
     def __init__(self) -> None:
         make_subreaper()
         self.streams = streams()
-        self.files = [os.fstat(fd).st_ino for fd in (0, 1, 2)]
+        self.files = [identity(os.fstat(fd)) for fd in (0, 1, 2)]
         self.signals = signal_handlers()
-        self.environment = environment()
-        self.directory = os.getcwd()
-        self.umask = os.umask(0o077)
-        os.umask(self.umask)
         self.threads = _thread._count()
         self.limits = resource_limits()
+        self.settings = Settings()
         # From here on they are the modules of some task, which can have changed something.
         for name in ("resource", "signal"):
             sys.modules.pop(name, None)
         self.descriptor = lowest_free_descriptor()
         self.sizes = [0, 0]
+        self.callbacks = -1
+        self.begin()
+
+    def begin(self) -> None:
+        """From here on words for the end of the interpreter belong to the next task alone."""
+        # Callbacks are called in reverse: first those of the task that ends it.
+        if (count := _callbacks()) != self.callbacks or count < 0:
+            atexit.register(silence)
+            self.callbacks = _callbacks()
 
     def is_restored(self) -> bool:
         """Undo what can be undone, and return whether that was all there was to undo."""
         try:
+            is_whole = self.settings.put_back()
             status = os.fstat(0), os.fstat(1), os.fstat(2)
-            os.umask(self.umask)
-            if environment() != self.environment:
-                os.environ.clear()
-                for name, value in self.environment.items():
-                    os.environ[os.fsdecode(name)] = os.fsdecode(value)
-            if os.getcwd() != self.directory:
-                os.chdir(self.directory)
             self.sizes = [entry.st_size for entry in status[1:]]
             for stream in (sys.stdout, sys.stderr):
                 stream.reconfigure(newline="\n")  # type: ignore[union-attr]
             if (faulthandler := sys.modules.get("faulthandler")) is not None:
                 faulthandler.cancel_dump_traceback_later()
             return (
-                streams() == self.streams
-                and [entry.st_ino for entry in status] == self.files
+                is_whole
+                and streams() == self.streams
+                and [identity(entry) for entry in status] == self.files
                 and _thread._count() == self.threads
                 and not has_children()
                 and ("signal" not in sys.modules or self.has_its_signals())
-                and lowest_free_descriptor() - self.descriptor < 64
+                and self.has_its_descriptors()
                 and ("resource" not in sys.modules or resource_limits() == self.limits)
             )
         except BaseException:
             return False
 
+    def has_its_descriptors(self) -> bool:
+        """Return False for many more than before, and for those of the output: others use it."""
+        lowest = lowest_free_descriptor()
+        return lowest == self.descriptor or (
+            lowest - self.descriptor < 64
+            and not any(is_output(fd, self.files) for fd in range(3, lowest))
+        )
+
     def has_its_signals(self) -> bool:
-        return signal_handlers() == self.signals and not any(
-            sum(_signal.getitimer(timer)) for timer in TIMERS
+        return (
+            signal_handlers() == self.signals
+            and _signal.set_wakeup_fd(-1) == -1
+            and not any(sum(_signal.getitimer(timer)) for timer in TIMERS)
         )
 
     def printed(self) -> tuple[bytes, bytes] | None:
@@ -102,18 +115,13 @@ def streams() -> list[tuple[Any, ...]]:
             *vars(stream),
         )
         for stream in (sys.stdin, sys.stdout, sys.stderr)
-    ]
+    ] + [(sys.__stdin__, sys.__stdout__, sys.__stderr__)]
 
 
 def signal_handlers() -> list[Any]:
     """Return what the signals of this process lead to, and which are blocked."""
     blocked = _signal.pthread_sigmask(_signal.SIG_BLOCK, ()) if os.name == "posix" else None
     return [blocked, *(_signal.getsignal(number) for number in range(1, _signal.NSIG))]
-
-
-def environment() -> dict[Any, Any]:
-    # The mapping behind os.environ, since asking os.environ itself decodes each value anew.
-    return dict(getattr(os.environ, "_data", os.environ))
 
 
 def resource_limits() -> list[tuple[int, int]]:
@@ -125,10 +133,36 @@ def resource_limits() -> list[tuple[int, int]]:
     return [resource.getrlimit(getattr(resource, name)) for name in names]
 
 
+def identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def is_output(fd: int, files: list[tuple[int, int]]) -> bool:
+    try:
+        return identity(os.fstat(fd)) in files[1:]
+    except OSError:
+        return False
+
+
 def lowest_free_descriptor() -> int:
     fd = os.dup(0)
     os.close(fd)
     return fd
+
+
+#: How many functions wait for the end of the interpreter, or else a negative number.
+_callbacks = getattr(atexit, "_ncallbacks", lambda: -1)
+
+
+def silence() -> None:
+    """From here on what is printed is nobody's: the host has it from files that tasks share."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
 
 
 def has_children() -> bool:

@@ -39,6 +39,20 @@ def connected_by_stdin() -> tuple[io.RawIOBase, io.RawIOBase]:
     return file, file  # type: ignore[return-value,unused-ignore]
 
 
+def hear_signals() -> None:
+    """Let signals have the effect they have in a script, whatever the host ignores or blocks."""
+    for number in _signal.valid_signals():
+        # Those two are ignored by Python itself.
+        if _signal.getsignal(number) == _signal.SIG_IGN and number not in IGNORED:
+            is_interrupt = number == _signal.SIGINT
+            _signal.signal(number, _signal.default_int_handler if is_interrupt else _signal.SIG_DFL)
+    if os.name == "posix":
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+
+
+IGNORED = [getattr(_signal, name, None) for name in ("SIGPIPE", "SIGXFSZ")]
+
+
 def end_with_host(lifeline: int) -> None:
     """Have this process and its group killed when the host ends, however that comes about.
 

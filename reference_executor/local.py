@@ -33,10 +33,17 @@ class LocalExecutor(AsyncBaseExecutor):
     Without more, every attempt has a fresh interpreter. It ends as a script does: after the
     function has returned, once its non-daemon threads have. With `warm=True` workers stay and take
     one task after the other, which is some hundred times quicker for short tasks. After each task
-    its working directory, environment, import path and umask are put back; threads, child
-    processes, replaced streams, signal handlers and timers, resource limits and many open files
-    that it leaves behind end the worker. What a task changes in modules, its callbacks for
-    `atexit`, its locale and the like stay for the next one, as in any pool of processes.
+    its environment, working directory, umask, import path, locale, time zone, warning filters, root
+    logger and the like are put back, and random numbers begin anew; each task has context variables
+    of its own. Threads, child processes, replaced streams, signal handlers and timers, resource
+    limits, many open files and handlers of other loggers that it leaves behind end the worker, as
+    do modules that it has imported from an import path of its own. What a task changes in modules
+    stays for the next one, as in any pool of processes. What is printed on its behalf later than
+    its end is its own or nobody's.
+
+    A task finds the signals as in a script, whatever this process ignores or blocks, and nothing on
+    standard input. Processes that it starts import what it imports. Nobody waits for those that it
+    leaves behind: they end with it.
 
     A time limit or a cancellation kills the worker and every process of its group, and is reported
     once they are dead. Only a process that has moved to a session of its own outlives its task.

@@ -189,13 +189,6 @@ async def test_a_task_cancelled_error_is_the_status_cancelled(executor) -> None:
     assert (await execute(executor, function)).status == CANCELLED
 
 
-async def test_a_cancelled_error_is_the_status_cancelled(executor) -> None:
-    def function() -> None:
-        raise asyncio.CancelledError
-
-    assert (await execute(executor, function)).status == CANCELLED
-
-
 def odd_exceptions() -> dict[str, object]:
     def two_arguments() -> None:
         class TwoArguments(Exception):
@@ -232,6 +225,27 @@ def odd_exceptions() -> dict[str, object]:
     def system_exit() -> None:
         sys.exit(3)
 
+    def cancelled_error() -> None:
+        async def main() -> None:
+            job = asyncio.create_task(asyncio.sleep(3600))
+            await asyncio.sleep(0)
+            job.cancel("no pressure")
+            await job
+
+        asyncio.run(main())
+
+    def generator_exit() -> None:
+        raise GeneratorExit("thrown away")
+
+    def base_exception() -> None:
+        class OfItsOwn(BaseException):
+            pass
+
+        raise OfItsOwn("on purpose")
+
+    def group() -> None:
+        raise BaseExceptionGroup("both", [asyncio.CancelledError("one"), KeyboardInterrupt()])
+
     return {
         "TwoArguments: 1 and 2": two_arguments,
         "OtherMessage: about something": other_message,
@@ -240,6 +254,10 @@ def odd_exceptions() -> dict[str, object]:
         "StopIteration: no more": stop_iteration,
         "KeyboardInterrupt: pressed": keyboard_interrupt,
         "SystemExit: 3": system_exit,
+        "CancelledError: no pressure": cancelled_error,
+        "GeneratorExit: thrown away": generator_exit,
+        "OfItsOwn: on purpose": base_exception,
+        "BaseExceptionGroup: both (2 sub-exceptions)": group,
     }
 
 
@@ -253,6 +271,26 @@ async def test_an_exception_that_cannot_be_sent_is_described(
     assert description.split(": ", 1)[1] in outcome.stderr
     assert outcome.stderr.startswith(description)
     assert function.__name__ in outcome.stderr
+
+
+@pytest.mark.parametrize("kind", [asyncio.CancelledError, GeneratorExit, StopIteration])
+async def test_an_exception_of_the_task_that_plumbing_uses_is_a_failed_attempt(
+    make, tmp_path, kind
+) -> None:
+    """Decision: a failed attempt as any other: type and message are found, it is repeated."""
+    attempts = str(tmp_path / "attempts")
+
+    def function() -> str:
+        with open(attempts, "a") as file:
+            file.write("+")
+        with open(attempts) as file:
+            if file.read() != "+++":
+                raise kind("of its own")
+        return "the third time"
+
+    outcome = await execute(make(retries=2), function)
+
+    assert outcome[:1] + outcome[3:] == ("the third time", COMPLETED)
 
 
 async def test_groups_chains_and_notes_arrive(executor) -> None:
@@ -513,6 +551,40 @@ async def test_a_worker_that_cannot_be_started_is_an_error_and_leaves_nothing(
             await execute(executor, lambda: None)
 
     assert (await execute(executor, lambda: "next")).result == "next"
+
+
+def unfit() -> list[dict[str, str]]:
+    """Return what makes an interpreter end before its first task, and its last words."""
+    return [
+        {"program": "exit 0", "words": "(exit code 0)"},
+        {
+            "program": "echo no licence >&2; exit 3",
+            "words": "(exit code 3)\nIts standard error ends",
+        },
+        {"program": "kill -9 $$", "words": "(signal SIGKILL)"},
+        {"program": "exec sleep 0.1", "words": "(exit code 0)"},
+    ]
+
+
+@pytest.mark.parametrize("interpreter", unfit(), ids=lambda interpreter: interpreter["program"])
+async def test_an_interpreter_that_ends_before_its_first_task_is_a_failed_attempt(
+    make, tmp_path, monkeypatch, interpreter
+) -> None:
+    script, started = tmp_path / "interpreter", tmp_path / "started"
+    script.write_text(f"#!/bin/sh\necho >> {started}\n{interpreter['program']}\n")
+    script.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(script))
+    executor, twice = make(max_workers=1), make(max_workers=1, retries=1)
+
+    outcomes = await asyncio.gather(*(execute(executor, pow, 2, 3) for _ in range(3)))
+    outcomes += [await execute(twice, pow, 2, 3)]
+
+    for outcome in outcomes:
+        assert outcome.status == FAILED
+        assert f"died without a result {interpreter['words']}" in outcome.stderr
+    assert started.read_text().count("\n") == 3 + 2
+    monkeypatch.undo()
+    assert (await execute(executor, pow, 2, 3)).result == 8
 
 
 async def test_the_host_can_stop_a_task_by_its_handle(make, tmp_path) -> None:
