@@ -61,6 +61,7 @@ async def _connect(address: str) -> "Link | str":
     from distributed import Client
 
     from ._dask_link import Link
+    from ._dask_once import Once
     from ._dask_words import refusal
 
     _dask_thread.on_exit(_close_all)
@@ -69,6 +70,8 @@ async def _connect(address: str) -> "Link | str":
         where = address or await embedded()
         client = Client(where, asynchronous=True, set_as_default=False, name="pytest-asyncexec")
         await client
+        if address:  # and not this process, which does not outlive what it runs
+            await client.register_plugin(Once())
     except Exception as error:
         if client is not None:
             await client.close()

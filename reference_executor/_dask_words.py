@@ -18,10 +18,7 @@ def reason(address: str, error: BaseException | None) -> str:
     """Say why Dask has given up a task."""
     if isinstance(error, KilledWorker):
         last = getattr(error.last_worker, "address", error.last_worker)
-        return (
-            f"The Dask workers that ran the task died, each time that Dask tried anew; the last "
-            f"one was {last}"
-        )
+        return f"The Dask worker {last} died, which had the task and may have begun it"
     return (
         f"Dask could not run the task: {type(error).__qualname__}: {error}. Compare the "
         f"environments: the scheduler at {address} and its workers need pytest-asyncexec[dask], "

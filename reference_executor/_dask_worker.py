@@ -14,7 +14,18 @@ from typing import cast
 from . import _dask_closing
 from ._channel import Answer
 from ._dask_idle import taken
-from ._dask_told import ANSWERED, CLOSED, DIED, REFUSED, STOPPED, TIMED_OUT, Told, parted
+from ._dask_once import AGAIN, is_given_again
+from ._dask_told import (
+    ANSWERED,
+    CLOSED,
+    DIED,
+    LOST,
+    REFUSED,
+    STOPPED,
+    TIMED_OUT,
+    Told,
+    parted,
+)
 from ._pool import start
 from ._process import Worker, decoded
 
@@ -33,6 +44,8 @@ def run_attempt(message: bytes) -> bytes:
     counts from here, so that no waiting in a queue of Dask's is part of it.
     """
     (token, cache_dir, time_limit), task = parted(message)
+    if is_given_again(token):
+        return Told(LOST, words=AGAIN).message()
     attempt = _Attempt(token)
     if not attempt.begin():
         return Told(REFUSED).message()

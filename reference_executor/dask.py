@@ -40,11 +40,12 @@ class DaskExecutor(AsyncBaseExecutor):
     So waiting at the scheduler is no part of it, whoever else uses the cluster, and thousands of
     tasks can be handed to the scheduler at once. Where no Dask worker comes, they wait on.
 
-    When a Dask worker dies, what it ran dies with it, and Dask runs that elsewhere, within the
-    same attempt; after `distributed.scheduler.allowed-failures` times the task fails. When the
-    scheduler goes away, tasks on their way fail and the Dask workers end what they run; the next
-    task looks for the scheduler anew, for as long as `distributed.comm.timeouts.connect` says.
-    These are settings of Dask, as is what an address `tls://...` needs.
+    When a Dask worker dies, what it ran dies with it, and all that it had is a failed attempt: how
+    often a task is run is said by `retries` and by no setting of Dask's. A plugin of the scheduler
+    sees to that. When the scheduler goes away, tasks on their way fail and the Dask workers end
+    what they run; the next task looks for the scheduler anew, for as long as
+    `distributed.comm.timeouts.connect` says. That is a setting of Dask, as is what an address
+    `tls://...` needs.
 
     A process has one connection to each scheduler, for all of its event loops: on a loop of its
     own, since a client of distributed leaves tasks running on its loop, which a host's loop may

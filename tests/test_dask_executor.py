@@ -23,6 +23,7 @@ import pytest
 pytest.importorskip("distributed")
 
 import dask
+from distributed import Client
 from pytest_asyncexec.reference_executor import DaskExecutor, _dask_links, _dask_thread
 
 from dask_cluster import VARIABLE, Cluster
@@ -476,8 +477,10 @@ async def test_cancel_works_from_another_process(executor, tmp_path, is_running)
 # -- what is lost
 
 
-async def test_a_task_goes_on_elsewhere_when_its_dask_worker_dies(mortal, tmp_path) -> None:
-    executor = DaskExecutor(scheduler_address=mortal.address)
+@pytest.mark.parametrize("retries", [0, 1])
+async def test_the_death_of_a_dask_worker_is_a_failed_attempt(mortal, tmp_path, retries) -> None:
+    """RET-10: attempted again with retries left, and never without."""
+    executor = DaskExecutor(scheduler_address=mortal.address, retries=retries)
     path = str(tmp_path / "pids")
 
     def function() -> str:
@@ -496,14 +499,37 @@ async def test_a_task_goes_on_elsewhere_when_its_dask_worker_dies(mortal, tmp_pa
     executing = asyncio.create_task(execute(executor, function))
     [(_, dask_worker)] = await pids(Path(path), 1, executing)
     os.kill(dask_worker, signal.SIGKILL)
+    outcome = await executing
 
-    # The second attempt found nothing of the first.
-    assert (await executing).result in ("gone", "Z")
+    if retries:
+        # The second attempt found nothing of the first.
+        assert outcome.result in ("gone", "Z")
+    else:
+        assert outcome.status == FAILED
+        assert "died, which had the task and may have begun it" in outcome.stderr
+    assert (await execute(executor, pow, 2, 3)).result == 8
+    assert len(Path(path).read_text().splitlines()) == 1 + retries
 
 
-async def test_a_task_that_kills_each_of_its_dask_workers_is_a_failed_task(
-    mortal, tmp_path
-) -> None:
+async def test_a_task_of_a_dask_worker_that_is_closed_is_a_failed_attempt(mortal, tmp_path) -> None:
+    executor = DaskExecutor(scheduler_address=mortal.address)
+    path = tmp_path / "pids"
+    executing = asyncio.create_task(execute(executor, sleeping(path)))
+    [(_, dask_worker)] = await pids(path, 1, executing)
+
+    async with Client(mortal.address, asynchronous=True) as client:
+        workers = await client.run(os.getpid)
+        [address] = [address for address, pid in workers.items() if pid == dask_worker]
+        await client.retire_workers([address])
+    outcome = await executing
+
+    assert outcome.status == FAILED
+    assert "The Dask worker" in outcome.stderr
+    assert (await execute(executor, pow, 2, 3)).result == 8
+    assert len(path.read_text().splitlines()) == 1
+
+
+async def test_a_task_that_kills_its_dask_worker_is_a_failed_task(mortal, tmp_path) -> None:
     executor = DaskExecutor(scheduler_address=mortal.address)
 
     def function() -> None:
@@ -513,7 +539,7 @@ async def test_a_task_that_kills_each_of_its_dask_workers_is_a_failed_task(
     outcome = await execute(executor, function)
 
     assert outcome.status == FAILED
-    assert "The Dask workers that ran the task died, each time that Dask" in outcome.stderr
+    assert "died, which had the task and may have begun it" in outcome.stderr
     assert (await execute(executor, pow, 2, 3)).result == 8
 
 
