@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["close_link", "has_link", "link_to"]
 
+#: Or else the last thousand messages are kept for who debugs Dask, and the tasks in them.
+REMEMBER_NOTHING = {"distributed.admin.low-level-log-length": 0}
+
 _links: "dict[str, Link]" = {}
 _connecting: "dict[str, asyncio.Task[Link | str]]" = {}
 
@@ -58,6 +61,7 @@ async def _connect(address: str) -> "Link | str":
             return known
         del _links[address]
         await known.close()
+    import dask
     from distributed import Client
 
     from ._dask_link import Link
@@ -67,9 +71,10 @@ async def _connect(address: str) -> "Link | str":
     _dask_thread.on_exit(_close_all)
     client: Any = None
     try:
-        where = address or await embedded()
-        client = Client(where, asynchronous=True, set_as_default=False, name="pytest-asyncexec")
-        await client
+        with dask.config.set(REMEMBER_NOTHING):
+            where = address or await embedded()
+            client = Client(where, asynchronous=True, set_as_default=False, name="pytest-asyncexec")
+            await client
         if address:  # and not this process, which does not outlive what it runs
             await client.register_plugin(Once())
     except Exception as error:
