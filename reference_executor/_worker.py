@@ -65,11 +65,12 @@ def main(mode: str, *descriptors: str) -> None:
         state = State()
     sys.path.pop(0)
     is_restored = True
+    process = os.getpid()
     while is_restored and (message := receive(queue, control)) is not None:
         number, *task = message
         modules = len(sys.modules)
         # In a context of its own, so that the variables of the context are its own too.
-        what, body = Context().run(attempt, *task)
+        what, body = Context().run(attempt, process, *task)
         if state is not None:
             state.settings.kept.collect()
         problem = flushed()
@@ -92,7 +93,7 @@ def main(mode: str, *descriptors: str) -> None:
     atexit.register(end_children)
 
 
-def attempt(head: memoryview, body: memoryview) -> tuple[tuple[Any, ...], bytes]:
+def attempt(process: int, head: memoryview, body: memoryview) -> tuple[tuple[Any, ...], bytes]:
     try:
         if head:
             enter(*pickle.loads(head))
@@ -101,7 +102,11 @@ def attempt(head: memoryview, body: memoryview) -> tuple[tuple[Any, ...], bytes]
         return refused("The task could not be loaded in the worker process", error)
     try:
         result = function(*args, **kwargs)
+        if os.getpid() != process:
+            sys.exit()  # a fork of the task, which ends like any other
     except BaseException as error:
+        if os.getpid() != process:
+            raise
         return raised(error)
     try:
         data = dumped(result)

@@ -38,6 +38,7 @@ class Settings:
         self.locale = _locale.setlocale(_locale.LC_ALL)
         self.zone = zone()
         self.argv = list(sys.argv)
+        self.finders = list(sys.meta_path), list(sys.path_hooks)
         self.filters = list(warnings.filters)
         self.warner = warnings.showwarning
         self.hooks = hooks()
@@ -58,6 +59,8 @@ class Settings:
         self.put_back_warnings()
         if "logging" in sys.modules:
             is_whole = self.put_back_logging(sys.modules["logging"]) and is_whole
+        put_back_finders(sys.meta_path, self.finders[0])
+        put_back_finders(sys.path_hooks, self.finders[1])
         if hooks() != self.hooks:
             self.put_back_hooks()
         put_back_modules()
@@ -165,6 +168,14 @@ def hooks() -> tuple[Any, ...]:
         sys.getrecursionlimit(),
         gc.isenabled(),
     )
+
+
+def put_back_finders(finders: list[Any], known: list[Any]) -> None:
+    """Leave only those that there were, and those of modules, which stay loaded too."""
+    if finders != known:
+        more = [finder for finder in finders if finder not in known]
+        finders[:] = known
+        finders += [finder for finder in more if getattr(finder, "__module__", "") in sys.modules]
 
 
 def put_back_modules() -> None:

@@ -24,6 +24,7 @@ class State:
         self.signals = signal_handlers()
         self.threads = _thread._count()
         self.limits = resource_limits()
+        self.share = share_of_processors()
         self.settings = Settings()
         # From here on they are the modules of some task, which can have changed something.
         for name in ("resource", "signal"):
@@ -58,6 +59,7 @@ class State:
                 and not has_children()
                 and ("signal" not in sys.modules or self.has_its_signals())
                 and self.has_its_descriptors()
+                and share_of_processors() == self.share
                 and ("resource" not in sys.modules or resource_limits() == self.limits)
             )
         except BaseException:
@@ -131,6 +133,14 @@ def resource_limits() -> list[tuple[int, int]]:
         return []
     names = [name for name in dir(resource) if name.startswith("RLIMIT_")]
     return [resource.getrlimit(getattr(resource, name)) for name in names]
+
+
+def share_of_processors() -> tuple[Any, ...]:
+    """Return how nice this process is, and where it may run."""
+    return (
+        os.getpriority(os.PRIO_PROCESS, 0) if hasattr(os, "getpriority") else 0,
+        os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None,
+    )
 
 
 def identity(status: os.stat_result) -> tuple[int, int]:

@@ -75,6 +75,21 @@ def changes():
             return list(sys.path)
         return module_of_the_first_task.__file__
 
+    def adds_a_finder() -> None:
+        class Finder:
+            @staticmethod
+            def find_spec(name: str, path: object = None, target: object = None) -> None:
+                print("looking for", name)
+
+        sys.meta_path.insert(0, Finder)
+        sys.meta_path.insert(0, Finder())
+        sys.path_hooks.insert(0, Finder.find_spec)
+        del sys.meta_path[3]
+
+    def finders() -> object:
+        names = [getattr(finder, "__qualname__", type(finder).__name__) for finder in sys.meta_path]
+        return names, len(sys.path_hooks)
+
     def sets_the_locale() -> None:
         import locale
 
@@ -112,6 +127,12 @@ def changes():
         import decimal
 
         return repr(decimal.getcontext()), repr(decimal.Context())
+
+    def is_nice() -> None:
+        os.nice(1)
+
+    def niceness() -> object:
+        return os.nice(0)
 
     def sets_context_variables() -> None:
         import contextvars
@@ -222,6 +243,8 @@ def changes():
         (sets_variables_by_both_ways, environment),
         (unsets_a_variable_of_the_process, environment),
         (imports_from_elsewhere, imported),
+        (adds_a_finder, finders),
+        (is_nice, niceness),
         (sets_the_locale, locale_found),
         (sets_the_time_zone, time_zone),
         (sets_the_decimal_context, decimal_context),
@@ -253,6 +276,7 @@ async def test_what_is_put_back_does_not_cost_the_worker(warm) -> None:
     first = await pid_of(warm)
     kept = [
         "replaces_environ",
+        "adds_a_finder",
         "sets_the_locale",
         "sets_the_time_zone",
         "sets_the_decimal_context",
@@ -511,3 +535,13 @@ async def test_the_hosts_default_time_out_of_sockets_has_no_effect(executor, mon
         socket.setdefaulttimeout(None)
 
     assert outcome == (8 << 20, "", "", COMPLETED)
+
+
+@pytest.mark.parametrize("leave", ["exit(3)", "None", "__import__('os')._exit(3)"])
+async def test_a_fork_of_a_task_ends_as_in_a_script(executor, leave) -> None:
+    def function() -> int:
+        if (pid := os.fork()) == 0:
+            return eval(leave)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    assert await execute(executor, function) == (3 if "3" in leave else 0, "", "", COMPLETED)
