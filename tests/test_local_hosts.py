@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import itertools
 import json
 import os
 import signal
@@ -120,13 +121,16 @@ async def test_a_task_without_setup_and_teardown_runs_and_gives_its_worker_back(
 
 HOST = """
 import asyncio, json, os, signal, subprocess, sys, threading, time
-from pytest_asyncexec.reference_executor import LocalExecutor
+from pytest_asyncexec.reference_executor import DaskExecutor, LocalExecutor
 
 # Started by a program in the background, it would ignore an interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 folder, form, ending = sys.argv[1:]
-executor = LocalExecutor(cache_dir=folder + "/cache", warm=form == "warm", max_workers=2)
+if form == "dask":
+    executor = DaskExecutor(cache_dir=folder + "/cache")
+else:
+    executor = LocalExecutor(cache_dir=folder + "/cache", warm=form == "warm", max_workers=2)
 
 def busy(pids):
     def function():
@@ -179,9 +183,15 @@ else:
 """
 
 
-@pytest.mark.parametrize("form", ["fresh", "warm"])
 @pytest.mark.parametrize(
-    "ending", ["SIGKILL", "SIGTERM", "SIGINT", "os._exit", "error", "cancelled", "thread", "idle"]
+    ("form", "ending"),
+    [
+        *itertools.product(
+            ["fresh", "warm"],
+            ["SIGKILL", "SIGTERM", "SIGINT", "os._exit", "error", "cancelled", "thread", "idle"],
+        ),
+        *itertools.product(["dask"], ["SIGKILL", "SIGTERM", "os._exit", "cancelled", "idle"]),
+    ],
 )
 def test_a_host_leaves_no_worker_and_no_child_of_one(tmp_path, form, ending) -> None:
     script = tmp_path / "host.py"

@@ -537,6 +537,37 @@ async def test_the_hosts_default_time_out_of_sockets_has_no_effect(executor, mon
     assert outcome == (8 << 20, "", "", COMPLETED)
 
 
+@pytest.mark.parametrize("retries", [0, 1])
+async def test_the_death_of_a_worker_is_a_failed_attempt(executor, tmp_path, retries) -> None:
+    """RET-10: attempted again with retries left, and never without; others go on, CNC-07."""
+    attempts, go_on = tmp_path / "attempts", tmp_path / "go_on"
+
+    def dies_once() -> str:
+        with open(attempts, "a") as file:
+            file.write("+")
+        if attempts.read_text() == "+":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return "again"
+
+    def waits() -> str:
+        import time
+
+        while not go_on.exists():
+            time.sleep(0.01)
+        return "unharmed"
+
+    another = LocalExecutor(warm=True) if isinstance(executor, LocalExecutor) else executor
+    neighbour = asyncio.create_task(execute(another, waits))
+    executor.retries = retries
+    outcome = await execute(executor, dies_once)
+    go_on.touch()
+
+    assert (outcome.result, outcome.status) == (("again", COMPLETED) if retries else (None, FAILED))
+    assert attempts.read_text() == "+" * (1 + retries)
+    assert (await neighbour).result == "unharmed"
+    await another.close()
+
+
 @pytest.mark.parametrize("leave", ["exit(3)", "None", "__import__('os')._exit(3)"])
 async def test_a_fork_of_a_task_ends_as_in_a_script(executor, leave) -> None:
     def function() -> int:
