@@ -32,7 +32,7 @@ class Once(SchedulerPlugin):  # type: ignore[misc,unused-ignore]
     name = "pytest-asyncexec-once"
     idempotent = True
 
-    def start(self, scheduler: Any) -> None:
+    async def start(self, scheduler: Any) -> None:
         """Take the scheduler that this is registered at."""
         self.scheduler = scheduler
 

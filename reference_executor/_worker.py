@@ -24,7 +24,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from _contextvars import Context  # type: ignore[import-not-found]
+from _contextvars import Context
 
 try:
     import _pickle as pickle  # the part of it in C, without all that the other part imports

@@ -132,7 +132,8 @@ class Environment:
 
 def variables() -> dict[Any, Any]:
     # The mapping behind os.environ, since asking os.environ itself decodes each value anew.
-    return getattr(os.environ, "_data", os.environ)  # type: ignore[no-any-return]
+    mapping: Any = os.environ
+    return getattr(mapping, "_data", mapping)  # type: ignore[no-any-return]
 
 
 POINTER = 8
