@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 #: The suite's modules in the order in which they run; each holds one chapter of the contract.
-#: The last two end workers, which may break a backend for good, after which it is of no use; what
-#: does so for certain is in the very last, from several chapters.
+#: The last three end workers, which may break a backend for good, after which it is of no use; what
+#: does so for certain is in the last two, from several chapters.
 CHECK_MODULES = (
     "test_construction",
     "test_serialization",
@@ -19,4 +19,5 @@ CHECK_MODULES = (
     "test_results",
     "test_hygiene",
     "test_breakage",
+    "test_deaths",
 )

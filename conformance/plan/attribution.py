@@ -68,7 +68,7 @@ def broken_rule(aspect: Aspect, conditions: Mapping[str, str], *, among_others: 
         return "STR-12"
     if aspect == "own time-out":
         return "TIM-08"
-    if end == DIES and aspect in _ATTEMPTS and "retries" not in conditions:
+    if end == DIES and aspect in _ATTEMPTS:
         return "RET-10"
     if end in BREAKING and aspect not in _ATTEMPTS:
         return "RES-08" if end == "calls sys.exit(3)" else "RES-09"

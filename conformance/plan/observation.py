@@ -21,6 +21,7 @@ from ..instruments.seen import Seen
 from . import values
 from .conditions import (
     BREAKING,
+    DIES,
     LIMITS,
     OWN_TIME_OUT,
     SHARED_DISPATCH,
@@ -129,6 +130,8 @@ class Observation:
     captures: bool = True
     #: The same for all tasks of one instance.
     instance: int = 0
+    #: Whether it is declared that the backend may run a task again whose worker was lost.
+    may_run_again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +204,8 @@ def _miscounted_attempts(
     # Of one that never began the end says why.
     if not made or made == due or (made < due and not predicted.exactly):
         return None
+    if made > due and observation.may_run_again and observation.row["end"] == DIES:
+        return None
     # And of one whose every attempt failed, and should not have.
     failed = observation.seen is not None and not observation.seen.completed
     if failed and predicted.end == "completed" and made == 1 + int(observation.row["retries"]):
@@ -208,7 +213,8 @@ def _miscounted_attempts(
     aspect: Aspect = "attempts"
     calls = observation.history.count("run")
     seen = f"it was attempted {made} time{'s' * (made > 1)}"
-    if made > due and 1 < calls < made:
+    # Of a worker's death it is told by one rule, wherever the attempts too many are made.
+    if made > due and 1 < calls < made and observation.row["end"] != DIES:
         aspect = "attempts twice"
         seen += f", and `run` was called {calls} times"
     elif made > due:

@@ -520,6 +520,7 @@ class _Batch:
             captures=self._captures,
             let_go=trial.let_go,
             instance=id(trial.instance),
+            may_run_again="at-most-once" in self.subject.preflight().cannot,
             **more,
         )
 

@@ -11,7 +11,7 @@ from typing import Final, Literal
 from ...contract.catalogue import RULES
 from ..plan.array import STRENGTH, rows
 from ..plan.attribution import breakable_rules, broken_rule
-from ..plan.conditions import BREAKING, SECOND, STOPPED, USUAL, Row, row
+from ..plan.conditions import BREAKING, DIES, SECOND, STOPPED, USUAL, Row, row, unusual
 from ..plan.observation import (
     ASPECTS,
     FOREIGN,
@@ -174,7 +174,9 @@ class Plan:
             return True
         assert self._subject.rule is not None
         end = {"end": conditions["end"]}
-        return broken_rule("completed", end, among_others=False) == self._subject.rule.id
+        return self._subject.rule.id in {
+            broken_rule(aspect, end, among_others=False) for aspect in ("completed", "attempts")
+        }
 
     def _explain(
         self, findings: Findings, part: Part, found: Sequence[Deviation], *, alone: bool = False
@@ -249,6 +251,13 @@ class Plan:
 
     def _shown_alone(self, cause: Cause) -> Cause | None:
         aspect, whole = cause.deviation.aspect, cause.deviation.observation.row
+        if whole["end"] == DIES and aspect in _COUNTED:
+            # Few tasks end so: what else they have in common is chance, but for their retries.
+            for retries in dict.fromkeys((USUAL["retries"], whole["retries"])):
+                plain = row(end=DIES, instance="its own", retries=retries)
+                counted = self._alone(plain, aspect)
+                if counted is not None:
+                    return Cause(counted, unusual(plain), cause.tasks, alone=True)
         alone = self._alone(cause.row, aspect)
         if alone is not None:
             return replace(cause, deviation=alone, alone=True)

@@ -9,7 +9,7 @@ import io
 
 from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
 
-from pytest_asyncexec import TaskRuntimeError, TaskTimeoutError
+from pytest_asyncexec import TaskCancelledError, TaskRuntimeError, TaskTimeoutError
 
 from . import breaks
 
@@ -424,3 +424,38 @@ class ResubmitsOnce(ThreadExecutor):
         with contextlib.suppress(ValueError):
             return await super().run(function, args, kwargs, task_metadata)
         return await super().run(function, args, kwargs, task_metadata)
+
+
+# ---- RET-10 ------------------------------------------------------------------------------
+
+
+@breaks("RET-10", "a task that ends its process: it was attempted 2 times")
+class GivesTheTaskToAnotherWorker(LocalExecutor):
+    """Takes the death of a worker for that of its machine, which is no fault of the task."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        except TaskRuntimeError as error:
+            if "died without a result" not in str(error):
+                raise
+            return await super().run(function, args, kwargs, task_metadata)
+
+
+@breaks("RET-10", "a task that ends its process, with retries=")
+class TakesADeathForTheEnd(LocalExecutor):
+    """Tries again what tasks raise; a worker that dies, it thinks, will die again."""
+
+    enforces = frozenset({"retries"})
+
+    async def run(self, function, args, kwargs, task_metadata):
+        for left in reversed(range(self.retries + 1)):
+            try:
+                return await super().run(function, args, kwargs, task_metadata)
+            except TaskCancelledError:
+                raise
+            except Exception as error:
+                if not left or "died without a result" in str(error):
+                    raise
+        return None
+

@@ -236,7 +236,9 @@ class PersistentWorker(AsyncBaseExecutor):
 
 
 class TriesAgainWhenAWorkerDies(LocalExecutor):
-    """Its backend gives a task to a second worker when the first one died of it."""
+    """Its backend gives a task to a second worker when the first one died of it, and says so."""
+
+    cannot = frozenset({"at-most-once"})
 
     async def run(self, function, args, kwargs, task_metadata):
         try:

@@ -100,4 +100,17 @@ RULES = (
         retries that were made in two places.""",
         source="decision of the contract: who leaves retries to a backend says so in `enforces`",
     ),
+    CHAPTER.rule(
+        ("RET-10", "MUST", "resilient", "run worker-process"),
+        """The death of a worker is a failed attempt: attempted again with retries left, and never
+        without, unless `at-most-once` is declared absent.""",
+        why="""Where memory runs out, the kernel kills the worker. Run again unasked, what books
+        or pays is paid twice; taken for final, a night's work ends by one machine's bad minute,
+        though its user had set three retries.""",
+        how="""Tasks of the plan report to the suite at each attempt, and then end their own
+        process, with and without retries; the reports are counted. Where a backend is declared to
+        run a task again whose worker is lost, more of them are right, and fewer are not.""",
+        source="decision of the contract: a backend that runs a task again says so in `cannot`",
+        since="1.1",
+    ),
 )
