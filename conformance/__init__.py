@@ -12,6 +12,8 @@ CHECK_MODULES = (
     "test_streams",
     "test_lifecycle",
     "test_time_limits",
+    "test_refused_limits",
+    "test_queues",
     "test_retries",
     "test_cancellation",
     "test_concurrency",

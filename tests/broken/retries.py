@@ -458,4 +458,3 @@ class TakesADeathForTheEnd(LocalExecutor):
                 if not left or "died without a result" in str(error):
                     raise
         return None
-

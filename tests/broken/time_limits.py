@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import os
 import signal
 import subprocess
 import threading
+from typing import ClassVar
 
 from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
 from pytest_asyncexec.reference_executor._process import Worker
@@ -336,3 +338,113 @@ class KillsTheWorkerAlone(LocalExecutor):
     async def _clean_up(self, attempt):
         attempt.worker.kill = lambda: _signal(attempt.worker, signal.SIGKILL)
         await super()._clean_up(attempt)
+
+
+# ---- TIM-11 ------------------------------------------------------------------------------
+
+
+class _InThreads(AsyncBaseExecutor):
+    cannot = frozenset({"stop", "streams"})
+
+    async def run(self, function, args, kwargs, task_metadata):
+        return await asyncio.to_thread(function, *args, **kwargs)
+
+    async def _without_limit(self, *task):
+        unlimited = copy.copy(self)
+        unlimited.time_limit = -1
+        return await AsyncBaseExecutor.execute(unlimited, *task)
+
+
+@breaks("TIM-11", "time_limit=5, given to the constructor: setup and run had been called")
+class TakesALimitAndIgnoresIt(_InThreads):
+    """Lets every task come to its end, for nothing can be done about it."""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        task = (function, args, kwargs, dispatch_id, results_dir, node_id)
+        return await self._without_limit(*task)
+
+
+@breaks("TIM-11", "setup and run had been called; execute raised ValueError: time_limit=5")
+class RefusesALimitAfterwards(_InThreads):
+    """Looks at its settings where the outcome is put together."""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        task = (function, args, kwargs, dispatch_id, results_dir, node_id)
+        outcome = await self._without_limit(*task)
+        if self.time_limit > 0:
+            raise ValueError(f"time_limit={self.time_limit} cannot be kept: set it to -1")
+        return outcome
+
+
+@breaks("TIM-11", "time_limit=5, set on the instance: setup and run had been called")
+class RefusesALimitInItsConstructor(_InThreads):
+    """Is built without a limit; what is set later it does not look at."""
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        if self.time_limit > 0:
+            raise ValueError(f"time_limit={self.time_limit} cannot be kept: set it to -1")
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        task = (function, args, kwargs, dispatch_id, results_dir, node_id)
+        return await self._without_limit(*task)
+
+
+@breaks("TIM-11", "it was refused by words that do not name time_limit: ValueError: not supported")
+class RefusesWithoutAReason(_InThreads):
+    """Refuses what it does not support, and does not say what that is."""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        task = (function, args, kwargs, dispatch_id, results_dir, node_id)
+        if self.time_limit > 0:
+            raise ValueError("not supported")
+        return await self._without_limit(*task)
+
+
+# ---- TIM-10 ------------------------------------------------------------------------------
+
+
+@breaks("TIM-10", "and had not begun before; without a limit it completes")
+class WaitsForItsTurnInRun(LocalExecutor):
+    """Lets one task work at a time; whoever comes too early waits where it would work."""
+
+    _turns: ClassVar = {}
+
+    def __init__(self, **settings):
+        super().__init__(**settings, max_workers=32)
+
+    async def run(self, function, args, kwargs, task_metadata):
+        loop = asyncio.get_running_loop()
+        async with self._turns.setdefault(loop, asyncio.Lock()):
+            return await super().run(function, args, kwargs, task_metadata)
+
+
+@breaks("TIM-10", "and had not begun before; without a limit it completes")
+class HasEightPlaces(LocalExecutor):
+    """Spares its backend more than eight tasks at once."""
+
+    def __init__(self, **settings):
+        super().__init__(**settings, max_workers=32)
+        self._places = {}
+
+    async def run(self, function, args, kwargs, task_metadata):
+        loop = asyncio.get_running_loop()
+        async with self._places.setdefault(loop, asyncio.Semaphore(8)):
+            return await super().run(function, args, kwargs, task_metadata)
+
+
+@breaks("TIM-10", "which return at once: execute raised TaskTimeoutError: over its limit")
+class ReckonsFromTheSubmission(LocalExecutor):
+    """Notes when a task has to be over, where it is handed in."""
+
+    enforces = frozenset({"time_limit"})
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        unlimited = copy.copy(self)
+        unlimited.time_limit = -1
+        task = (function, args, kwargs, dispatch_id, results_dir, node_id)
+        try:
+            async with asyncio.timeout(self.time_limit if self.time_limit > 0 else None):
+                return await LocalExecutor.execute(unlimited, *task)
+        except TimeoutError as error:
+            raise TaskTimeoutError("over its limit") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import copy
 import enum
 import functools
@@ -369,8 +370,12 @@ class PropertiesExecutor(ThreadExecutor):
         return described
 
 
+#: The lock that a task holds, from its setup to its teardown.
+_turn = contextvars.ContextVar("turn", default=None)
+
+
 class QueueingExecutor(LocalExecutor):
-    """Runs one task after the other, however many are handed to it."""
+    """Runs one task after the other, however many are handed to it; no limit counts the waiting."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -382,10 +387,20 @@ class QueueingExecutor(LocalExecutor):
     def __setstate__(self, state):
         vars(self).update(state, _queues={})
 
-    async def run(self, function, args, kwargs, task_metadata):
+    async def setup(self, task_metadata):
         queue = self._queues.setdefault(asyncio.get_running_loop(), asyncio.Lock())
-        async with queue:
-            return await super().run(function, args, kwargs, task_metadata)
+        await queue.acquire()
+        _turn.set(queue)
+        await super().setup(task_metadata)
+
+    async def teardown(self, task_metadata):
+        queue = _turn.get()
+        _turn.set(None)
+        try:
+            await super().teardown(task_metadata)
+        finally:
+            if queue is not None:
+                queue.release()
 
 
 class SlotsExecutor(AsyncBaseExecutor):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import contextvars
 import logging
 import os
 import pickle
@@ -23,6 +24,7 @@ from pytest_asyncexec.reference_executor._channel import Answer
 from pytest_asyncexec.reference_executor._payload import understood
 
 from pytest_asyncexec import AsyncBaseExecutor, TaskRuntimeError
+from pytest_asyncexec.base.places import Places
 from pytest_asyncexec.base.waiting import in_thread, undisturbed
 
 
@@ -210,10 +212,26 @@ class _Job:
     stopped = runs = False
 
 
+#: One for all executors and event loops of this process, and what the current task has of it.
+_turns = Places(1)
+_turn = contextvars.ContextVar("turn", default=None)
+
+
 class PersistentWorker(AsyncBaseExecutor):
-    """Keeps one worker process for all of its tasks, and kills it only to stop one."""
+    """Keeps one worker process for all of its tasks, and kills it only to stop one.
+
+    Whose turn it is not waits in setup, which no limit counts.
+    """
 
     cannot = frozenset({"streams"})
+
+    async def setup(self, task_metadata):
+        _turn.set(await _turns.take())
+
+    async def teardown(self, task_metadata):
+        turn = _turn.get()
+        if turn is not None:
+            turn.leave()
 
     async def run(self, function, args, kwargs, task_metadata):
         try:

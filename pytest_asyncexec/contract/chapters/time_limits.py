@@ -104,4 +104,30 @@ RULES = (
         machine, the rule is not applicable.""",
         source="decision of the contract: the time-out is reported only once the work is dead",
     ),
+    CHAPTER.rule(
+        ("TIM-10", "MUST", "resilient", "run stop"),
+        """Time spent waiting in line counts for no limit: of many tasks at once, each within its
+        limit, none times out.""",
+        why="""On a busy evening half of the tasks wait for an hour, and are reported as too slow
+        before they have begun. Whoever then raises the limit has none left where it is needed.""",
+        how="""A dozen tasks without a limit are held, so that they fill whatever places there are;
+        behind them on the same instance some more with a short limit are begun, which return as
+        soon as they run. None of these may end in a time-out. One that does is tried again, with a
+        limit twice as long each time, and then without a limit, and without anybody before it.""",
+        source="decision of the contract: seconds of each attempt, `run` alone",
+        since="1.1",
+    ),
+    CHAPTER.rule(
+        ("TIM-11", "MUST", "core", "static"),
+        """Who declares that it cannot stop a task refuses a positive `time_limit` before anything
+        runs.""",
+        why="""A limit that is taken and ignored is the worst outcome: whoever set it does not
+        look again, and pays for the night.""",
+        how="""Where `cannot` names `stop`, a positive limit is given to the constructor, set on an
+        instance and rehydrated from a dictionary. There, or else by `execute`, it must be refused
+        with an error that names `time_limit`; setup and run are replaced by methods that do
+        nothing, and may not be called. Whoever can stop a task keeps this rule.""",
+        source="decision of the contract: an executor that cannot stop a task refuses a limit",
+        since="1.1",
+    ),
 )
