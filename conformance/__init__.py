@@ -16,6 +16,7 @@ CHECK_MODULES = (
     "test_queues",
     "test_retries",
     "test_cancellation",
+    "test_cancelled_often",
     "test_concurrency",
     "test_security",
     "test_results",

@@ -36,12 +36,23 @@ class Walk:
         late: cancel not at the point itself, but after all that was ready then has been run.
         history: what is recorded meanwhile.
         dispatch_id: of the task, where others are recorded at the same time.
+        times: how often it is cancelled: once more at each point that it comes to after that.
+        at_once: cancel it all these times at its point.
     """
 
     def __init__(
-        self, point: int, *, late: bool, history: History, dispatch_id: str | None = None
+        self,
+        point: int,
+        *,
+        late: bool,
+        history: History,
+        dispatch_id: str | None = None,
+        times: int = 1,
+        at_once: bool = False,
     ) -> None:
         self.point = point
+        self._left = times - 1
+        self._at_once = at_once
         self.late = late
         self.dispatch_id = dispatch_id
         self._history = history
@@ -92,7 +103,12 @@ class Walk:
         if ended and self.executing is not None and self.executing.get_coro() is coroutine:
             self.after = self._recorded()
             return
-        if self.executing is None or self.delivered:
+        if self.executing is None:
+            return
+        if self.delivered:
+            if self._left > 0:
+                self._left -= 1
+                self.executing.cancel()
             return
         self.passed += 1
         if self.passed != self.point:
@@ -109,6 +125,9 @@ class Walk:
         assert self.executing is not None
         self.before = self._recorded()
         self.delivered = self.executing.cancel()
+        while self._at_once and self._left:
+            self._left -= 1
+            self.executing.cancel()
 
     def _recorded(self) -> History:
         if self.dispatch_id is not None:
@@ -224,6 +243,32 @@ def pausing(executor: Any) -> dict[Method, Replacement]:
         return waiting if method in coroutine_methods(executor, has) else instead
 
     return {method: replaced(method) for method in has}
+
+
+def stopping_slowly(executor: Any) -> dict[Method, Replacement]:
+    """Methods that wait, and that take their time to stop what they did when they are cancelled.
+
+    However often they are cancelled meanwhile: so does who waits until the work is dead.
+    """
+    has = methods_of(executor)
+
+    async def waiting(*_args: Any, **_kwargs: Any) -> Any:
+        cancelled, turns = False, 3
+        while turns:
+            try:
+                await _a_turn()
+            except asyncio.CancelledError:
+                cancelled = True
+                continue
+            turns -= 1
+        if cancelled:
+            raise asyncio.CancelledError
+
+    def instead(*_args: Any, **_kwargs: Any) -> Any:
+        return None
+
+    awaited = coroutine_methods(executor, has)
+    return {method: waiting if method in awaited else instead for method in has}
 
 
 async def _a_turn() -> None:

@@ -475,3 +475,52 @@ class GoesOnWithoutSetup(ThreadExecutor):
         finally:
             await self.teardown(metadata)
         return TaskOutcome(result, "", "", TaskStatus.COMPLETED)
+
+
+@breaks("CAN-11", "execute returned status CANCELLED")
+class GivesUpItsTeardown(ThreadExecutor):
+    """Whoever cancels a second time is in a hurry: it tells what is known and leaves."""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        metadata = {"dispatch_id": dispatch_id, "node_id": node_id, "results_dir": results_dir}
+        try:
+            await self.setup(dict(metadata))
+            result = await self.run(function, args, kwargs, dict(metadata))
+        except asyncio.CancelledError:
+            try:
+                await self.teardown(dict(metadata))
+            except asyncio.CancelledError:
+                return TaskOutcome(None, "", "", TaskStatus.CANCELLED)
+            raise
+        except BaseException:
+            await self.teardown(dict(metadata))
+            raise
+        await self.teardown(dict(metadata))
+        return TaskOutcome(result, "", "", TaskStatus.COMPLETED)
+
+
+@breaks("CAN-11", "execute raised RuntimeError: teardown of")
+class BlamesItsTeardown(ThreadExecutor):
+    """Shields its teardown from two cancellations; after the third it reports a failure."""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        metadata = {"dispatch_id": dispatch_id, "node_id": node_id, "results_dir": results_dir}
+        cancelled = 0
+        try:
+            await self.setup(dict(metadata))
+            result = await self.run(function, args, kwargs, dict(metadata))
+        except asyncio.CancelledError:
+            cancelled += 1
+            raise
+        finally:
+            closing = asyncio.ensure_future(self.teardown(dict(metadata)))
+            while not closing.done():
+                try:
+                    await asyncio.shield(closing)
+                except asyncio.CancelledError:
+                    cancelled += 1
+                    if cancelled > 2:
+                        raise RuntimeError(f"teardown of {dispatch_id} was cut short") from None
+            if cancelled:
+                raise asyncio.CancelledError
+        return TaskOutcome(result, "", "", TaskStatus.COMPLETED)

@@ -82,4 +82,56 @@ RULES = (
         that came to its end, and `execute` must end in `CancelledError`.""",
         source="decision of the contract: what a half-made setup acquired must not leak",
     ),
+    CHAPTER.rule(
+        ("CAN-08", "MUST", "resilient", "run cancel stop"),
+        """While a task runs, its host knows a job handle with which `cancel` ends it; also another
+        instance of the class, rehydrated from `to_dict`, in the same process.""",
+        why="""Between the dispatch and the cancel button lies a database: the host that cancels has
+        the handle and a description of the executor, and no more. Told of the job when that is
+        over, or able to cancel by the very instance alone, it watches the bill grow.""",
+        how="""A task is held; what `set_job_handle` was told by then is given, after a round trip
+        through JSON, to `cancel` of another instance, which was made by `from_dict` of what
+        `to_dict` of the first one said. It must return True, the task must be dead, and its outcome
+        another than COMPLETED.""",
+        source="documentation of set_job_handle and cancel: the job is found by its handle",
+        since="1.1",
+    ),
+    CHAPTER.rule(
+        ("CAN-09", "MUST", "resilient", "run cancel stop"),
+        "`cancel` ends the one task that its handle names, and no other.",
+        why="""A job id taken from the wrong place, and somebody else's calculation of two weeks is
+        gone. Nobody looks for the reason in a task that was cancelled as it should be.""",
+        how="""Five tasks are held, on two instances, two of them in one dispatch. One that is
+        neither the first nor the last is cancelled by its handle; and `cancel` is called without a
+        handle, with one that nobody knows, and with that of the task that is over by then. All
+        others must still answer, and end with their own results.""",
+        source="documentation of cancel: it cancels the task of the handle",
+        since="1.1",
+        presupposes="CAN-08",
+    ),
+    CHAPTER.rule(
+        ("CAN-10", "SHOULD", "resilient", "run"),
+        """`get_cancel_requested` gives the host's answer; asked for before the work began, the work
+        never begins, and the status is CANCELLED.""",
+        why="""A workflow is cancelled while half of its tasks wait for their turn. Those which do
+        not ask begin one after the other, for nobody, and each has to be killed.""",
+        how="""The host's answer changes while a method in the place of `run` asks for it, and each
+        time must be what is returned. A task is executed whose host wants it to stop from the
+        beginning: `run` may not be called, and the status must be CANCELLED.""",
+        source="documentation of get_cancel_requested",
+        since="1.1",
+    ),
+    CHAPTER.rule(
+        ("CAN-11", "MUST", "resilient", "run"),
+        "However often `execute` is cancelled, it ends in `CancelledError`.",
+        why="""Users press the button three times, and a shutdown cancels what was cancelled before.
+        A clean-up that answers the second cancellation with an error of its own, or with an
+        outcome, tells a host that is about to leave that there is something left to do.""",
+        how="""`execute` is cancelled at each of its suspension points in turn, two, three and six
+        times: at once, or again at each point that it comes to after that; with methods that end as
+        soon as they are cancelled, and with methods that take their time to stop. Each time it must
+        end in CancelledError.""",
+        source="asyncio's documentation: CancelledError is propagated when clean-up is complete",
+        since="1.1",
+    ),
 )
