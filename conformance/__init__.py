@@ -17,6 +17,7 @@ CHECK_MODULES = (
     "test_retries",
     "test_cancellation",
     "test_cancelled_often",
+    "test_handles",
     "test_concurrency",
     "test_security",
     "test_results",

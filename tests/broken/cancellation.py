@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 from concurrent.futures import Future, InvalidStateError
+from contextvars import ContextVar
 from pathlib import Path
 from typing import ClassVar
 
@@ -524,3 +525,105 @@ class BlamesItsTeardown(ThreadExecutor):
             if cancelled:
                 raise asyncio.CancelledError
         return TaskOutcome(result, "", "", TaskStatus.COMPLETED)
+
+
+@breaks("CAN-08", "while it ran, set_job_handle was not called; cancel(task_metadata, None)")
+class TellsOfItsJobAtTheEnd(LocalExecutor):
+    """Keeps the handle until there is an outcome to go with it."""
+
+    async def set_job_handle(self, handle):
+        _of_task.set(handle)
+
+    async def run(self, function, args, kwargs, task_metadata):
+        result = await super().run(function, args, kwargs, task_metadata)
+        await LocalExecutor.set_job_handle(self, _of_task.get())
+        return result
+
+
+_of_task: ContextVar[object] = ContextVar("handle", default=None)
+
+
+@breaks("CAN-08", "asked of a rehydrated instance, returned False; asked of its own, it ended the")
+class KnowsItsJobsByHeart(LocalExecutor):
+    """Keeps a table of the jobs that it has begun, and gives out their numbers."""
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self._jobs = []
+
+    async def set_job_handle(self, handle):
+        self._jobs.append(handle)
+        await super().set_job_handle(len(self._jobs) - 1)
+
+    async def cancel(self, task_metadata, job_handle):
+        try:
+            return await super().cancel(task_metadata, self._jobs[job_handle])
+        except (IndexError, TypeError):
+            return False
+
+
+class _Jobs(LocalExecutor):
+    #: What is known of the jobs that run, by all instances.
+    jobs: ClassVar[dict] = {}
+
+    async def run(self, function, args, kwargs, task_metadata):
+        job = {**task_metadata, "by": id(self)}
+        _of_task.set(job)
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        finally:
+            self.jobs.pop(job.get("token"), None)
+
+    async def set_job_handle(self, handle):
+        job = _of_task.get()
+        job["token"] = handle["token"]
+        self.jobs[handle["token"]] = job
+        await super().set_job_handle(handle)
+
+    def meant(self, job, jobs):
+        """The tokens of the jobs that are ended."""
+        return [job["token"]]
+
+    async def cancel(self, task_metadata, job_handle):
+        token = job_handle.get("token") if isinstance(job_handle, dict) else None
+        jobs = list(self.jobs.values())
+        job = self.jobs.get(token) or self.otherwise(jobs)
+        found = [] if job is None else self.meant(job, jobs)
+        ended = [await super(_Jobs, self).cancel(task_metadata, {"token": t}) for t in found]
+        return any(ended)
+
+    def otherwise(self, jobs):
+        """The job that is meant by a handle that nobody knows."""
+        return
+
+
+@breaks("CAN-09", "was gone, too: execute returned status CANCELLED")
+class CancelsTheDispatch(_Jobs):
+    """Who cancels a node cancels its dispatch, it thinks."""
+
+    def meant(self, job, jobs):
+        return [each["token"] for each in jobs if each["dispatch_id"] == job["dispatch_id"]]
+
+
+@breaks("CAN-09", "was gone, too: execute returned status CANCELLED")
+class CancelsTheLastOne(_Jobs):
+    """Remembers the job that it has begun, and never thought of a second one."""
+
+    def meant(self, job, jobs):
+        return [job["token"], jobs[-1]["token"]]
+
+
+@breaks("CAN-09", "after cancel without a handle, of a dispatch that was never begun, task node")
+class CancelsSomethingAtLeast(_Jobs):
+    """Where it does not know a handle, there is one job only that can be meant: the first."""
+
+    def otherwise(self, jobs):
+        return jobs[0] if jobs else None
+
+
+@breaks("CAN-09", "was gone, too: execute returned status CANCELLED")
+class CancelsItsInstance(_Jobs):
+    """Gives up all that an instance does, as a workflow that is cancelled is cancelled whole."""
+
+    def meant(self, job, jobs):
+        return [each["token"] for each in jobs if each["by"] == job["by"]]

@@ -1,0 +1,339 @@
+"""Tasks of which a host cancels one by its job handle, while others run: what becomes of each."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+from unittest import mock
+
+from ...contract.wording import short, short_error
+from ..instruments import patience
+from ..instruments.beacon import Attempt, Beacon
+from ..instruments.history import History, under_way
+from ..instruments.liveness import living
+from ..instruments.probes import report_home
+from ..instruments.seen import Seen, finish
+from ..subject.host import call_method
+from ..subject.kept import Kept
+from ..subject.subject import Subject
+from .stopping import still_runs
+
+#: Seconds in which one more of them begins: who queues is right, and is only judged with fewer.
+_GRACE: Final = 0.15
+
+#: Instance and dispatch of each task, by numbers, and its node: in the order in which they begin.
+#: The second is cancelled, where there are places for three: others have its dispatch, its node, or
+#: its place on another instance.
+_TASKS: Final = ((0, 0, 0), (0, 0, 1), (0, 1, 1), (1, 2, 1), (1, 3, 0))
+
+#: A handle that no executor has ever told.
+_STRANGER: Final = "a job that nobody knows"
+
+
+@dataclass(eq=False, slots=True)
+class Task:
+    """One of the tasks, as its host knows it."""
+
+    number: int
+    executor: Any
+    metadata: dict[str, Any]
+    handles: list[Any] = field(default_factory=list)
+    executing: asyncio.Task[Seen] | None = None
+    attempt: Attempt | None = None
+    #: What came of it.
+    seen: Seen | None = None
+    #: After which call of `cancel` it was gone, though it was another one's; or nothing.
+    gone_after: str = ""
+
+    @property
+    def handle(self) -> Any:
+        """What its host was told last, as a host keeps it; None where it was told nothing."""
+        if not self.handles:
+            return None
+        handle = self.handles[-1]
+        with contextlib.suppress(TypeError, ValueError):
+            handle = json.loads(json.dumps(handle))
+        return handle
+
+    @property
+    def result(self) -> str:
+        """What it returns."""
+        return f"result of task {self.number}"
+
+    def __str__(self) -> str:
+        return f"node {self.metadata['node_id']} of {self.metadata['dispatch_id']}"
+
+
+@dataclass(slots=True)
+class Revoked:
+    """What became of the tasks of which one was cancelled."""
+
+    tasks: list[Task]
+    #: The one that was to be cancelled; None where none has begun.
+    target: Task | None = None
+    #: Another one that was cancelled when the first was over, by the instance that runs it.
+    second: Task | None = None
+    #: What is wrong with what `cancel` did to it, as another instance was asked; or nothing.
+    wrong: str = ""
+    #: Whether any call of `cancel` has ended it.
+    ended: bool = False
+    #: The others that did not come to their own end, in words.
+    hit: list[str] = field(default_factory=list)
+    history: History = field(default_factory=History)
+
+
+def _look(subject: Subject) -> Revoked:
+    found = _run(subject, cancels=True)
+    if found.hit:
+        # Who mixes up tasks at once, or refuses some, does so where nobody is cancelled as well.
+        found.hit = [] if _run(subject, cancels=False).hit else found.hit
+    return found
+
+
+_known: Final = Kept(_look)
+
+
+def revoked(subject: Subject) -> Revoked:
+    """What became of the tasks; they run when it is first asked for."""
+    return _known.of(subject)
+
+
+def _run(subject: Subject, *, cancels: bool) -> Revoked:
+    executors = [subject.build(), subject.build()]
+    dispatches = [subject.new_dispatch() for _ in range(4)]
+    results = str(subject.folder / "results")
+    tasks = [
+        Task(
+            number,
+            executors[instance],
+            {"dispatch_id": dispatches[dispatch], "node_id": node, "results_dir": results},
+        )
+        for number, (instance, dispatch, node) in enumerate(_TASKS)
+    ]
+    found = Revoked(tasks)
+    by_label = {str(task.number): task for task in tasks}
+
+    def hold(attempt: Attempt, _number: int) -> None:
+        task = by_label[str(attempt.hello["label"])]
+        task.attempt = task.attempt or attempt
+
+    with (
+        subject.recording(executors[0]) as history,
+        subject.beacon(hold) as beacon,
+        _told_handles(tasks),
+    ):
+        subject.drive(
+            lambda: _story(subject, found, beacon, cancels=cancels),
+            longer=2 * patience.OUTCOME,
+            progress=lambda: [len(beacon.attempts), *(task.seen for task in tasks)],
+        )
+    of_target = found.target or tasks[0]
+    found.history = history.of(of_target.metadata["dispatch_id"])
+    return found
+
+
+async def _story(subject: Subject, found: Revoked, beacon: Beacon, *, cancels: bool) -> None:
+    for task in found.tasks:
+        task.executing = asyncio.ensure_future(_execute(subject, task, beacon))
+        # In this order, as far as it lies with the host.
+        await asyncio.sleep(0)
+    everyone = asyncio.gather(*(task.executing for task in found.tasks if task.executing))
+    await beacon.reported(1, everyone)
+    await _as_many_as_may_run(subject, found, beacon, everyone)
+    running = _running(found)
+    if running and cancels:
+        # Not the last that has begun, nor the first where there are three; the next time the last.
+        found.target = running[min(1, (len(running) - 1) // 2)]
+        await _cancel(subject, found, running)
+        await _as_many_as_may_run(subject, found, beacon, everyone)
+        running = _running(found)
+        if found.ended and running[1:]:
+            found.second = running[-1]
+            await _cancel_another(found, running)
+    for attempt in beacon.answer_with(_return):
+        _return(attempt, 0)
+    for task in found.tasks:
+        assert task.executing is not None
+        task.seen = await finish(task.executing)
+        if task not in (found.target, found.second):
+            found.hit += _hit(task)
+    if found.target is not None and not found.wrong:
+        seen = found.target.seen
+        if seen is None or seen.completed:
+            found.wrong = f"and then {seen or 'execute did not end'}"
+    for task in found.tasks:
+        if task.executing is not None:
+            task.executing.cancel()
+
+
+def _running(found: Revoked) -> list[Task]:
+    """The tasks that have begun and are held, in the order in which they were handed over."""
+    return [t for t in found.tasks if t.attempt is not None and not t.attempt.gone.done()]
+
+
+async def _as_many_as_may_run(
+    subject: Subject, found: Revoked, beacon: Beacon, everyone: asyncio.Future[Any]
+) -> None:
+    """Wait until all have begun, or no more of them do."""
+    known = -1
+    while known < len(beacon.attempts) < len(found.tasks):
+        known = len(beacon.attempts)
+        one_more = asyncio.ensure_future(beacon.reported(known + 1, everyone))
+        await asyncio.wait({one_more}, timeout=_GRACE + subject.preflight().seconds)
+        one_more.cancel()
+
+
+def _return(attempt: Attempt, _number: int) -> None:
+    attempt.tell(do="return", value=f"result of task {attempt.hello['label']}")
+
+
+async def _execute(subject: Subject, task: Task, beacon: Beacon) -> Seen:
+    under_way.set(_name_of(task))
+    return await subject.execute(
+        task.executor,
+        report_home,
+        (beacon.address, str(task.number)),
+        dispatch_id=task.metadata["dispatch_id"],
+        node_id=task.metadata["node_id"],
+    )
+
+
+# ---- the calls of cancel -----------------------------------------------------------------------
+
+
+async def _cancel(subject: Subject, found: Revoked, running: list[Task]) -> None:
+    target = found.target
+    assert target is not None
+    assert target.attempt is not None
+    others = [task for task in running if task is not target]
+    nobody = {**target.metadata, "dispatch_id": subject.new_dispatch()}
+
+    async def harmless(handle: Any, metadata: dict[str, Any], words: str) -> None:
+        await _answer(target.executor, metadata, handle)
+        await _note_who_is_gone(others, words)
+
+    await harmless(None, nobody, "cancel without a handle, of a dispatch that was never begun,")
+    await harmless(_STRANGER, nobody, f"cancel(task_metadata, {_STRANGER!r})")
+    if target.attempt.gone.done():
+        found.wrong = "it was gone before it was cancelled"
+        return
+    await _until_told(target)
+    handle = target.handle
+    called = f"cancel(task_metadata, {short(handle)}) of a running task"
+    try:
+        again = subject.build().from_dict(json.loads(json.dumps(target.executor.to_dict())))
+    except Exception as error:
+        again, found.wrong = None, f"another instance could not be rehydrated: {short_error(error)}"
+    if again is not None:
+        found.wrong = await _ends(target, again, handle)
+        found.wrong = found.wrong and f"{called}, asked of a rehydrated instance, {found.wrong}"
+        await _note_who_is_gone(others, called)
+    if found.wrong and not target.attempt.gone.done():
+        # By the instance that runs it at least: what becomes of the others is another question.
+        own = await _ends(target, target.executor, handle)
+        found.wrong += f"; asked of its own, {own or 'it ended the task'}"
+        await _note_who_is_gone(others, called)
+    if not target.handles:
+        found.wrong = found.wrong and f"while it ran, set_job_handle was not called; {found.wrong}"
+    found.ended = target.attempt.gone.done()
+    if found.ended:
+        over = "cancel of a task that is over"
+        await harmless(handle, target.metadata, over)
+        await harmless(None, target.metadata, f"{over}, without a handle,")
+
+
+async def _cancel_another(found: Revoked, running: list[Task]) -> None:
+    target = found.second
+    assert target is not None
+    await _until_told(target)
+    await _answer(target.executor, target.metadata, target.handle)
+    called = f"cancel(task_metadata, {short(target.handle)}) of the task that had begun last"
+    await _note_who_is_gone([task for task in running if task is not target], called)
+
+
+async def _ends(target: Task, executor: Any, handle: Any) -> str:
+    """Cancel the task by an instance; what is wrong with the answer, or with what came of it."""
+    answer = await _answer(executor, target.metadata, handle)
+    if answer is not True:
+        return answer if isinstance(answer, str) else f"returned {short(answer)}"
+    assert target.attempt is not None
+    said = await still_runs(target.attempt, patience.OUTCOME)
+    return said and f"returned True, and {said}"
+
+
+async def _answer(executor: Any, metadata: dict[str, Any], handle: Any) -> Any:
+    """What `cancel` returns; a text that says why it returns nothing."""
+    cancelling = asyncio.ensure_future(call_method(executor.cancel, dict(metadata), handle))
+    await asyncio.wait({cancelling}, timeout=patience.OUTCOME)
+    if not cancelling.done():
+        cancelling.cancel()
+        return f"did not return within {patience.OUTCOME:g} s"
+    if cancelling.cancelled():
+        return "raised CancelledError"
+    error = cancelling.exception()
+    answer = cancelling.result() if error is None else f"raised {short_error(error)}"
+    return short(answer) if isinstance(answer, str) and error is None else answer
+
+
+async def _until_told(task: Task) -> None:
+    """Give the executor the time to tell its host of a job that it has begun; it may never do."""
+    end = asyncio.get_running_loop().time() + patience.PAST_LIMIT
+    while not task.handles and asyncio.get_running_loop().time() < end:
+        if task.executing is None or task.executing.done():
+            return
+        await asyncio.wait({task.executing}, timeout=0.01)
+
+
+async def _note_who_is_gone(others: list[Task], called: str) -> None:
+    """Find out which of the others do not answer any more, whom nobody has let go."""
+    asked = [t for t in others if t.attempt is not None and not t.gone_after]
+    alive = await living([t.attempt for t in asked if t.attempt is not None])
+    for task in asked:
+        if task.attempt not in alive:
+            task.gone_after = called
+
+
+def _hit(task: Task) -> Iterator[str]:
+    """How one of the others was ended, if it was."""
+    if task.gone_after:
+        yield f"after {task.gone_after} task {task} was gone, too: {task.seen or 'no outcome'}"
+    elif task.seen is None:
+        yield f"task {task} did not end, and nothing held it"
+    elif not task.seen.completed or task.seen.result != task.result:
+        yield f"task {task}, which was not cancelled: {task.seen}"
+
+
+# ---- what the host is told ---------------------------------------------------------------------
+
+
+def _name_of(task: Task) -> str:
+    return f"cancelled by its handle: {task.number}"
+
+
+@contextlib.contextmanager
+def _told_handles(tasks: list[Task]) -> Iterator[None]:
+    """Within this block each task knows what its host is told of its job."""
+    # The host hears what comes to the method that the others override.
+    mro = type(tasks[0].executor).__mro__
+    definers = [cls for cls in mro if callable(vars(cls).get("set_job_handle"))]
+    if not definers:
+        yield
+        return
+    original = vars(definers[-1])["set_job_handle"]
+    by_name = {_name_of(task): task for task in tasks}
+
+    # Whatever the method is, it is called as before: it may be a coroutine function or not.
+    @functools.wraps(original)
+    def set_job_handle(self: Any, handle: Any, *args: Any, **kwargs: Any) -> Any:
+        task = by_name.get(under_way.get())
+        if task is not None:
+            task.handles.append(handle)
+        return original(self, handle, *args, **kwargs)
+
+    with mock.patch.object(definers[-1], "set_job_handle", set_job_handle):
+        yield
