@@ -18,6 +18,7 @@ CHECK_MODULES = (
     "test_cancellation",
     "test_cancelled_often",
     "test_handles",
+    "test_requests",
     "test_concurrency",
     "test_security",
     "test_results",

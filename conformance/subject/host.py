@@ -136,6 +136,9 @@ async def _answer(questions: Any, answers: Any) -> None:
 class TemplateHost(NativeHost):
     """This package's own template, `run_task`, around the executor's setup, run and teardown."""
 
+    #: Whether it wants the tasks stopped that it hands over; without, nobody can ask it.
+    stop_requested: Callable[[], bool] | None = None
+
     def __init__(self, native: NativeHost) -> None:
         self._native = native
         self.carry = native.carry  # type: ignore[method-assign]
@@ -146,7 +149,7 @@ class TemplateHost(NativeHost):
         if isinstance(self._native, CovalentHost):
             # Covalent's template makes these two; its executors print to them.
             executor._task_stdout, executor._task_stderr = io.StringIO(), io.StringIO()
-        return await run_task(executor, *task)
+        return await run_task(executor, *task, cancel_requested=self.stop_requested)
 
 
 def host_for(executor: Any) -> NativeHost:

@@ -21,6 +21,8 @@ class Tasks:
         self.folder = Path(tempfile.mkdtemp(prefix="asyncexec-"))
         #: Whether this package's own `run_task` is the host.
         self.under_template = False
+        #: What that one answers whoever asks whether it wants the task stopped, if anything.
+        self.stop_requested: Callable[[], bool] | None = None
 
     def new_dispatch(self) -> str:
         """A dispatch id that nobody has used before, in any run: backends remember."""
@@ -32,10 +34,12 @@ class Tasks:
 
     def host_for(self, executor: Any) -> NativeHost:
         """The host that hands over tasks to this executor at this moment."""
-        native = host_for(executor)
-        if self.under_template and not isinstance(native, TemplateHost):
-            return TemplateHost(native)
-        return native
+        host = host_for(executor)
+        if self.under_template and not isinstance(host, TemplateHost):
+            host = TemplateHost(host)
+        if isinstance(host, TemplateHost):
+            host.stop_requested = self.stop_requested
+        return host
 
     async def execute(
         self,

@@ -627,3 +627,37 @@ class CancelsItsInstance(_Jobs):
 
     def meant(self, job, jobs):
         return [each["token"] for each in jobs if each["by"] == job["by"]]
+
+
+@breaks("CAN-10", "its host answered False, True, False, True; get_cancel_requested returned False")
+class AnswersForItsHost(ThreadExecutor):
+    """Has no use for the question, and answers it as nothing were the matter."""
+
+    async def get_cancel_requested(self):
+        return False
+
+
+@breaks("CAN-10", "get_cancel_requested returned False, False, False, False")
+class AsksOnce(ThreadExecutor):
+    """Spares its host the same question, task by task."""
+
+    async def get_cancel_requested(self):
+        answer = _of_task.get()
+        if answer is None:
+            answer = await super().get_cancel_requested()
+            _of_task.set(answer)
+        return answer
+
+
+@breaks("CAN-10", "its host wanted a task to stop before anything was done for it, and it was run")
+class NeverAsks(ThreadExecutor):
+    """Runs whatever it is given, as long as nobody cancels it."""
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        metadata = {"dispatch_id": dispatch_id, "node_id": node_id, "results_dir": results_dir}
+        try:
+            await self.setup(dict(metadata))
+            result = await self.run(function, args, kwargs, dict(metadata))
+        finally:
+            await self.teardown(dict(metadata))
+        return TaskOutcome(result, "", "", TaskStatus.COMPLETED)
