@@ -330,7 +330,10 @@ def test_CAN_04_must_answer_cancel_by_whether_the_task_runs_on(subject: Subject)
         first = told[0][0]
         subject.fail(
             seen="\nlikewise ".join(wrong for _, wrong in told),
-            required="a bool: True if the task will not run on, or else False",
+            required="a bool: True if the task will not run on, or else False; and no declaration "
+            "that nothing can be stopped, where it can"
+            if told[0][1].endswith(revoking.DECLARED_OTHERWISE)
+            else "a bool: True if the task will not run on, or else False",
             cause="`cancel` answers for what it has asked for, and not for what became of it; "
             "or `run` takes the killed job for one that failed, and it is attempted again",
             history=history.of(first.dispatch),

@@ -13,13 +13,13 @@ from right import SPECS
 
 _NOBODY_STOPS_IT = {
     *("TIM-02", "TIM-03", "TIM-04", "TIM-05", "TIM-06", "TIM-07", "TIM-09"),
-    *("RET-06", "CAN-02"),
+    *("TIM-10", "RET-06", "CAN-02", "CAN-08", "CAN-09"),
 }
 _NOTHING_IS_CAPTURED = {"RES-06", "RES-13", "RET-07"}
-_NO_CANCEL = {"CAN-04"}
+_NO_CANCEL = {"CAN-04", "CAN-08", "CAN-09"}
 _PLAIN_WRITER = {"STR-09", "STR-10"}
-_PLAIN_METHODS = {"CAN-01", "CAN-05", "CAN-06", "CAN-07"} | _PLAIN_WRITER
-_IN_PROCESS = _NOBODY_STOPS_IT | _NOTHING_IS_CAPTURED | {"RES-09"}
+_PLAIN_METHODS = {"CAN-01", "CAN-05", "CAN-06", "CAN-07", "CAN-11"} | _PLAIN_WRITER
+_IN_PROCESS = _NOBODY_STOPS_IT | _NOTHING_IS_CAPTURED | {"RES-09", "RET-10"}
 
 #: The rules that speak of what an executor honestly cannot do; none for those not listed.
 NOT_APPLICABLE = {
@@ -47,7 +47,7 @@ NOT_APPLICABLE = {
 }
 
 #: What is no MUST, and is told.
-BROKEN_SHOULD = {"right.makes:OwnExecute": {"CAN-06"}}
+BROKEN_SHOULD = {"right.makes:OwnExecute": {"CAN-06", "CAN-10"}}
 
 
 #: Those that are not about how a worker is started, which costs ten times what a warm one does.

@@ -30,6 +30,9 @@ _CHILD: Final = "child"
 #: How it goes on where nobody recognises the error of a task that was cancelled.
 ATTEMPTED_AGAIN: Final = "the task was attempted again"
 
+#: How it goes on where who declares that it cannot stop a task has stopped one.
+DECLARED_OTHERWISE: Final = "the executor declares that it cannot: stop"
+
 #: Whichever host judges it, it is the executor's own `cancel` that stops a task, or does not.
 _guards: Final = Kept(lambda _: Outlasting(), hosts_differ=False)
 
@@ -116,6 +119,8 @@ class Running(Story):
             seen = await finish(executing)
         if not wrong and answer and (seen is None or seen.completed):
             wrong = f"{called} returned True, and then {seen or 'execute did not end'}"
+        if not wrong and answer and "stop" in subject.preflight().cannot:
+            wrong = f"{called} returned True, and by that the task has ended; {DECLARED_OTHERWISE}"
         if not wrong:
             # Of what is over any answer is true, as long as it is one.
             _, wrong = await self.answer(handle, "cancel of a task that is over")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from ...contract.rule import Rule
 from ..instruments.probes import echo
@@ -20,6 +20,34 @@ _PATIENCE_WHERE_IN_DOUBT = 30.0
 
 #: So many calls that never end are enough.
 _HANGS = 4
+
+
+#: What one trivial task has shown of an executor, by the need that was met so.
+_SHOWN: Final = {
+    "streams": "what it printed to stdout and to stderr was returned",
+    "shared-files": "the suite found the file that it wrote, and it found the suite's",
+}
+_REPRODUCE: Final = """
+    import asyncio, os, sys, tempfile
+    from pytest_asyncexec.conformance.subject.host import host_for
+
+    def task(file):
+        print("to stdout")
+        print("to stderr", file=sys.stderr)
+        with open(file, "a"):
+            pass
+
+    file = os.path.join(tempfile.mkdtemp(), "made by a task")
+    print(executor.cannot)
+    print(asyncio.run(host_for(executor).execute(executor, task, [file])))
+    print(os.path.exists(file))
+"""
+
+
+def _visible(facts: Preflight) -> set[str]:
+    """What the first task of all has shown that the executor can."""
+    shown = {"streams": facts.captures_streams, "shared-files": facts.shared_files}
+    return {need for need, is_shown in shown.items() if is_shown}
 
 
 def require(subject: Subject, rule: Rule, *, working: bool = True) -> None:
@@ -47,6 +75,16 @@ def require(subject: Subject, rule: Rule, *, working: bool = True) -> None:
         raise CouldNotRun(f"no task runs: {facts.run_error}")
     if "run" in rule.needs and driving.hangs >= _HANGS:
         raise CouldNotRun(f"not tried any more: calls never ended, see {driving.hung_in}")
+    for need in rule.needs:
+        if need in facts.cannot & _visible(facts):
+            subject.fail(
+                seen=f"the executor declares that it cannot: {need}; and yet, of one trivial "
+                f"task, {_SHOWN[need]}",
+                required="`cannot` names nothing that the executor can: what is declared there is "
+                "not judged, and hosts do without it",
+                cause="a declaration that was copied with the class, or was true once",
+                reproduce=_REPRODUCE,
+            )
     lacking = absent(facts, rule.needs)
     if lacking:
         raise NotApplicable(next(iter(lacking.values())), lacking)

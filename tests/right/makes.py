@@ -214,7 +214,7 @@ class GroupedExecutor(ThreadExecutor):
 class OwnExecute:
     """Derives from nothing, has every method itself, and takes the documented words alone.
 
-    A second cancellation cuts its teardown short.
+    A second cancellation cuts its teardown short, and its host cannot tell it beforehand to stop.
     """
 
     cannot = IN_PROCESS
