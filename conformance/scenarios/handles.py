@@ -145,13 +145,15 @@ async def _story(subject: Subject, found: Revoked, beacon: Beacon, *, cancels: b
     everyone = asyncio.gather(*(task.executing for task in found.tasks if task.executing))
     await beacon.reported(1, everyone)
     await _as_many_as_may_run(subject, found, beacon, everyone)
-    running = _running(found)
-    if running and cancels:
-        # Not the last that has begun, nor the first where there are three; the next time the last.
-        found.target = running[min(1, (len(running) - 1) // 2)]
-        await _cancel(subject, found, running)
-        await _as_many_as_may_run(subject, found, beacon, everyone)
+    if cancels:
+        await _cancel_nobody(subject, found)
         running = _running(found)
+        if running:
+            # Not the last that has begun, nor the first where there are three; then the last.
+            found.target = running[min(1, (len(running) - 1) // 2)]
+            await _cancel(subject, found, running)
+            await _as_many_as_may_run(subject, found, beacon, everyone)
+            running = _running(found)
         if found.ended and running[1:]:
             found.second = running[-1]
             await _cancel_another(found, running)
@@ -206,27 +208,32 @@ async def _execute(subject: Subject, task: Task, beacon: Beacon) -> Seen:
 # ---- the calls of cancel -----------------------------------------------------------------------
 
 
+async def _cancel_nobody(subject: Subject, found: Revoked) -> None:
+    """Call `cancel` where it can mean no task that runs."""
+    running = _running(found)
+    if not running:
+        return
+    asked, nobody = running[0].executor, {**running[0].metadata, "node_id": 7}
+    nobody["dispatch_id"] = subject.new_dispatch()
+    for handle, words in (
+        (None, "cancel without a handle, of a dispatch that was never begun,"),
+        (_STRANGER, f"cancel(task_metadata, {_STRANGER!r}) of a dispatch that was never begun"),
+    ):
+        await _answer(asked, nobody, handle)
+        await _note_who_is_gone(running, words)
+
+
 async def _cancel(subject: Subject, found: Revoked, running: list[Task]) -> None:
     target = found.target
     assert target is not None
     assert target.attempt is not None
     others = [task for task in running if task is not target]
-    nobody = {**target.metadata, "dispatch_id": subject.new_dispatch()}
-
-    async def harmless(handle: Any, metadata: dict[str, Any], words: str) -> None:
-        await _answer(target.executor, metadata, handle)
-        await _note_who_is_gone(others, words)
-
-    await harmless(None, nobody, "cancel without a handle, of a dispatch that was never begun,")
-    await harmless(_STRANGER, nobody, f"cancel(task_metadata, {_STRANGER!r})")
-    if target.attempt.gone.done():
-        found.wrong = "it was gone before it was cancelled"
-        return
     await _until_told(target)
     handle = target.handle
     called = f"cancel(task_metadata, {short(handle)}) of a running task"
     try:
-        again = subject.build().from_dict(json.loads(json.dumps(target.executor.to_dict())))
+        again: Any = subject.build()
+        again.from_dict(json.loads(json.dumps(target.executor.to_dict())))
     except Exception as error:
         again, found.wrong = None, f"another instance could not be rehydrated: {short_error(error)}"
     if again is not None:
@@ -242,9 +249,9 @@ async def _cancel(subject: Subject, found: Revoked, running: list[Task]) -> None
         found.wrong = found.wrong and f"while it ran, set_job_handle was not called; {found.wrong}"
     found.ended = target.attempt.gone.done()
     if found.ended:
-        over = "cancel of a task that is over"
-        await harmless(handle, target.metadata, over)
-        await harmless(None, target.metadata, f"{over}, without a handle,")
+        for each, words in ((handle, ""), (None, ", without a handle,")):
+            await _answer(target.executor, target.metadata, each)
+            await _note_who_is_gone(others, f"cancel of a task that is over{words}")
 
 
 async def _cancel_another(found: Revoked, running: list[Task]) -> None:
