@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import functools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
-from unittest import mock
 
 from ...contract.wording import short, short_error
 from ..instruments import patience
@@ -18,9 +15,9 @@ from ..instruments.history import History, under_way
 from ..instruments.liveness import living
 from ..instruments.probes import report_home
 from ..instruments.seen import Seen, finish
-from ..subject.host import call_method
 from ..subject.kept import Kept
 from ..subject.subject import Subject
+from .job_handles import Task, answer_of, name_of, told_handles, until_told
 from .stopping import still_runs
 
 #: Seconds in which one more of them begins: who queues is right, and is only judged with fewer.
@@ -33,40 +30,6 @@ _TASKS: Final = ((0, 0, 0), (0, 0, 1), (0, 1, 1), (1, 2, 1), (1, 3, 0))
 
 #: A handle that no executor has ever told.
 _STRANGER: Final = "a job that nobody knows"
-
-
-@dataclass(eq=False, slots=True)
-class Task:
-    """One of the tasks, as its host knows it."""
-
-    number: int
-    executor: Any
-    metadata: dict[str, Any]
-    handles: list[Any] = field(default_factory=list)
-    executing: asyncio.Task[Seen] | None = None
-    attempt: Attempt | None = None
-    #: What came of it.
-    seen: Seen | None = None
-    #: After which call of `cancel` it was gone, though it was another one's; or nothing.
-    gone_after: str = ""
-
-    @property
-    def handle(self) -> Any:
-        """What its host was told last, as a host keeps it; None where it was told nothing."""
-        if not self.handles:
-            return None
-        handle = self.handles[-1]
-        with contextlib.suppress(TypeError, ValueError):
-            handle = json.loads(json.dumps(handle))
-        return handle
-
-    @property
-    def result(self) -> str:
-        """What it returns."""
-        return f"result of task {self.number}"
-
-    def __str__(self) -> str:
-        return f"node {self.metadata['node_id']} of {self.metadata['dispatch_id']}"
 
 
 @dataclass(slots=True)
@@ -125,7 +88,7 @@ def _run(subject: Subject, *, cancels: bool) -> Revoked:
     with (
         subject.recording(executors[0]) as history,
         subject.beacon(hold) as beacon,
-        _told_handles(tasks),
+        told_handles(tasks),
     ):
         subject.drive(
             lambda: _story(subject, found, beacon, cancels=cancels),
@@ -195,7 +158,7 @@ def _return(attempt: Attempt, _number: int) -> None:
 
 
 async def _execute(subject: Subject, task: Task, beacon: Beacon) -> Seen:
-    under_way.set(_name_of(task))
+    under_way.set(name_of(task))
     return await subject.execute(
         task.executor,
         report_home,
@@ -219,7 +182,7 @@ async def _cancel_nobody(subject: Subject, found: Revoked) -> None:
         (None, "cancel without a handle, of a dispatch that was never begun,"),
         (_STRANGER, f"cancel(task_metadata, {_STRANGER!r}) of a dispatch that was never begun"),
     ):
-        await _answer(asked, nobody, handle)
+        await answer_of(asked, nobody, handle)
         await _note_who_is_gone(running, words)
 
 
@@ -228,7 +191,7 @@ async def _cancel(subject: Subject, found: Revoked, running: list[Task]) -> None
     assert target is not None
     assert target.attempt is not None
     others = [task for task in running if task is not target]
-    await _until_told(target)
+    await until_told(target)
     handle = target.handle
     called = f"cancel(task_metadata, {short(handle)}) of a running task"
     try:
@@ -250,50 +213,27 @@ async def _cancel(subject: Subject, found: Revoked, running: list[Task]) -> None
     found.ended = target.attempt.gone.done()
     if found.ended:
         for each, words in ((handle, ""), (None, ", without a handle,")):
-            await _answer(target.executor, target.metadata, each)
+            await answer_of(target.executor, target.metadata, each)
             await _note_who_is_gone(others, f"cancel of a task that is over{words}")
 
 
 async def _cancel_another(found: Revoked, running: list[Task]) -> None:
     target = found.second
     assert target is not None
-    await _until_told(target)
-    await _answer(target.executor, target.metadata, target.handle)
+    await until_told(target)
+    await answer_of(target.executor, target.metadata, target.handle)
     called = f"cancel(task_metadata, {short(target.handle)}) of the task that had begun last"
     await _note_who_is_gone([task for task in running if task is not target], called)
 
 
 async def _ends(target: Task, executor: Any, handle: Any) -> str:
     """Cancel the task by an instance; what is wrong with the answer, or with what came of it."""
-    answer = await _answer(executor, target.metadata, handle)
+    answer = await answer_of(executor, target.metadata, handle)
     if answer is not True:
         return answer if isinstance(answer, str) else f"returned {short(answer)}"
     assert target.attempt is not None
     said = await still_runs(target.attempt, patience.OUTCOME)
     return said and f"returned True, and {said}"
-
-
-async def _answer(executor: Any, metadata: dict[str, Any], handle: Any) -> Any:
-    """What `cancel` returns; a text that says why it returns nothing."""
-    cancelling = asyncio.ensure_future(call_method(executor.cancel, dict(metadata), handle))
-    await asyncio.wait({cancelling}, timeout=patience.OUTCOME)
-    if not cancelling.done():
-        cancelling.cancel()
-        return f"did not return within {patience.OUTCOME:g} s"
-    if cancelling.cancelled():
-        return "raised CancelledError"
-    error = cancelling.exception()
-    answer = cancelling.result() if error is None else f"raised {short_error(error)}"
-    return short(answer) if isinstance(answer, str) and error is None else answer
-
-
-async def _until_told(task: Task) -> None:
-    """Give the executor the time to tell its host of a job that it has begun; it may never do."""
-    end = asyncio.get_running_loop().time() + patience.PAST_LIMIT
-    while not task.handles and asyncio.get_running_loop().time() < end:
-        if task.executing is None or task.executing.done():
-            return
-        await asyncio.wait({task.executing}, timeout=0.01)
 
 
 async def _note_who_is_gone(others: list[Task], called: str) -> None:
@@ -313,34 +253,3 @@ def _hit(task: Task) -> Iterator[str]:
         yield f"task {task} did not end, and nothing held it"
     elif not task.seen.completed or task.seen.result != task.result:
         yield f"task {task}, which was not cancelled: {task.seen}"
-
-
-# ---- what the host is told ---------------------------------------------------------------------
-
-
-def _name_of(task: Task) -> str:
-    return f"cancelled by its handle: {task.number}"
-
-
-@contextlib.contextmanager
-def _told_handles(tasks: list[Task]) -> Iterator[None]:
-    """Within this block each task knows what its host is told of its job."""
-    # The host hears what comes to the method that the others override.
-    mro = type(tasks[0].executor).__mro__
-    definers = [cls for cls in mro if callable(vars(cls).get("set_job_handle"))]
-    if not definers:
-        yield
-        return
-    original = vars(definers[-1])["set_job_handle"]
-    by_name = {_name_of(task): task for task in tasks}
-
-    # Whatever the method is, it is called as before: it may be a coroutine function or not.
-    @functools.wraps(original)
-    def set_job_handle(self: Any, handle: Any, *args: Any, **kwargs: Any) -> Any:
-        task = by_name.get(under_way.get())
-        if task is not None:
-            task.handles.append(handle)
-        return original(self, handle, *args, **kwargs)
-
-    with mock.patch.object(definers[-1], "set_job_handle", set_job_handle):
-        yield
