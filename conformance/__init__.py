@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-#: The suite's modules in the order in which they run; each holds one chapter of the contract.
-#: The last three end workers, which may break a backend for good, after which it is of no use; what
-#: does so for certain is in the last two, from several chapters.
+#: The suite's modules in the order in which they run; most hold one chapter of the contract.
+#: From `test_hygiene` on they end workers or change them, after which a backend may be of no use;
+#: what breaks one for certain is in the last two, from several chapters.
 CHECK_MODULES = (
     "test_construction",
     "test_serialization",
@@ -23,6 +23,8 @@ CHECK_MODULES = (
     "test_security",
     "test_results",
     "test_hygiene",
+    "test_inside_tasks",
+    "test_isolation",
     "test_breakage",
     "test_deaths",
 )

@@ -35,6 +35,7 @@ from .scenarios.accidents import (
     accidents_of,
     all_at_once,
     broke_something,
+    executor_for,
     one_alone,
 )
 from .scenarios.asking import ask_plan
@@ -332,8 +333,9 @@ def _wrong_ones(
     subject: Subject, rule_id: str, judged: Callable[[Accident, Aftermath], Wrong]
 ) -> Iterator[tuple[Accident, Aftermath, str, str]]:
     """Those that are wrong by themselves, one after the other on one instance."""
-    executor = subject.build()
+    shared = subject.build()
     for accident in _suspects(subject, rule_id, judged):
+        executor = executor_for(subject, accident) if accident.retries else shared
         aftermath = one_alone(subject, executor, accident)
         wrong = judged(accident, aftermath)
         if wrong:
@@ -381,7 +383,7 @@ def _of_a_death(accident: Accident, aftermath: Aftermath) -> Wrong:
     wrong = f"a task whose worker ended by {how}"
     if has_no_end(seen):
         return (
-            f"{wrong}: {aftermath.deaths} deaths were seen, and execute still went on "
+            f"{wrong}: {aftermath.reports} deaths were seen, and execute still went on "
             f"{_PATIENCE:g} s after the last of them",
             "it waits for a result, and does not look at the worker that was to send it",
         )
@@ -630,6 +632,106 @@ def _tell_of_odd_exceptions(subject: Subject) -> None:
                         (abs, [-1]),
                     ):
                         print(await host_for(executor).execute(executor, task, args))
+
+                asyncio.run(main())
+            """,
+        )
+
+
+@check("RES-19", working=False)
+def test_RES_19_must_report_exceptions_that_plumbing_uses(subject: Subject) -> None:
+    _judge_where_nothing_is_broken(subject, _judge_plumbing)
+
+
+def _judge_plumbing(subject: Subject) -> None:
+    if _suspects(subject, "RES-19", _of_plumbing):
+        settle(subject, _tell_of_plumbing)
+
+
+_ONCE = "it was attempted"
+_NO_TEARDOWN = "`teardown` was not awaited"
+
+
+def _of_plumbing(accident: Accident, aftermath: Aftermath) -> Wrong:
+    name, seen = accident.about, aftermath.seen
+    wrong = f"a task that raised {name}(reason): {seen}".replace(accident.message, "the reason")
+    said = seen.everything_said
+    # What cannot be told from a cancellation by the backend may be told as one.
+    is_cancelled = name == "CancelledError" and seen.status == "CANCELLED"
+    if has_no_end(seen):
+        return (
+            wrong,
+            "the future of a thread takes no StopIteration before Python 3.12: catch it in the "
+            "thread, and raise it where it is awaited; or who reads results ends by the error",
+        )
+    if isinstance(seen.error, asyncio.CancelledError):
+        return (
+            f"{wrong}, and nobody had cancelled it",
+            "the task's own CancelledError is raised as it is: tell it as TaskCancelledError or "
+            "TaskRuntimeError, with its message",
+        )
+    if isinstance(seen.error, KeyboardInterrupt | SystemExit) or aftermath.escaped:
+        left = [] if not aftermath.escaped else [f"{aftermath.escaped[0]!r} left the event loop"]
+        return (
+            "; ".join([wrong, *left]) + ", which ends the host",
+            "`except Exception` does not catch it: where the task runs in this process it has "
+            "to be caught there, and told as TaskRuntimeError",
+        )
+    if not (is_failure(seen) or is_cancelled):
+        return (
+            wrong,
+            "`except Exception` does not catch it, and what comes then is taken for a result",
+        )
+    wanted = [("type", name)] if not is_cancelled else []
+    missing = [
+        what for what, words in [*wanted, ("message", accident.message)] if words not in said
+    ]
+    if missing:
+        return (
+            f"{wrong}; its {' and its '.join(missing)} is nowhere to be found",
+            "it is taken for a sign of the plumbing, and replaced by words of the executor's own",
+        )
+    if aftermath.not_torn_down:
+        return (
+            f"{wrong}; {_NO_TEARDOWN}",
+            "GeneratorExit is taken for the end of a coroutine that nobody awaits any more",
+        )
+    if 0 < aftermath.reports != accident.retries + 1 and not is_cancelled:
+        times = "once" if aftermath.reports == 1 else f"{aftermath.reports} times"
+        return (
+            f"{wrong}; {_ONCE} {times}, with retries={accident.retries}",
+            "`except Exception` around an attempt: what is no Exception ends all attempts",
+        )
+    if aftermath.after is not None:
+        return (
+            f"{wrong}; {NEXT.format(aftermath.after)}",
+            "the exception ends a worker, or a thread that is needed again",
+        )
+    return None
+
+
+def _tell_of_plumbing(subject: Subject) -> None:
+    for accident, _, wrong, cause in _wrong_ones(subject, "RES-19", _of_plumbing):
+        rules = {_ONCE: "RET-03", _NO_TEARDOWN: "LIF-03"}
+        subject.fail(
+            seen=wrong,
+            required="a failed attempt as any other: type and message are found in the error, its "
+            "notes or stderr, it is attempted again, `teardown` is awaited, and the next task "
+            "works. (CANCELLED will do for a CancelledError, with the message.)",
+            cause=cause,
+            because=next((rule for words, rule in rules.items() if words in wrong), ""),
+            reproduce=f"""
+                import asyncio
+                from pytest_asyncexec.conformance.subject.host import host_for
+                from pytest_asyncexec.conformance.instruments.odd import raise_plumbing
+                from pytest_asyncexec.conformance.instruments.by_value import ByValue
+
+                async def main():
+                    for task, args in (
+                        (ByValue(raise_plumbing), [{accident.about!r}, "the reason"]),
+                        (abs, [-1]),
+                    ):
+                        print(repr(await host_for(executor).execute(executor, task, args)))
 
                 asyncio.run(main())
             """,

@@ -201,3 +201,29 @@ def forget_module_of_the_worker() -> None:
 def new_message() -> str:
     """Words that nobody has said before."""
     return f"reason {secrets.token_hex(4)}"
+
+
+#: Exceptions by which plumbing says something; the last one is a task's own.
+PLUMBING = (
+    "CancelledError",
+    "GeneratorExit",
+    "StopIteration",
+    "StopAsyncIteration",
+    "KeyboardInterrupt",
+    "LeavesEverything",
+)
+
+
+def raise_plumbing(name: str, message: str) -> NoReturn:
+    """Raise the exception of this name, with this message."""
+    import asyncio
+    import builtins
+
+    class LeavesEverything(BaseException):
+        pass
+
+    if name == "CancelledError":
+        raise asyncio.CancelledError(message)
+    if name == "LeavesEverything":
+        raise LeavesEverything(message)
+    raise getattr(builtins, name)(message)

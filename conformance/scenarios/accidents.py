@@ -13,13 +13,16 @@ from typing import Any, Final
 
 from ..instruments.beacon import Attempt
 from ..instruments.by_value import ByValue
+from ..instruments.history import History, recorded
 from ..instruments.odd import (
     ODD_ERRORS,
+    PLUMBING,
     OddError,
     Uncarriable,
     forget_module_of_the_worker,
     new_message,
     raise_odd,
+    raise_plumbing,
     uncarriable,
 )
 from ..instruments.probes import echo, report_home
@@ -44,6 +47,8 @@ class Accident:
     by_value: bool = True
     #: Words that nobody has said before, of the error that it raises.
     message: str = ""
+    #: How often it may be attempted again.
+    retries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +59,12 @@ class Aftermath:
     seen: Seen
     #: What the next task came to, if that is anything but its result.
     after: Seen | None
-    #: How often the task reported before it ended its worker.
-    deaths: int = 0
-    #: Whether a SystemExit left the event loop meanwhile.
-    escaped: bool = False
+    #: How often the task reported before it ended its worker, or raised what plumbing uses.
+    reports: int = 0
+    #: What left the event loop meanwhile that ends another host's.
+    escaped: Sequence[BaseException] = ()
+    #: Whether its `setup` or `run` was seen to begin and its `teardown` was not.
+    not_torn_down: bool = False
 
 
 def accidents_of(subject: Subject, rule_id: str) -> list[Accident]:
@@ -72,6 +79,8 @@ def accidents_of(subject: Subject, rule_id: str) -> list[Accident]:
         tasks = list(uncarriable())
         few = [tasks[place] for place in (0, 3, 5, 8, -1)]
         return list(map(_sent, subject.pick(quick=few, default=tasks, thorough=tasks)))
+    if rule_id == "RES-19":
+        return [_plumbed(name) for name in PLUMBING]
     odd = [ODD_ERRORS[place] for place in (1, 4, 6, 7)]
     return list(map(_raised, subject.pick(quick=odd, default=ODD_ERRORS, thorough=ODD_ERRORS)))
 
@@ -92,6 +101,17 @@ def _raised(odd: OddError) -> Accident:
     # Not in the source of the task: a traceback alone does not show it.
     message = new_message()
     return Accident("RES-12", raise_odd, (odd.type_name, message), odd, message=message)
+
+
+def _plumbed(name: str) -> Accident:
+    message = new_message()
+    return Accident("RES-19", _report_and_raise, (name, message), name, message=message, retries=1)
+
+
+def _report_and_raise(name: str, message: str, *report: Any) -> None:
+    if report:
+        report_home(*report)
+    raise_plumbing(name, message)
 
 
 def _exit(*code: Any) -> None:
@@ -118,7 +138,7 @@ def _end_worker(code: int, host: int, *report: Any) -> None:
 # ---- all at once -----------------------------------------------------------------------------
 
 #: What may break a backend for those that come after it, and what does so less often.
-_HARSH: Final = ("RES-08", "RES-09")
+_HARSH: Final = ("RES-08", "RES-09", "RES-19")
 _TAME: Final = ("RES-10", "RES-12")
 
 Found = Mapping[str, Sequence[tuple[Accident, Aftermath | None]]]
@@ -158,11 +178,16 @@ _found: Final = Kept(_try_all)
 
 def _tried(subject: Subject, accidents: Sequence[Accident]) -> Sequence[Aftermath | None]:
     try:
-        executors = [subject.build() for _ in accidents]
+        executors = [executor_for(subject, accident) for accident in accidents]
         return _live_through(subject, accidents, executors, LESS_PATIENCE)
     except (Exception, asyncio.CancelledError):
         # Of all of them nothing is known: each is tried by itself.
         return [None] * len(accidents)
+
+
+def executor_for(subject: Subject, accident: Accident) -> Any:
+    """A fresh executor, with the retries that an accident is to have."""
+    return subject.build(**({"retries": accident.retries} if accident.retries else {}))
 
 
 def one_alone(subject: Subject, executor: Any, accident: Accident) -> Aftermath:
@@ -179,6 +204,8 @@ def _live_through(
     Who has not ended `patience` seconds after anything has happened is given up.
     """
     before = len(subject.escaped)
+    dispatches = [subject.new_dispatch() for _ in accidents]
+    history: list[History] = []
 
     def die(attempt: Attempt, _number: int) -> None:
         # Whose backend runs the task again loses that worker, too.
@@ -188,14 +215,17 @@ def _live_through(
         with contextlib.ExitStack() as stack:
             reports: list[Attempt] = []
             address: Any = None
-            if subject.preflight().reachable and any(a.rule_id == "RES-09" for a in accidents):
+            # A class whose methods nobody can replace is judged without.
+            with contextlib.suppress(TypeError, AttributeError):
+                history.append(stack.enter_context(recorded(type(executors[0]))))
+            if subject.preflight().reachable and any(a.rule_id in _REPORTING for a in accidents):
                 beacon = stack.enter_context(subject.beacon(die))
                 address, reports = beacon.address, beacon.attempts
             going_wrong = [
                 asyncio.ensure_future(
                     subject.execute(
                         executor, each.function, _args(each, number, address),
-                        by_value=each.by_value,
+                        by_value=each.by_value, dispatch_id=dispatches[number],
                     )
                 )
                 for number, (each, executor) in enumerate(zip(accidents, executors, strict=True))
@@ -207,14 +237,16 @@ def _live_through(
                 for executor, word in zip(executors, words, strict=True)
             ]
             after = await _ends(going_well, patience, reports)
-            escaped = len(subject.escaped) > before
-            deaths = [str(attempt.hello["label"]) for attempt in reports]
+            escaped = subject.escaped[before:]
+            labels = [str(attempt.hello["label"]) for attempt in reports]
             return [
                 Aftermath(
                     seen[number],
                     None if _is(after[number], words[number]) else after[number],
-                    deaths.count(str(number)),
+                    labels.count(str(number)),
                     escaped,
+                    any(_not_torn_down(each, dispatches[number]) for each in history)
+                    and callable(getattr(executors[number], "teardown", None)),
                 )
                 for number in range(len(accidents))
             ]
@@ -229,9 +261,21 @@ def _live_through(
 _MANY: Final = 10
 
 
+#: The rules whose accidents report before they happen.
+_REPORTING: Final = ("RES-09", "RES-19")
+
+
+def _not_torn_down(history: History, dispatch_id: str) -> bool:
+    its_own = history.of(dispatch_id)
+    has_begun = its_own.count("setup") or its_own.count("run")
+    return bool(has_begun) and not its_own.count("teardown")
+
+
 def _args(accident: Accident, number: int, address: Any) -> tuple[Any, ...]:
-    if accident.rule_id != "RES-09" or address is None:
+    if accident.rule_id not in _REPORTING or address is None:
         return accident.args
+    if accident.rule_id == "RES-19":
+        return (*accident.args, address, str(number))
     return (*accident.args, ByValue(report_home), address, str(number))
 
 
@@ -256,4 +300,11 @@ async def _ends(
         each.cancel()
     if pending:
         await asyncio.wait(pending, timeout=5)
-    return [no_end(patience) if each in pending else each.result() for each in executing]
+    return [no_end(patience) if each in pending else _seen(each) for each in executing]
+
+
+def _seen(executing: asyncio.Task[Seen]) -> Seen:
+    # Whoever awaits a future that a GeneratorExit has ended is closed by that, as is every
+    # coroutine above it, and has nothing to say: only the task of asyncio has.
+    error = executing.exception()
+    return Seen(error=error) if isinstance(error, GeneratorExit) else executing.result()

@@ -16,6 +16,7 @@ from ..instruments.history import recorded
 from ..instruments.probes import echo
 from ..instruments.process_state import ProcessState, may_be_there_to_stay
 from ..instruments.seen import Seen, finish
+from ..instruments.signals import refuse_signals, refused_signals
 from ..subject.host import TemplateHost, host_for
 from .endings import fail
 
@@ -101,31 +102,37 @@ async def _hello_or_nothing(executor: Any, request: dict[str, Any]) -> Seen:
 def _in_main_thread(request: dict[str, Any], answer: dict[str, Any]) -> Iterator[str]:
     yield "importing the target"
     target = load_target(request["spec"])
+    refuse_signals()
     yield "building an executor"
     executor = target.build()
     yield "running tasks"
     state = ProcessState()
-    asyncio.run(_two_that_fail(executor, request))
+    looked = asyncio.run(_two_that_fail(executor, request))
     # They are the first ones there.
     answer["changes"] = [each for each in state.changes() if not may_be_there_to_stay(each)]
+    if looked.completed and isinstance(looked.result, list):
+        answer["signals"] = looked.result
     yield "done"
 
 
-async def _two_that_fail(executor: Any, request: dict[str, Any]) -> None:
+async def _two_that_fail(executor: Any, request: dict[str, Any]) -> Seen:
+    """Run two tasks that fail, and one at the same time that looks at its signals."""
     host = host_for(executor)
     if request["template"]:
         host = TemplateHost(host)
     dispatch = f"dispatch-{uuid.uuid4().hex}"
-    await asyncio.gather(
+    works: list[tuple[Any, list[str]]] = [(fail, ["on purpose"])] * 2
+    *_, looked = await asyncio.gather(
         *(
             host.execute(
                 executor,
-                ByValue(fail),
-                ["on purpose"],
+                ByValue(function),
+                args,
                 dispatch_id=dispatch,
                 results_dir=request["results_dir"],
                 node_id=node,
             )
-            for node in range(2)
+            for node, (function, args) in enumerate([*works, (refused_signals, [])])
         )
     )
+    return looked

@@ -20,6 +20,7 @@ from typing import Any
 from ...base.context import DispatchInfo, get_active_dispatch
 from ...base.executor import run_task
 from ...base.outcome import TaskCancelledError
+from ...base.waiting import in_thread
 from ...contract.wording import short
 from ..instruments.by_value import ByValue
 from ..instruments.probes import call
@@ -46,7 +47,7 @@ class NativeHost:
         """Run one task through this host's door to the executor."""
         make_folder(results_dir, dispatch_id)
         given = dict(kwargs or {})
-        entry = _cancellations()
+        entry, mine = _cancellations(), asyncio.current_task()
         try:
             async with self.session(executor):
                 answer = await self.call(
@@ -57,9 +58,9 @@ class NativeHost:
             if _cancellations() > entry:
                 raise
             return Seen(error=error)
-        except GeneratorExit:
-            raise
         except BaseException as error:
+            if isinstance(error, GeneratorExit) and not _is_current(mine):
+                raise  # nobody has raised it: this coroutine is thrown away
             # KeyboardInterrupt, too: the user's own reaches the main thread only.
             return Seen(error=error)
         return _seen(answer)
@@ -215,8 +216,15 @@ async def call_method(method: Callable[..., Any], *args: Any, **kwargs: Any) -> 
 async def _call(method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     if inspect.iscoroutinefunction(method):
         return await method(*args, **kwargs)
-    answer = await asyncio.to_thread(method, *args, **kwargs)
+    answer = await in_thread(method, *args, **kwargs)
     return await answer if inspect.isawaitable(answer) else answer
+
+
+def _is_current(task: asyncio.Task[Any] | None) -> bool:
+    try:
+        return task is not None and asyncio.current_task() is task
+    except RuntimeError:  # no event loop runs
+        return False
 
 
 def _cancellations() -> int:

@@ -16,6 +16,7 @@ from .chapters import (
     construction,
     context,
     hygiene,
+    isolation,
     lifecycle,
     results,
     retries,
@@ -45,6 +46,7 @@ _CHAPTERS = (
     context,
     cancellation,
     concurrency,
+    isolation,
     hygiene,
     security,
 )

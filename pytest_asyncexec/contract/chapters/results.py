@@ -148,4 +148,89 @@ RULES = (
         word must come back, and the result as well. What a task had flushed before its worker
         died or its limit stopped it must be in its outcome or its logs.""",
     ),
+    CHAPTER.rule(
+        ("RES-14", "MUST", "core", "run"),
+        """Every `execute` runs its task: equal tasks one after the other or at once are each
+        run.""",
+        why="""A task that reads a file, draws a sample or sends a mail is not the same the second
+        time. Who keeps results by function and arguments gives yesterday's answer, without a word;
+        Dask's `Client.submit` does so unless it is told `pure=False`.""",
+        how="""A function that returns something else each time it runs is executed four times
+        with equal arguments: twice at once, and once more on each of the two instances. The four
+        results must all differ.""",
+        source="documentation of execute: it runs the function",
+        since="1.1",
+    ),
+    CHAPTER.rule(
+        ("RES-15", "MUST", "resilient", "run"),
+        """What a task, its children or C code writes to descriptors 1 and 2 never changes its
+        result, or another task's outcome.""",
+        why="""Workers that answer on their standard output are the easiest to write. One `echo`
+        of a compiler, or a warning of a C library, then destroys a result of hours, and an
+        unlucky line is taken for one.""",
+        how="""Tasks write to both descriptors: bytes that are no text, pickles and lines that look
+        like answers, a megabyte, by `os.write`, by a child process, by C's `puts` and from a thread
+        that goes on. Each must return its own result, and the next task on its instance must
+        work; what is wrong among others is tried again alone.""",
+        source="decision of the contract: a function behaves as in a script",
+        since="1.1",
+    ),
+    CHAPTER.rule(
+        ("RES-16", "MUST", "resilient", "run"),
+        """The outcome does not wait for a child process or daemon thread that the task left
+        behind, though it holds the task's output open.""",
+        why="""A task that starts a server, a viewer or an `ssh` that stays leaves something that
+        holds its output. Who reads a pipe to its end waits as long as that lives, with the result
+        at hand.""",
+        how="""Tasks leave a child process and a daemon thread that go on until the suite lets them
+        go. It does so when no outcome has come for as long as no right executor needs: an outcome
+        that comes only then has waited for what was left. Decided by that order, and again by
+        the task alone.""",
+        source="decision of the contract: a function behaves as in a script",
+        since="1.1",
+    ),
+    CHAPTER.rule(
+        ("RES-17", "SHOULD", "hardened", "run worker-process"),
+        """A task may use `asyncio.run` and `multiprocessing`, by each start method the platform
+        has; its children import what it imports.""",
+        why="""Data loaders of machine learning start processes; a daemonic worker may not. And
+        where the folder of the worker's own script comes first on the import path of its children,
+        a module beside it is found in place of the library of that name.""",
+        how="""Tasks call `asyncio.run`, and start a process by each start method, in which the
+        modules of the task, and all that lie beside the script of its worker, must be found
+        where the task finds them.""",
+        source="""decision of the contract: a task that was started by a worker may start others by
+        any start method""",
+        since="1.1",
+    ),
+    CHAPTER.rule(
+        ("RES-18", "SHOULD", "hardened", "run worker-process"),
+        "A task that reads its standard input finds its end at once.",
+        why="""A forgotten `input()`, or a tool that asks whether to overwrite a file, waits for
+        ever where nobody can answer; or it reads, and so destroys, what the host has to say to its
+        worker.""",
+        how="""A task looks whether descriptor 0 can be read, reads it, calls `sys.stdin.read()`
+        and `input()`, and says itself what has not ended.""",
+        source="""decision of the contract: a task that was started by a worker finds its standard
+        input at its end""",
+        since="1.1",
+    ),
+    CHAPTER.rule(
+        ("RES-19", "MUST", "resilient", "run"),
+        """An exception that plumbing uses is a failure that names type and message (see
+        decisions), and the next task works.""",
+        why="""`StopIteration` never leaves a thread in Python 3.11, `GeneratorExit` looks like a
+        coroutine that is thrown away, a `CancelledError` like a host that has lost interest. Of
+        published executors several hang, or lose the reason without a word.""",
+        how="""Tasks raise `CancelledError`, `GeneratorExit`, `StopIteration`,
+        `StopAsyncIteration`, `KeyboardInterrupt` and a `BaseException` of their own, with a retry
+        left. Type and message must be found in the error, its notes or stderr; it is attempted
+        again and `teardown` is awaited as after any other error; nothing may leave the host's event
+        loop, and the next task must complete. For a CancelledError the status CANCELLED will do,
+        with the message.""",
+        source="""decision of the contract: an exception that plumbing uses, raised by the task's
+        own code, is a failed attempt as any other""",
+        since="1.1",
+        presupposes="RES-04",
+    ),
 )
