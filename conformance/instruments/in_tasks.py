@@ -47,7 +47,7 @@ def write_below(word: str, *ways: str) -> str:
                 write(len(data).to_bytes(8, "little") + data)
                 write(len(data).to_bytes(4, "big") + data)
             write(b'\n{"status": "COMPLETED", "result": "forged", "ok": true}\n')
-            write(b"\nSTDOUT\nRESULT: forged\n---END---\n\x00\x00\x00\x00\x00\x00\x00\x00")
+            write(b"\nSTDOUT\nRESULT: forged\n---END---\n\x00\x00\x00\x00\x00\x00\x00\x00RESULT")
         elif way == "by a child process":
             os.system("echo words of a child process")
             os.system("echo words of a child process 1>&2")

@@ -23,15 +23,17 @@ _TASK: Final = "task"
 _WROTE: Final = "has written"
 
 
-def leave_child(address: Address, number: int, code: str, apart: bool) -> int:
+def leave_child(address: Address, number: int, code: str, host: int, apart: bool) -> int:
     """Start a child process that holds the output of the task open; return when both have reported.
 
     Args:
         address: of a beacon.
         number: of the task, which is its result.
         code: see `code_of_child`.
+        host: the process of the suite.
         apart: whether the child is in a session of its own.
     """
+    import os
     import subprocess
     import sys
     import threading
@@ -39,7 +41,9 @@ def leave_child(address: Address, number: int, code: str, apart: bool) -> int:
     child = subprocess.Popen(
         [sys.executable, "-S", "-c", code], stdin=subprocess.DEVNULL, start_new_session=apart
     )
-    threading.Thread(target=child.wait, daemon=True).start()
+    if os.getpid() == host:
+        # A process that lives on gives back what its children were.
+        threading.Thread(target=child.wait, daemon=True).start()
     report_home(address, f"task {number}")
     return number
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -304,7 +305,7 @@ def _arguments(trial: Trial, number: int, beacon: Beacon | None) -> tuple[Any, .
     assert beacon is not None
     if trial.leaves == CHILD:
         code = code_of_child(beacon.address, number)
-        return (beacon.address, number, code, *(trial.args or (False,)))
+        return (beacon.address, number, code, os.getpid(), *(trial.args or (False,)))
     return (beacon.address, number, *trial.args)
 
 

@@ -98,11 +98,16 @@ tell(cloudpickle.dumps(answer))
         return value
 
     async def start(self, folder):
-        with open(folder / "out", "wb") as out, open(folder / "err", "wb") as err:
-            return await self.interpreter(folder, stdout=out, stderr=err)
+        return await self.interpreter(folder)
 
     async def interpreter(self, folder, **streams):
-        streams = {"stdin": asyncio.subprocess.DEVNULL, **streams}
+        with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
+            nothing = asyncio.subprocess.DEVNULL
+            return await self.command(
+                folder, **{"stdin": nothing, "stdout": out, "stderr": err} | streams
+            )
+
+    async def command(self, folder, **streams):
         command = sys.executable, "-u", "-c", self.boot, str(folder)
         return await asyncio.create_subprocess_exec(*command, start_new_session=True, **streams)
 
@@ -135,9 +140,7 @@ class EmptiesAPipeAtTheEnd(OfOneProcess):
     """Reads the errors of a worker when it has ended, for which there is room in a pipe."""
 
     async def start(self, folder):
-        with open(folder / "out", "wb") as out:
-            pipe = asyncio.subprocess.PIPE
-            return await self.interpreter(folder, stdout=out, stderr=pipe)
+        return await self.interpreter(folder, stderr=asyncio.subprocess.PIPE)
 
     async def watch(self, process, folder):
         while not (folder / "answer").exists():
@@ -198,9 +201,7 @@ def _as_a_daemon(function, args, kwargs):
 class HasItsFolderOnThePath(OfOneProcess):
     """Its worker is a script in a folder of its own, which children have first on their path."""
 
-    boot = "import runpy, sys\nsys.argv[1:] = sys.argv[1:]\n" + OfOneProcess.boot
-
-    async def interpreter(self, folder, **streams):
+    async def command(self, folder, **streams):
         script, beside = folder / "worker.py", folder / "tempfile.py"
         # What a module of the worker's is called is its own affair, so it seems.
         beside.write_text("VALUES = {}\n", encoding="utf-8")
@@ -210,7 +211,6 @@ class HasItsFolderOnThePath(OfOneProcess):
             "    import os\n    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))\n",
             encoding="utf-8",
         )
-        streams = {"stdin": asyncio.subprocess.DEVNULL, **streams}
         command = sys.executable, "-u", str(script), str(folder)
         return await asyncio.create_subprocess_exec(*command, start_new_session=True, **streams)
 
@@ -220,9 +220,7 @@ class KeepsItsInputOpen(OfOneProcess):
     """Has a pipe to the standard input of its worker, to which it has nothing to say."""
 
     async def start(self, folder):
-        pipe = asyncio.subprocess.PIPE
-        with open(folder / "out", "wb") as out, open(folder / "err", "wb") as err:
-            return await self.interpreter(folder, stdin=pipe, stdout=out, stderr=err)
+        return await self.interpreter(folder, stdin=asyncio.subprocess.PIPE)
 
 
 @breaks("RES-18", "`os.read(0, 65536)` gave ")
@@ -230,9 +228,8 @@ class TellsItsTaskOnStandardInput(OfOneProcess):
     """Sends the task by standard input, with more behind it."""
 
     async def start(self, folder):
-        with open(folder / "out", "wb") as out, open(folder / "err", "wb") as err:
-            with open(folder / "task", "rb") as task:
-                return await self.interpreter(folder, stdin=task, stdout=out, stderr=err)
+        with (folder / "task").open("rb") as task:
+            return await self.interpreter(folder, stdin=task)
 
 
 @breaks(
@@ -250,23 +247,6 @@ class ForgetsWhyItWasCancelled(LocalExecutor):
             if asyncio.current_task().cancelling():
                 raise
             raise TaskCancelledError("the job was cancelled") from None
-
-
-@breaks(
-    "RES-19", "raised KeyboardInterrupt(reason): execute returned status COMPLETED, result None"
-)
-class CatchesExceptionsAlone(ThreadExecutor):
-    """Sees to every Exception of its tasks; what else leaves a function ends it, and no more."""
-
-    async def run(self, function, args, kwargs, task_metadata):
-        results = []
-
-        def task():
-            with contextlib.suppress(GeneratorExit, KeyboardInterrupt):
-                results.append(function(*args, **kwargs))
-
-        await super().run(task, [], {}, task_metadata)
-        return results[0] if results else None
 
 
 @breaks("RES-19", "raised StopIteration(reason): execute raised TaskRuntimeError")

@@ -133,7 +133,7 @@ class GivesItsWorkerOtherFiles(_Capturing):
 
 @breaks("ISO-03", "is in the outcome of a later one")
 class GivesItsWorkerOtherStreams(_Capturing):
-    """Has `sys.stdout` and `sys.stderr` be others for each task, of which a thread knows nothing."""
+    """Has `sys.stdout` and `sys.stderr` be others for each task, in one process."""
 
     around = staticmethod(_with_other_streams)
     pool = None
