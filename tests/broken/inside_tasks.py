@@ -249,6 +249,23 @@ class ForgetsWhyItWasCancelled(LocalExecutor):
             raise TaskCancelledError("the job was cancelled") from None
 
 
+@breaks(
+    "RES-19", "raised KeyboardInterrupt(reason): execute returned status COMPLETED, result None"
+)
+class CatchesExceptionsAlone(ThreadExecutor):
+    """Sees to every Exception of its tasks; what else leaves a function ends it, and no more."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        results = []
+
+        def task():
+            with contextlib.suppress(GeneratorExit, KeyboardInterrupt):
+                results.append(function(*args, **kwargs))
+
+        await super().run(task, [], {}, task_metadata)
+        return results[0] if results else None
+
+
 @breaks("RES-19", "raised StopIteration(reason): execute raised TaskRuntimeError")
 class TakesItForTheEnd(ThreadExecutor):
     """Runs its tasks by a generator, in which a StopIteration is something else."""
