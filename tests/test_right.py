@@ -15,11 +15,15 @@ _NOBODY_STOPS_IT = {
     *("TIM-02", "TIM-03", "TIM-04", "TIM-05", "TIM-06", "TIM-07", "TIM-09"),
     *("TIM-10", "RET-06", "CAN-02", "CAN-08", "CAN-09"),
 }
-_NOTHING_IS_CAPTURED = {"RES-06", "RES-13", "RET-07"}
+_NOTHING_IS_CAPTURED = {"RES-06", "RES-13", "RET-07", "ISO-03"}
 _NO_CANCEL = {"CAN-04", "CAN-08", "CAN-09"}
 _PLAIN_WRITER = {"STR-09", "STR-10"}
 _PLAIN_METHODS = {"CAN-01", "CAN-05", "CAN-06", "CAN-07", "CAN-11"} | _PLAIN_WRITER
-_IN_PROCESS = _NOBODY_STOPS_IT | _NOTHING_IS_CAPTURED | {"RES-09", "RET-10"}
+_NO_WORKER = {
+    *("RES-09", "RES-17", "RES-18", "RET-10"),
+    *("ISO-01", "ISO-02", "ISO-03", "ISO-04", "ISO-05"),
+}
+_IN_PROCESS = _NOBODY_STOPS_IT | _NOTHING_IS_CAPTURED | _NO_WORKER
 
 #: The rules that speak of what an executor honestly cannot do; none for those not listed.
 NOT_APPLICABLE = {

@@ -27,8 +27,19 @@ from pytest_asyncexec import (
     write_streams_to_file,
 )
 from pytest_asyncexec.base.context import dispatch_context
+from pytest_asyncexec.base.waiting import in_thread
 
 IN_PROCESS = frozenset({"stop", "streams"})
+
+
+def _called(function, args, kwargs):
+    """Call it, and tell what no host expects as the failure that it is."""
+    try:
+        return function(*args, **kwargs)
+    except Exception:
+        raise
+    except BaseException as error:
+        raise TaskRuntimeError(f"the task raised {error!r}") from error
 
 
 class BracketPerAttempt(ThreadExecutor):
@@ -72,7 +83,7 @@ class DataclassExecutor(AsyncBaseExecutor):
         self.options = copy.deepcopy(self.options)
 
     async def run(self, function, args, kwargs, task_metadata):
-        return await asyncio.to_thread(function, *args, **kwargs)
+        return await in_thread(_called, function, args, kwargs)
 
 
 class StatusOfItsOwn(str, enum.Enum):  # noqa: UP042  # whose str() is not its value
@@ -245,10 +256,7 @@ class OwnExecute:
         pass
 
     async def run(self, function, args, kwargs, task_metadata):
-        try:
-            return await asyncio.to_thread(function, *copy.deepcopy(args), **copy.deepcopy(kwargs))
-        except SystemExit as error:
-            raise TaskRuntimeError(repr(error)) from error
+        return await in_thread(_called, function, *copy.deepcopy((args, kwargs)))
 
     async def teardown(self, task_metadata):
         pass
@@ -415,7 +423,7 @@ class SlotsExecutor(AsyncBaseExecutor):
         self.tags = list(tags)
 
     async def run(self, function, args, kwargs, task_metadata):
-        return await asyncio.to_thread(function, *args, **kwargs)
+        return await in_thread(_called, function, args, kwargs)
 
 
 class SlowSetup(ThreadExecutor):
@@ -438,7 +446,7 @@ class SynchronousExecutor(AsyncBaseExecutor):
         pass
 
     def run(self, function, args, kwargs, task_metadata):
-        return function(*args, **kwargs)
+        return _called(function, args, kwargs)
 
     def teardown(self, task_metadata):
         pass
@@ -486,6 +494,8 @@ class ProxyExecutor(AsyncBaseExecutor):
         )
         if outcome.status == TaskStatus.FAILED:
             raise TaskRuntimeError(outcome.stderr)
+        if outcome.status == TaskStatus.CANCELLED:
+            raise TaskCancelledError(outcome.stderr)
         return outcome.result
 
 

@@ -96,8 +96,17 @@ async def _understood(answer):
     return await in_thread(understood, answered)
 
 
+# What a host ignores or blocks its workers do not. (SIGPIPE and SIGXFSZ are Python's own affair.)
+_SIGNALS = """
+import signal
+signal.pthread_sigmask(signal.SIG_SETMASK, ())
+for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
+"""
+
 # What the module of the worker finds by the import path is its own affair.
-_JOB = """
+_JOB = f"""{_SIGNALS}
 import os, pickle, sys
 for stream in (sys.stdout, sys.stderr):
     stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\\n")
@@ -113,17 +122,30 @@ os.replace(file.name, os.path.join(sys.argv[1], "result"))
 """
 
 
-_LOOP = """
-import os, pickle, struct, sys
+# Each task has a copy of the worker, which nobody has used before.
+_LOOP = f"""{_SIGNALS}
+import os, pickle, struct, sys, tempfile
 answers = os.fdopen(os.dup(1), "wb")
 os.dup2(2, 1)
-path = pickle.loads(sys.stdin.buffer.read(struct.unpack("q", sys.stdin.buffer.read(8))[0]))
+tasks = os.fdopen(os.dup(0), "rb")
+os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+path = pickle.loads(tasks.read(struct.unpack("q", tasks.read(8))[0]))
 sys.path[:] = path
 from pytest_asyncexec.reference_executor._worker import attempt
 sys.path[:] = path
-while head := sys.stdin.buffer.read(8):
-    answer = attempt(b"", sys.stdin.buffer.read(struct.unpack("q", head)[0]))
-    data = pickle.dumps(answer)
+while head := tasks.read(8):
+    task = tasks.read(struct.unpack("q", head)[0])
+    with tempfile.TemporaryFile() as answer:
+        copy = os.fork()
+        if not copy:
+            pickle.dump(attempt(b"", task), answer)
+            answer.flush()
+            os._exit(0)
+        os.waitpid(copy, 0)
+        answer.seek(0)
+        data = answer.read()
+    if not data:
+        break
     answers.write(struct.pack("q", len(data)) + data)
     answers.flush()
 """
@@ -218,7 +240,7 @@ _turn = contextvars.ContextVar("turn", default=None)
 
 
 class PersistentWorker(AsyncBaseExecutor):
-    """Keeps one worker process for all of its tasks, and kills it only to stop one.
+    """Keeps one worker process for all of its tasks, each of which runs in a copy of it.
 
     Whose turn it is not waits in setup, which no limit counts.
     """
