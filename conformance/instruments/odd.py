@@ -213,6 +213,9 @@ PLUMBING = (
     "LeavesEverything",
 )
 
+#: Those by which it says that the other end is gone.
+BROKEN_WIRES = ("EOFError", "BrokenPipeError")
+
 
 def raise_plumbing(name: str, message: str) -> NoReturn:
     """Raise the exception of this name, with this message."""

@@ -15,6 +15,7 @@ from ..instruments.beacon import Attempt
 from ..instruments.by_value import ByValue
 from ..instruments.history import History, recorded
 from ..instruments.odd import (
+    BROKEN_WIRES,
     ODD_ERRORS,
     PLUMBING,
     OddError,
@@ -80,7 +81,8 @@ def accidents_of(subject: Subject, rule_id: str) -> list[Accident]:
         few = [tasks[place] for place in (0, 3, 5, 8, -1)]
         return list(map(_sent, subject.pick(quick=few, default=tasks, thorough=tasks)))
     if rule_id == "RES-19":
-        return [_plumbed(name) for name in PLUMBING]
+        every = (*PLUMBING, *BROKEN_WIRES)
+        return list(map(_plumbed, subject.pick(quick=PLUMBING, default=every, thorough=every)))
     odd = [ODD_ERRORS[place] for place in (1, 4, 6, 7)]
     return list(map(_raised, subject.pick(quick=odd, default=ODD_ERRORS, thorough=ODD_ERRORS)))
 

@@ -101,8 +101,9 @@ async def _hello_or_nothing(executor: Any, request: dict[str, Any]) -> Seen:
 
 def _in_main_thread(request: dict[str, Any], answer: dict[str, Any]) -> Iterator[str]:
     yield "importing the target"
-    target = load_target(request["spec"])
+    # Before anything can start that tasks are started by.
     refuse_signals()
+    target = load_target(request["spec"])
     yield "building an executor"
     executor = target.build()
     yield "running tasks"

@@ -26,6 +26,7 @@ from ..instruments.in_tasks import (
 )
 from ..instruments.leftovers import CHANGES, draw_again, leave, look, run_once, speak_late
 from ..instruments.overhearing import overheard
+from ..instruments.own_input import endless_input
 from ..instruments.seen import Seen
 from ..subject.kept import Kept
 from ..subject.preflight import THIS_PROCESS
@@ -179,17 +180,18 @@ def _inside() -> list[Trial]:
     import multiprocessing
     import sys
 
-    limit, word = patience.TURN, secrets.token_hex(4)
+    word = secrets.token_hex(4)
     # What the platform has is known of this one alone; to fork is not safe on every one that can.
     known = set(multiprocessing.get_all_start_methods())
+    begins = patience.OUTCOME
     methods = [m for m in METHODS if m in known and (m, sys.platform) != ("fork", "darwin")]
     return [
         Trial("RES-17", "calls asyncio.run()", use_asyncio, (word,), result=word),
         *(
-            Trial("RES-17", f"starts a process by {method}", start_child, (method, limit), {}, "")
+            Trial("RES-17", f"starts a process by {method}", start_child, (method, begins), {}, "")
             for method in methods
         ),
-        Trial("RES-18", "reads its standard input", read_input, (limit,), result=""),
+        Trial("RES-18", "reads its standard input", read_input, (patience.TURN,), result=""),
     ]
 
 
@@ -243,6 +245,8 @@ def _run(subject: Subject, trials: Sequence[Trial], longer: float = 1.0) -> Succ
         if in_this_process:
             file = subject.new_folder() / "printed"
             stack.enter_context(overheard(file, descriptors=True))
+        else:
+            stack.enter_context(endless_input())
         guards = 3 * _patience(subject) + for_left
         return subject.drive(story, longer=guards, progress=lambda: len(over))
 

@@ -223,13 +223,12 @@ class KeepsItsInputOpen(OfOneProcess):
         return await self.interpreter(folder, stdin=asyncio.subprocess.PIPE)
 
 
-@breaks("RES-18", "`os.read(0, 65536)` gave ")
-class TellsItsTaskOnStandardInput(OfOneProcess):
-    """Sends the task by standard input, with more behind it."""
+@breaks("RES-18", "`os.read(0, 1)` had come to no end after")
+class GivesItsOwnInput(OfOneProcess):
+    """Says nothing of the standard input of its worker, which is that of the host then."""
 
     async def start(self, folder):
-        with (folder / "task").open("rb") as task:
-            return await self.interpreter(folder, stdin=task)
+        return await self.interpreter(folder, stdin=None)
 
 
 @breaks(
