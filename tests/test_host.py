@@ -50,6 +50,36 @@ async def test_an_error_is_seen(error: BaseException) -> None:
     assert repr(error) in seen.everything_said
 
 
+async def test_the_error_of_a_coroutine_that_is_thrown_away_is_seen_where_somebody_raised_it() -> (
+    None
+):
+    seen = await _seen(GeneratorExit("told so"))
+
+    assert repr(seen.error) == "GeneratorExit('told so')"
+
+
+async def test_a_call_that_is_thrown_away_is_not_seen() -> None:
+    class Waits:
+        async def execute(self, *task, **named):
+            await asyncio.sleep(60)
+
+    calling = NativeHost().execute(Waits(), abs, [1])
+    calling.send(None)
+
+    # As another thread would, in which no event loop runs.
+    await asyncio.to_thread(calling.close)
+
+
+async def test_what_a_synchronous_execute_raises_is_seen_whatever_it_is() -> None:
+    class Raises:
+        def execute(self, *task, **named):
+            raise StopIteration("told so")
+
+    seen = await asyncio.wait_for(NativeHost().execute(Raises(), abs, [1]), 60)
+
+    assert "StopIteration: told so" in seen.everything_said
+
+
 async def test_a_cancelled_error_of_nobodys_making_is_seen() -> None:
     seen = await _seen(asyncio.CancelledError())
 
