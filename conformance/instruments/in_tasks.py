@@ -177,9 +177,9 @@ def read_input(patience: float) -> str:
     ends: list[str] = []
 
     def read() -> None:
-        for call in (lambda: sys.stdin.read(), lambda: input()):
+        for name in ("read", "input"):
             try:
-                ends.append(repr(call()))
+                ends.append(repr(sys.stdin.read() if name == "read" else input()))
             except BaseException as error:
                 ends.append(repr(error))
 

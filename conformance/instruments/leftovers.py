@@ -164,7 +164,7 @@ def _found() -> list[str]:
     for name in ("stdout", "stderr", "stdin"):
         note(f"sys.{name}", hasattr(getattr(sys, name), _MARK))
     with contextlib.suppress(ImportError, AttributeError):
-        import _signal
+        import _signal  # type: ignore[import-not-found]
 
         handlers = [_signal.getsignal(number) for number in (_signal.SIGUSR1, _signal.SIGUSR2)]
         note("signal handlers", getattr(handlers[0], "__name__", "") == _MARK)
@@ -295,7 +295,7 @@ def _change_in_python(change: str, undo: list[Any]) -> bool:
 
         former = _locale.setlocale(_locale.LC_TIME)
         for name in _LOCALES:
-            with contextlib.suppress(_locale.Error):
+            with contextlib.suppress(Exception):  # of a class that is the module's own
                 _locale.setlocale(_locale.LC_TIME, name)
                 undo.append(lambda: _locale.setlocale(_locale.LC_TIME, former))
                 return True
