@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .check import check
-from .instruments.leftovers import CHANGES
+from .instruments.changes import CHANGES
 from .scenarios.fresh_process import in_main_thread_of_a_fresh_process
 from .scenarios.succession import Ending, Succession, succession_of
 from .subject.subject import Subject

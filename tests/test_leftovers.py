@@ -7,13 +7,13 @@ import subprocess
 import sys
 
 import pytest
+from pytest_asyncexec.conformance.instruments.changes import CHANGES
 from pytest_asyncexec.conformance.instruments.in_tasks import (
     METHODS,
     WRITES,
     start_child,
     use_asyncio,
 )
-from pytest_asyncexec.conformance.instruments.leftovers import CHANGES
 from pytest_asyncexec.conformance.instruments.own_input import endless_input
 from pytest_asyncexec.conformance.instruments.signals import BLOCKED, IGNORED
 
@@ -122,8 +122,6 @@ def test_a_host_is_given_an_input_without_end_for_a_while() -> None:
 @pytest.mark.parametrize("method", METHODS)
 @posix
 def test_a_child_finds_what_its_parent_finds(method: str) -> None:
-    if method == "fork" and sys.platform == "darwin":
-        pytest.skip("to fork is not safe there")
     code = (
         "from pytest_asyncexec.conformance.instruments.in_tasks import start_child\n"
         "if __name__ == '__main__':\n"

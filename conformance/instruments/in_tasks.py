@@ -111,12 +111,16 @@ def start_child(method: str, patience: float) -> str:
     """Start a child process by this method; returns what is wrong with it, or nothing.
 
     It imports what the task imports: modules that the task has, and those that lie beside the
-    script of the worker, are looked up in both.
+    script of the worker, are looked up in both. Where the system has no such method, or none that
+    is safe, nothing is wrong.
     """
     import multiprocessing
     import os
     import sys
 
+    known = multiprocessing.get_all_start_methods()
+    if method not in known or (method, sys.platform) == ("fork", "darwin"):
+        return ""
     names = [
         name
         for name, module in list(sys.modules.items())

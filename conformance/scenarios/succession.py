@@ -9,43 +9,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from ..instruments import patience
 from ..instruments.beacon import Beacon
-from ..instruments.in_tasks import (
-    METHODS,
-    WRITES,
-    read_input,
-    start_child,
-    use_asyncio,
-    write_below,
-)
-from ..instruments.leftovers import CHANGES, draw_again, leave, look, run_once, speak_late
+from ..instruments.leftovers import look
 from ..instruments.overhearing import overheard
 from ..instruments.own_input import endless_input
 from ..instruments.seen import Seen
 from ..subject.kept import Kept
 from ..subject.preflight import THIS_PROCESS
 from ..subject.subject import Subject
-from .leaving import (
-    CHILD,
-    EQUAL,
-    LOOKER,
-    THREAD,
-    WRITER,
-    Left,
-    code_of_child,
-    leave_child,
-    leave_thread,
-)
+from .leaving import CHILD, EQUAL, LOOKER, THREAD, WRITER, Left, code_of_child
 from .recovery import no_end
-
-#: What is equal in all that can be compared, behind a line to the same beacon.
-_SAME: Final = ((1, "two"), {"third": [3.0]})
+from .trials import Trial, next_to, trials_of
 
 #: Seconds, beyond what a task takes to begin, for one more of those that look around to do so
 #: before a thread of an earlier task writes. It decides nothing.
@@ -53,26 +32,6 @@ _GRACE: Final = 1.0
 
 #: Seconds for such a thread to write, with which it is the same.
 _TO_WRITE: Final = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One task, and the rule that is asked of it."""
-
-    rule_id: str
-    #: What the task does, as an author reads it: `writes to ...`.
-    what: str
-    function: Callable[..., Any]
-    args: tuple[Any, ...] = ()
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
-    #: What it returns, where that is known.
-    result: Any = None
-    #: Of what it leaves behind that reports to a beacon, see `leaving`.
-    leaves: str = ""
-    #: Whether it meets another one that is equal.
-    meets: bool = False
-    #: The words that nobody but this task may be told to have written.
-    word: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +77,7 @@ def succession_of(subject: Subject) -> Succession:
 
 
 def _run_all(subject: Subject) -> Succession:
-    return _run(subject, _trials(subject))
+    return _run(subject, trials_of(subject))
 
 
 _kept: Final = Kept(_run_all)
@@ -134,97 +93,13 @@ def next_alone(subject: Subject, trial: Trial) -> Ending:
     return _run(subject, [trial]).second[0]
 
 
-def _trials(subject: Subject) -> list[Trial]:
-    """The first ones; what may end a worker comes before what would go unseen by that."""
-    facts = subject.preflight()
-    every = subject.profile != "quick"
-    trials = []
-    if facts.reachable:
-        trials += [Trial("RES-16", "leaves a child process", leave_child, leaves=CHILD)]
-        if every:
-            apart = "leaves a child process in a session of its own"
-            trials.append(Trial("RES-16", apart, leave_child, (True,), leaves=CHILD))
-        trials.append(Trial("RES-16", "leaves a daemon thread", leave_thread, leaves=THREAD))
-    if facts.place != THIS_PROCESS:
-        trials += [*_inside(), *_changing("ISO-02", every=every)]
-    # A thread of the suite's own process goes on for longer than anybody hears what it writes.
-    all_ways = [
-        [way for way in group if facts.place != THIS_PROCESS or "thread" not in way]
-        for group in WRITES
-    ]
-    for ways in _parts(all_ways, every=every):
-        word = secrets.token_hex(4)
-        what = f"writes to the descriptors 1 and 2: {', '.join(ways)}"
-        trials.append(Trial("RES-15", what, write_below, (word, *ways), result=word))
-    if facts.place != THIS_PROCESS:
-        trials += [*_late(reachable=facts.reachable), *_changing("ISO-01", every=every)]
-        trials.append(Trial("ISO-04", "sets the random generators", draw_again))
-    args, kwargs = _SAME
-    equal = Trial("RES-14", "is equal to others", run_once, args, kwargs, meets=True)
-    return [*trials, equal, equal]
-
-
-def _parts(groups: Sequence[Sequence[str]], *, every: bool) -> list[Sequence[str]]:
-    """All of a group in one task, or each thing in a task of its own."""
-    return [(each,) for group in groups for each in group] if every else list(groups)
-
-
-def _changing(rule_id: str, *, every: bool) -> list[Trial]:
-    return [
-        Trial(rule_id, f"changes {', '.join(changes)}", leave, tuple(changes))
-        for changes in _parts(CHANGES[rule_id], every=every)
-    ]
-
-
-def _inside() -> list[Trial]:
-    import multiprocessing
-    import sys
-
-    word = secrets.token_hex(4)
-    # What the platform has is known of this one alone; to fork is not safe on every one that can.
-    known = set(multiprocessing.get_all_start_methods())
-    begins = patience.OUTCOME
-    methods = [m for m in METHODS if m in known and (m, sys.platform) != ("fork", "darwin")]
-    return [
-        Trial("RES-17", "calls asyncio.run()", use_asyncio, (word,), result=word),
-        *(
-            Trial("RES-17", f"starts a process by {method}", start_child, (method, begins), {}, "")
-            for method in methods
-        ),
-        Trial("RES-18", "reads its standard input", read_input, (patience.TURN,), result=""),
-    ]
-
-
-def _late(*, reachable: bool) -> list[Trial]:
-    words = [f"late-{secrets.token_hex(6)}" for _ in range(2)]
-    at_exit = "leaves words for the end of its interpreter, and for when an object is freed"
-    trials = [Trial("ISO-03", at_exit, speak_late, (words[0],), word=words[0])]
-    if reachable:
-        by_thread = "leaves a thread that writes later"
-        trials.append(
-            Trial("ISO-03", by_thread, leave_thread, (words[1],), leaves=WRITER, word=words[1])
-        )
-    return trials
-
-
-def _next_to(trial: Trial, number: int, *, looks: bool) -> Trial:
-    if trial.rule_id == "RES-14":
-        return trial
-    what = f"comes next to one that {trial.what}"
-    if not looks:
-        return Trial("", what, run_once)
-    # Every other one leaves something for which its worker may be ended, at whose end words of
-    # earlier tasks may come.
-    return Trial("", what, look, (bool(number % 2),))
-
-
 def _run(subject: Subject, trials: Sequence[Trial], longer: float = 1.0) -> Succession:
     facts = subject.preflight()
     for_left = longer * (patience.LEFTOVERS + 3 * facts.seconds)
     executors = [subject.build() for _ in trials]
     in_this_process = facts.place == THIS_PROCESS
     seconds = [
-        _next_to(trial, number, looks=not in_this_process) for number, trial in enumerate(trials)
+        next_to(trial, number, looks=not in_this_process) for number, trial in enumerate(trials)
     ]
     over: list[object] = []
 

@@ -248,32 +248,24 @@ class ForgetsWhyItWasCancelled(LocalExecutor):
             raise TaskCancelledError("the job was cancelled") from None
 
 
-@breaks(
-    "RES-19", "raised KeyboardInterrupt(reason): execute returned status COMPLETED, result None"
-)
-class CatchesExceptionsAlone(ThreadExecutor):
-    """Sees to every Exception of its tasks; what else leaves a function ends it, and no more."""
+@breaks("RES-19", "raised GeneratorExit(reason): execute returned status COMPLETED, result None")
+class TakesItForTheEndOfTheWorker(OfOneProcess):
+    """Lets whoever wants to end its worker end it, which is no failure of the task."""
 
-    async def run(self, function, args, kwargs, task_metadata):
-        results = []
-
-        def task():
-            with contextlib.suppress(GeneratorExit, KeyboardInterrupt):
-                results.append(function(*args, **kwargs))
-
-        await super().run(task, [], {}, task_metadata)
-        return results[0] if results else None
+    boot = OfOneProcess.boot.replace(
+        "except BaseException:",
+        'except (GeneratorExit, KeyboardInterrupt):\n    answer = "returned", None\n'
+        "except BaseException:",
+    )
 
 
-@breaks("RES-19", "raised StopIteration(reason): execute raised TaskRuntimeError")
-class TakesItForTheEnd(ThreadExecutor):
+@breaks("RES-19", "raised StopIteration(reason): execute returned status FAILED")
+class TakesItForTheEndOfTheWork(OfOneProcess):
     """Runs its tasks by a generator, in which a StopIteration is something else."""
 
-    async def run(self, function, args, kwargs, task_metadata):
-        def task():
-            try:
-                return function(*args, **kwargs)
-            except (StopIteration, StopAsyncIteration):
-                raise TaskRuntimeError("the task has yielded nothing") from None
-
-        return await super().run(task, [], {}, task_metadata)
+    boot = OfOneProcess.boot.replace(
+        "except BaseException:",
+        "except (StopIteration, StopAsyncIteration):\n"
+        '    answer = "raised", "the task has yielded nothing"\n'
+        "except BaseException:",
+    )
