@@ -722,17 +722,19 @@ def _tell_of_plumbing(subject: Subject) -> None:
             because=next((rule for words, rule in rules.items() if words in wrong), ""),
             reproduce=f"""
                 import asyncio
-                from pytest_asyncexec.conformance.subject.host import host_for
-                from pytest_asyncexec.conformance.instruments.odd import raise_plumbing
                 from pytest_asyncexec.conformance.instruments.by_value import ByValue
+                from pytest_asyncexec.conformance.instruments.history import recorded
+                from pytest_asyncexec.conformance.instruments.odd import raise_plumbing
+                from pytest_asyncexec.conformance.subject.host import host_for
 
-                async def main():
-                    for task, args in (
-                        (ByValue(raise_plumbing), [{accident.about!r}, "the reason"]),
-                        (abs, [-1]),
-                    ):
-                        print(repr(await host_for(executor).execute(executor, task, args)))
-
-                asyncio.run(main())
+                executor.retries = {accident.retries}
+                tasks = [(ByValue(raise_plumbing), [{accident.about!r}, "the reason"]), (abs, [-1])]
+                for task, args in tasks:
+                    with recorded(type(executor)) as history:
+                        try:
+                            print(asyncio.run(host_for(executor).execute(executor, task, args)))
+                        except BaseException as error:
+                            print(repr(error))
+                    print(history)
             """,
         )
