@@ -20,6 +20,7 @@ CHECK_MODULES = (
     "test_handles",
     "test_requests",
     "test_concurrency",
+    "test_many_at_once",
     "test_security",
     "test_results",
     "test_hygiene",

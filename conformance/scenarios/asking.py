@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ..plan.conditions import CANCELLATIONS, chosen, in_words
+from ..plan.observation import Aspect
 from ..plan.script import script
 from ..subject.subject import Subject
 from .observations import Broken, Part, plan_of
@@ -41,13 +44,25 @@ def ask_plan(
             cause=cause,
             history=first.cause.deviation.observation.history,
             reproduce=(first.among_others and at_once) or script(first.cause.conditions),
-            # Whose message is lost where a task fails loses it whatever else is unusual.
-            because="RES-04" if first.cause.deviation.aspect == "message" else "",
+            because=_told_by(first),
         )
     for part in parts:
         untried = plan.part(part).silent_on(subject.rule.id)
         if untried:
             subject.could_not_run(f"not all tasks could be tried: {untried}")
+
+
+def _told_by(broken: Broken) -> str:
+    """The rule that is broken, too, where this is seen only because of that; or nothing."""
+    aspect = broken.cause.deviation.aspect
+    if aspect == "message":
+        # Whose message is lost where a task fails loses it whatever else is unusual.
+        return "RES-04"
+    # Who does not run many tasks at once mixes nothing up.
+    return "CNC-06" if broken.among_others and aspect in _NOT_SERVED else ""
+
+
+_NOT_SERVED: Final[tuple[Aspect, ...]] = ("no end", "attempts", "failed")
 
 
 def ask_cancelled(subject: Subject, cause: str) -> None:

@@ -69,4 +69,50 @@ RULES = (
         source="""decision of the contract: one instance runs many tasks at once; per-task state
         never lives on `self`""",
     ),
+    CHAPTER.rule(
+        ("CNC-06", "MUST", "resilient", "run"),
+        """However many tasks are begun at once (64, thorough 1,000), each ends with its own
+        outcome, and who came first does not wait for ever for later ones.""",
+        why="""A list of a thousand inputs is a thousand tasks in one moment. What holds for a dozen
+        breaks by the fifteenth: a bounded queue that drops what is too much, slots with numbers
+        that come again, a pool in which each waits for what another one has. A line that serves
+        the last one first never serves the first while others come.""",
+        how="""64 tasks are begun at once on one instance, and those that run are held; how many
+        these are is the executor's affair. When one is let go, another one has to begin. Most of
+        those that wait are cancelled (see CNC-08); then, for as long as the oldest of the others
+        waits, a task is added and one that runs is let go: 64 may begin before it. All that were
+        not cancelled end with their own result. In thorough 1,000 small ones run at once,
+        too.""",
+        source="decision of the contract: one instance runs many tasks at once",
+        since="1.1",
+    ),
+    CHAPTER.rule(
+        ("CNC-08", "MUST", "hardened", "run"),
+        """A task that is cancelled or fails while it waits takes no place with it and gives none
+        back that it never had.""",
+        why="""Users cancel what waits, for it is what they have no patience with. A place less each
+        time, and in the end all tasks wait for ever; a place more, and the machine runs out of
+        memory.""",
+        presupposes="CNC-06",
+        how="""Of 64 tasks at once on one instance those that run are held, and counted. All that
+        wait but two are cancelled, and some among them cannot be sent. When one that runs is let
+        go, one that waits has to begin; then all are let go, and as many as before have to run at
+        once again. Where more do, it is counted on a fresh instance whether these are too many.
+        Whoever runs all of them at once lets none wait, and passes.""",
+        source="decision of the contract: queues exist, and an executor that queues is right",
+        since="1.1",
+    ),
+    CHAPTER.rule(
+        ("CNC-09", "SHOULD", "resilient", "run"),
+        "Two event loops in two threads use the class at the same time.",
+        why="""A web server has a loop in each of its threads, a notebook runs one beside its own.
+        What the class keeps for all, a lock or a client, belongs to one of the loops; the other one
+        gets "attached to a different event loop", or waits for ever.""",
+        presupposes="CNC-04",
+        how="""On two event loops in two threads, each with an instance of its own, three tasks are
+        begun at the same time and held until all have begun, where the executor does not queue
+        them; those of one loop end first. Each has to come to its own result.""",
+        source="decision of the contract: an executor may be used wherever a loop runs",
+        since="1.1",
+    ),
 )
