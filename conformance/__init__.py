@@ -4,7 +4,7 @@ from __future__ import annotations
 
 #: The suite's modules in the order in which they run; most hold one chapter of the contract.
 #: From `test_hygiene` on they end workers or change them, after which a backend may be of no use;
-#: what breaks one for certain is in the last two, from several chapters.
+#: what breaks one for certain is in the last three, from several chapters.
 CHECK_MODULES = (
     "test_construction",
     "test_serialization",
@@ -28,4 +28,5 @@ CHECK_MODULES = (
     "test_isolation",
     "test_breakage",
     "test_deaths",
+    "test_neighbours",
 )

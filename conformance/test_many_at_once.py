@@ -1,4 +1,4 @@
-"""CNC, where many tasks come at once: each in its turn, and places that are neither lost nor won."""
+"""CNC, where many tasks come at once: each in its turn, and no place lost or won."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_CNC_06_must_serve_each_of_many_in_its_turn(subject: Subject) -> None:
 
 
 def _tell_of_many(subject: Subject, seen: Crowd) -> None:
-    many = f"{TASKS} tasks and a few that cannot be sent were begun at once on one instance"
+    many = f"{TASKS} tasks, a few of which cannot be sent, were begun at once on one instance"
     reproduce = _REPRODUCE_MANY.replace("COUNT", str(TASKS))
     if seen.trouble == "none begins":
         subject.fail(

@@ -30,6 +30,7 @@ from ..instruments.probes import echo, report_home
 from ..instruments.seen import Seen
 from ..subject.kept import Kept
 from ..subject.subject import Subject
+from .neighbours import Meeting, note_beside
 from .recovery import LESS_PATIENCE, PATIENCE, no_end
 
 #: Instead of an exit code: the end that nobody can prepare for.
@@ -179,9 +180,11 @@ _found: Final = Kept(_try_all)
 
 
 def _tried(subject: Subject, accidents: Sequence[Accident]) -> Sequence[Aftermath | None]:
+    harsh = any(each.rule_id == "RES-08" for each in accidents)
     try:
         executors = [executor_for(subject, accident) for accident in accidents]
-        return _live_through(subject, accidents, executors, LESS_PATIENCE)
+        beside = Meeting(subject) if harsh and subject.preflight().reachable else None
+        return _live_through(subject, accidents, executors, LESS_PATIENCE, beside)
     except (Exception, asyncio.CancelledError):
         # Of all of them nothing is known: each is tried by itself.
         return [None] * len(accidents)
@@ -199,11 +202,16 @@ def one_alone(subject: Subject, executor: Any, accident: Accident) -> Aftermath:
 
 
 def _live_through(
-    subject: Subject, accidents: Sequence[Accident], executors: Sequence[Any], patience: float
+    subject: Subject,
+    accidents: Sequence[Accident],
+    executors: Sequence[Any],
+    patience: float,
+    beside: Meeting | None = None,
 ) -> list[Aftermath]:
     """Run them at once, each on its executor, and then an ordinary task on each.
 
-    Who has not ended `patience` seconds after anything has happened is given up.
+    Who has not ended `patience` seconds after anything has happened is given up. Others run
+    `beside` them, for the same wait.
     """
     before = len(subject.escaped)
     dispatches = [subject.new_dispatch() for _ in accidents]
@@ -223,6 +231,10 @@ def _live_through(
             if subject.preflight().reachable and any(a.rule_id in _REPORTING for a in accidents):
                 beacon = stack.enter_context(subject.beacon(die))
                 address, reports = beacon.address, beacon.attempts
+            neighbours = None
+            if beside is not None:
+                line = stack.enter_context(subject.beacon(beside.answer))
+                neighbours = asyncio.ensure_future(beside.story(line))
             going_wrong = [
                 asyncio.ensure_future(
                     subject.execute(
@@ -239,6 +251,8 @@ def _live_through(
                 for executor, word in zip(executors, words, strict=True)
             ]
             after = await _ends(going_well, patience, reports)
+            if neighbours is not None:
+                note_beside(subject, await neighbours)
             escaped = subject.escaped[before:]
             labels = [str(attempt.hello["label"]) for attempt in reports]
             return [

@@ -241,7 +241,7 @@ class _Story:
 
     async def _to_the_end(self, beacon: Beacon) -> Crowd:
         self._loop = asyncio.get_running_loop()
-        for number in range(TASKS + _UNSENT):
+        for number in range(TASKS):
             # Behind those that are served first, and before others that wait.
             self._begin(beacon, doomed=TASKS // 2 <= number < TASKS // 2 + _UNSENT)
         told = await self._told(beacon)

@@ -137,7 +137,7 @@ def _on_a_loop(subject: Subject, executor: Any, number: int, beacon: Beacon | No
     async def story() -> Seen:
         tasks = [asyncio.ensure_future(subject.execute(executor, *work)) for _ in range(_TASKS)]
         try:
-            done, pending = await asyncio.wait(tasks, timeout=guard)
+            _, pending = await asyncio.wait(tasks, timeout=guard)
             for executing in pending:
                 executing.cancel()
             if pending:

@@ -16,7 +16,7 @@ from .supervising import supervise
 
 #: Rules and chapters whose checks cut tasks short, by which even one that is passed may break a
 #: backend.
-_INTERRUPTING = ("CAN", "CNC-03", "CNC-05", "CNC-08")
+_INTERRUPTING = ("CAN", "CNC-03", "CNC-05", "CNC-07", "CNC-08")
 
 
 def judge(
