@@ -24,6 +24,7 @@ CHECK_MODULES = (
     "test_security",
     "test_results",
     "test_hygiene",
+    "test_outlived",
     "test_inside_tasks",
     "test_isolation",
     "test_breakage",

@@ -14,6 +14,7 @@ import secrets
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import warnings
@@ -23,7 +24,7 @@ from typing import ClassVar
 import cloudpickle
 from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
 
-from pytest_asyncexec import TaskTimeoutError
+from pytest_asyncexec import AsyncBaseExecutor, TaskRuntimeError, TaskTimeoutError
 
 from . import breaks
 
@@ -339,3 +340,40 @@ class KeepsItsJobs(ThreadExecutor):
         result = await super().run(function, args, kwargs, task_metadata)
         job.unlink()
         return result
+
+
+@breaks("HYG-05", "and was killed (SIGKILL); its task still ran and answered")
+class StartsASessionForEach(AsyncBaseExecutor):
+    """Starts a worker in a session of its own, so that no Ctrl-C of the host's reaches it."""
+
+    cannot = frozenset({"stop", "streams"})
+
+    async def run(self, function, args, kwargs, task_metadata):
+        try:
+            sent = cloudpickle.dumps((function, args, kwargs))
+        except Exception as error:
+            raise TaskRuntimeError(f"cannot be pickled: {error!r}") from error
+        worker = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            _WORKER,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        answer, _ = await worker.communicate(sent)
+        if worker.returncode:
+            raise TaskRuntimeError(f"the worker has ended with exit code {worker.returncode}")
+        return pickle.loads(answer)
+
+
+_WORKER = """
+import os, pickle, sys
+function, args, kwargs = pickle.loads(sys.stdin.buffer.read())
+answers, nowhere = os.dup(1), os.open(os.devnull, os.O_RDWR)
+os.dup2(nowhere, 1)
+answer = pickle.dumps(function(*args, **kwargs))
+with os.fdopen(answers, "wb") as file:
+    file.write(answer)
+"""

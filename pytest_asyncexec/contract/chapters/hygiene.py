@@ -56,4 +56,17 @@ RULES = (
         three more run one after the other; where both the second and the third leave something,
         that is a finding.""",
     ),
+    CHAPTER.rule(
+        ("HYG-05", "SHOULD", "hardened", "run local-process"),
+        "When the host process is killed, its worker processes on this machine end.",
+        why="""A host that runs out of memory is killed without a word. Its workers compute on for
+        days for nobody, on the machine on which the next host is started, and write over its
+        files.""",
+        how="""A host process of its own, in a session of its own, runs one task, which reports to
+        the suite, and is killed with SIGKILL. The task's line has to be closed, as by its death;
+        where it still answers long afterwards, that is a finding, and it is told to end
+        itself.""",
+        source="hosts are killed, and run out of memory",
+        since="1.1",
+    ),
 )
