@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 from ..instruments import patience
 from ..instruments.beacon import Attempt
+from ..instruments.keepsakes import Keepsakes
 from ..instruments.probes import echo, report_home
 from ..instruments.process_state import ProcessState, may_be_there_to_stay
 from ..instruments.residue import Held, files_below, held
@@ -65,6 +66,8 @@ class Aftermath:
     kinds: Mapping[str, Ending]
     #: The folders in which files of tasks may lie, by what they are called in a finding.
     folders: dict[str, Path]
+    #: What they were given, and have returned and printed.
+    keepsakes: Keepsakes
     #: By how they ended; empty where tasks of all kinds at once have left nothing.
     of: dict[str, Traces] = field(default_factory=dict)
     #: What the first tasks of all had changed, which ended in every way.
@@ -104,7 +107,9 @@ def _look(subject: Subject) -> Aftermath:
     with contextlib.suppress(Exception):
         executor.cache_dir = str(cache)
     folders = {"the temporary folder": temporary, "cache_dir": cache}
-    seen = Aftermath(executor, endings(subject, executor), folders)
+    keepsakes = Keepsakes(prints=subject.preflight().captures_streams)
+    kinds = endings(subject, executor, keepsakes)
+    seen = Aftermath(executor, kinds, folders, keepsakes)
 
     with temporary_folder(temporary), subject.following(executor):
         # What is there to stay, a client for one, is there after these.

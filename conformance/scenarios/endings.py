@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NoReturn
 
 from ..instruments.beacon import Attempt, Beacon
-from ..instruments.probes import echo, report_home
+from ..instruments.keepsakes import Keepsakes, hand_back
+from ..instruments.probes import report_home
 from ..instruments.seen import Seen, finish
 from ..subject.exceptions import CouldNotRun
 from ..subject.preflight import ANOTHER_PROCESS
@@ -38,43 +39,51 @@ _LIMIT = 0.15
 _PATIENCE = 15.0
 
 
-def fail(message: str) -> NoReturn:
+def fail(message: str, *_given: Any) -> NoReturn:
     raise ValueError(message)
 
 
-def die() -> None:
+def die(*_given: Any) -> None:
     import os
 
     os._exit(3)
 
 
-def endings(subject: Subject, executor: Any) -> Mapping[str, Ending]:
+def endings(subject: Subject, executor: Any, keepsakes: Keepsakes) -> Mapping[str, Ending]:
     """The endings that tasks can come to, by the words "a task that ...".
 
     Args:
+        subject: whose tasks they are.
         executor: runs them, but for those with a time limit or retries, which have their own.
+        keepsakes: what they are given, and return.
     """
+
+    def ending(kind: str, executor: Any, function: Any, *args: Any) -> Ending:
+        return lambda: subject.execute(executor, function, (*args, keepsakes.argument(kind)))
+
     found: dict[str, Ending] = {
-        SUCCEEDS: lambda: _succeeded(subject, executor),
-        FAILS: lambda: subject.execute(executor, fail, ("on purpose",)),
-        UNSENT: lambda: subject.execute(executor, echo, (threading.Lock(),)),
+        SUCCEEDS: lambda: _succeeded(subject, executor, keepsakes),
+        FAILS: ending(FAILS, executor, fail, "on purpose"),
+        UNSENT: lambda: subject.execute(
+            executor, hand_back, (threading.Lock(), "", keepsakes.argument(UNSENT))
+        ),
     }
     # Something may stay of each attempt but the last. Two attempts are two waits: not in quick.
     if subject.profile != "quick" and (again := _with(subject, executor, retries=1)) is not None:
-        found[RETRIED] = lambda: subject.execute(again, fail, ("on purpose",))
+        found[RETRIED] = ending(RETRIED, again, fail, "on purpose")
     facts = subject.preflight()
     if facts.blocks_loop_at:
         return found
     if facts.reachable:
         if inspect.iscoroutinefunction(getattr(executor, "execute", None)):
-            found[CANCELLED] = lambda: _cancelled(subject, executor)
+            found[CANCELLED] = lambda: _cancelled(subject, executor, keepsakes)
         if "stop" not in facts.cannot and subject.keeps("TIM-02"):
             limited = _with(subject, executor, time_limit=_LIMIT)
             if limited is not None:
-                found[TOO_LATE] = lambda: _stopped(subject, limited)
+                found[TOO_LATE] = lambda: _stopped(subject, limited, keepsakes)
     # Where it has broken the backend for good, all else is judged without it in another process.
     if facts.place == ANOTHER_PROCESS and subject.keeps("RES-09") and not subject.apart:
-        found[DIES] = lambda: subject.execute(executor, die)
+        found[DIES] = ending(DIES, executor, die)
     return found
 
 
@@ -89,24 +98,30 @@ def _with(subject: Subject, executor: Any, **setting: Any) -> Any:
     return other
 
 
-async def _succeeded(subject: Subject, executor: Any) -> None:
-    seen = await subject.execute(executor, echo, ("result",))
+async def _succeeded(subject: Subject, executor: Any, keepsakes: Keepsakes) -> None:
+    given = keepsakes.argument(SUCCEEDS), keepsakes.text(SUCCEEDS)
+    seen = await subject.execute(executor, hand_back, given)
     if not seen.completed:
         # What earlier tasks have broken says nothing about what this one leaves.
         subject.could_not_run(f"blocked: not even an ordinary task completes any more: {seen}")
+    keepsakes.returned(SUCCEEDS, seen)
 
 
-async def _cancelled(subject: Subject, executor: Any) -> None:
+async def _cancelled(subject: Subject, executor: Any, keepsakes: Keepsakes) -> None:
     with subject.beacon() as beacon:
-        executing = asyncio.ensure_future(subject.execute(executor, report_home, (beacon.address,)))
+        given = (beacon.address, "", keepsakes.argument(CANCELLED))
+        executing = asyncio.ensure_future(subject.execute(executor, report_home, given))
+        del given
         if await beacon.reported(1, executing):
             executing.cancel()
         await _over(beacon, executing)
 
 
-async def _stopped(subject: Subject, executor: Any) -> None:
+async def _stopped(subject: Subject, executor: Any, keepsakes: Keepsakes) -> None:
     with subject.beacon() as beacon:
-        executing = asyncio.ensure_future(subject.execute(executor, report_home, (beacon.address,)))
+        given = (beacon.address, "", keepsakes.argument(TOO_LATE))
+        executing = asyncio.ensure_future(subject.execute(executor, report_home, given))
+        del given
         await asyncio.wait({executing}, timeout=_LIMIT)
         await _over(beacon, executing)
 

@@ -377,3 +377,41 @@ answer = pickle.dumps(function(*args, **kwargs))
 with os.fdopen(answers, "wb") as file:
     file.write(answer)
 """
+
+
+@breaks("HYG-06", "the results of 5 or all were still alive")
+class RemembersItsOutcomes(ThreadExecutor):
+    """Keeps every outcome by the id of its task, for whoever asks later; nobody does."""
+
+    _outcomes: ClassVar = {}
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        outcome = await super().execute(function, args, kwargs, dispatch_id, results_dir, node_id)
+        self._outcomes[dispatch_id, node_id] = outcome
+        return outcome
+
+
+@breaks("HYG-06", "each of which fails, one after the other, the arguments of 5 or all")
+class KeepsItsErrors(ThreadExecutor):
+    """Keeps the errors of the day, and by their tracebacks all that was in the frames."""
+
+    _errors: ClassVar = []
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        try:
+            return await super().execute(function, args, kwargs, dispatch_id, results_dir, node_id)
+        except Exception as error:
+            self._errors.append(error)
+            raise
+
+
+@breaks("HYG-06", "the output of 5 or all were still alive")
+class KeepsItsLogs(LocalExecutor):
+    """Has what tasks have printed in one buffer, to be looked at when something goes wrong."""
+
+    _log = io.StringIO()
+
+    async def execute(self, function, args, kwargs, dispatch_id, results_dir, node_id=-1):
+        outcome = await super().execute(function, args, kwargs, dispatch_id, results_dir, node_id)
+        self._log.write(outcome.stdout)
+        return outcome

@@ -69,4 +69,18 @@ RULES = (
         source="hosts are killed, and run out of memory",
         since="1.1",
     ),
+    CHAPTER.rule(
+        ("HYG-06", "SHOULD", "hardened", "run"),
+        "Arguments, results and output of a finished task are not kept alive.",
+        why="""A host hands over arrays of a gigabyte, and lives for weeks. Results in a dictionary
+        that nobody empties, or errors with all the frames of their tracebacks, end it by the tenth
+        of them, and nobody finds the reason in a graph of its memory.""",
+        how="""The tasks of HYG-01, of every ending, are given arguments and return results of which
+        only weak references are kept, and what they print has a mark. After a collection it is
+        looked what is alive, of texts by a walk through all that refers to any. Where it is that of
+        all tasks of a kind but one, six more run one after the other, and five of these decide: one
+        that was the last may be kept.""",
+        source="hosts run for weeks",
+        since="1.1",
+    ),
 )

@@ -1,0 +1,106 @@
+"""What tasks get, return and print, given so that it is seen whether anybody keeps it alive."""
+
+from __future__ import annotations
+
+import gc
+import io
+import re
+import secrets
+import weakref
+from collections.abc import Collection, Iterator
+from typing import Any, Final
+
+from .seen import Seen
+
+#: By what texts are known that tasks have printed: what they were given, read from its end.
+_MARK: Final = "asyncexec-kept-"
+_PRINTED: Final = re.compile(f"[0-9a-f]{{16}}{_MARK[::-1]}")
+
+ARGUMENT: Final = "arguments"
+RESULT: Final = "results"
+OUTPUT: Final = "output"
+
+
+def hand_back(given: Any, text: str) -> Any:
+    """Print a text from its end to its beginning, if there is any, and return what was given."""
+    if text:
+        print(text[::-1])
+    return given
+
+
+class Keepsakes:
+    """The arguments, results and outputs of some tasks, none of which is kept alive by this."""
+
+    def __init__(self, *, prints: bool) -> None:
+        self._prints = prints
+        #: Of each kind of task, and of what it had: one function for each, whether it is alive.
+        self._refs: dict[tuple[str, str], list[weakref.ref[Any]]] = {}
+        self._marks: dict[str, list[str]] = {}
+
+    def argument(self, kind: str) -> set[str]:
+        """An argument for a task of this kind, which can be pickled and nobody else refers to."""
+        made = {secrets.token_hex(8)}
+        self._refs.setdefault((kind, ARGUMENT), []).append(weakref.ref(made))
+        return made
+
+    def text(self, kind: str) -> str:
+        """What a task of this kind is to print from its end; empty where nothing is captured."""
+        if not self._prints:
+            return ""
+        mark = f"{_MARK}{secrets.token_hex(8)}"
+        self._marks.setdefault(kind, []).append(mark)
+        return mark
+
+    def returned(self, kind: str, seen: Seen) -> None:
+        """Note what a task of this kind has returned."""
+        if isinstance(seen.result, set):
+            self._refs.setdefault((kind, RESULT), []).append(weakref.ref(seen.result))
+
+    def kept(self, least: int) -> list[tuple[str, str]]:
+        """Of which kinds of tasks what is still alive, of all but one of `least` or more."""
+        gc.collect()
+        found = [
+            (kind, what)
+            for (kind, what), refs in self._refs.items()
+            if len(refs) >= least and sum(ref() is not None for ref in refs) >= len(refs) - 1
+        ]
+        asked = {kind: marks for kind, marks in self._marks.items() if len(marks) >= least}
+        if asked:
+            alive = _printed_texts()
+            for kind, marks in asked.items():
+                if sum(mark[::-1] in alive for mark in marks) >= len(marks) - 1:
+                    found.append((kind, OUTPUT))
+        return found
+
+
+def _printed_texts() -> Collection[str]:
+    """The marks that stand in any text that is alive in this process."""
+    return {mark for text in _texts() if _MARK[::-1] in text for mark in _PRINTED.findall(text)}
+
+
+def _texts() -> Iterator[str]:
+    """All texts to which anything refers that Python's collector knows."""
+    known: set[int] = set()
+    for owner in gc.get_objects():
+        if isinstance(owner, io.StringIO | io.BytesIO):
+            if not owner.closed:
+                value = owner.getvalue()
+                yield value if isinstance(value, str) else value.decode("latin-1")
+            continue
+        yield from _texts_below(owner, known)
+
+
+def _texts_below(owner: Any, known: set[int]) -> Iterator[str]:
+    above = [owner]
+    while above:
+        for each in gc.get_referents(above.pop()):
+            kind = type(each)
+            if kind is str:
+                yield each
+            elif kind is bytes or kind is bytearray:
+                if len(each) >= len(_MARK):
+                    yield each.decode("latin-1")
+            # What holds nothing but texts the collector does not list.
+            elif kind in (dict, tuple) and not gc.is_tracked(each) and id(each) not in known:
+                known.add(id(each))
+                above.append(each)
