@@ -42,6 +42,7 @@ HOSTILE = [
     ("ChangesStdout", "HYG-03", "sys.stdout"),
     ("DeletesItsAttributes", "SER-02", "is missing"),
     ("ReplacesAsyncio", "HYG-03", "asyncio.wait"),
+    ("KillsItsProcessGroup", "SER-09", "exit code -9"),
 ]
 
 
@@ -66,10 +67,11 @@ def _left_to_nobody() -> Iterator[None]:
 
 def test_every_hostile_executor_is_judged() -> None:
     base = executors.ThreadExecutor
+    bases = (base, executors.LocalExecutor)
     made = {name for name, cls in vars(executors).items() if isinstance(cls, type)}
-    made = {name for name in made if issubclass(getattr(executors, name), base)}
+    made = {name for name in made if issubclass(getattr(executors, name), bases)}
 
-    assert made - {base.__name__} == {name for name, _, _ in HOSTILE}
+    assert made - {base.__name__, "LocalExecutor"} == {name for name, _, _ in HOSTILE}
 
 
 @pytest.mark.usefixtures("_told_in_seconds")
@@ -121,3 +123,16 @@ def test_the_report_is_written_and_the_exit_code_is_one(
     assert run.returncode == 1, run.stdout + run.stderr
     assert f"{name}: nonconformant" in run.stdout
     assert says in run.stdout
+
+
+def test_who_kills_the_group_of_a_host_that_is_to_be_killed_does_so_to_nobody_else() -> None:
+    group = os.getpgid(0)
+
+    found = judge_target(
+        load_target("hostile.executors:KillsItsProcessGroup"), {"HYG-05", "CON-01"}, "quick", 1
+    )
+
+    assert os.getpgid(0) == group
+    assert found["CON-01"].outcome == "passed"
+    assert found["HYG-05"].outcome == "could_not_run"
+    assert "the death of the process (exit code -9)" in found["HYG-05"].message

@@ -31,7 +31,7 @@ def in_fresh_process(subject: Subject, text: str) -> dict[str, Any]:
         answer = fresh.answer
         other.give_up_after(_GRACE + 2 * subject.preflight().seconds)
         if doomed is not None:
-            doomed.kill_if_begun()
+            doomed.kill_within(_GRACE + 2 * subject.preflight().seconds)
     return answer
 
 

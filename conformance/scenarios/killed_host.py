@@ -27,7 +27,10 @@ def killed_host(subject: Subject) -> KilledHost | None:
     facts = subject.preflight()
     if facts.place != ANOTHER_PROCESS or not facts.reachable:
         return None
-    return _hosts.of(subject)
+    hosts = _hosts.of(subject)
+    if not hosts or hosts[-1].is_given_up:
+        hosts.append(KilledHost(subject))
+    return hosts[-1]
 
 
 class KilledHost:
@@ -41,13 +44,19 @@ class KilledHost:
         self._host = Fresh(subject, "doomed", address=self._beacon.address)
         #: What is still running of it, in words; None as long as it was not looked at.
         self._left: str | None = None
+        #: Whether it has ended before anybody could see its task.
+        self.is_given_up = False
         #: Why no task of it could be seen.
         self.error = ""
 
-    def kill_if_begun(self) -> None:
-        """Kill it by now if its task has begun; else when it is asked for what was left."""
-        if self._beacon.attempts:
+    def kill_within(self, seconds: float) -> None:
+        """Kill it as soon as its task has begun; give it up where that takes too long."""
+        if self._has_begun(seconds):
             self.left()
+        elif self._host.process.poll() is None:
+            self.is_given_up = True
+            self._host.end()
+            self._line.close()
 
     def left(self) -> str:
         """What its death left running, in words; empty where that is nothing, or `error` is set."""
@@ -57,7 +66,7 @@ class KilledHost:
         return self._left
 
     def _kill_and_look(self) -> str:
-        if not self._has_begun():
+        if not self._has_begun(self._subject.patience):
             self.error = self._host.answer.get("error", "the task ended before it had reported")
             return ""
         self._host.end()
@@ -75,9 +84,9 @@ class KilledHost:
             else ""
         )
 
-    def _has_begun(self) -> bool:
+    def _has_begun(self, seconds: float) -> bool:
         arrival = self._beacon.arrival(1)
-        end = time.monotonic() + self._subject.patience
+        end = time.monotonic() + seconds
         while not arrival.done() and self._host.process.poll() is None and time.monotonic() < end:
             concurrent.futures.wait([arrival], timeout=_LOOK)
         return arrival.done()
@@ -94,4 +103,4 @@ class KilledHost:
                 yield attempt
 
 
-_hosts: Final = Kept(KilledHost)
+_hosts: Final[Kept[list[KilledHost]]] = Kept(lambda _: [])

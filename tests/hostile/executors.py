@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import signal
 import sys
 import time
 
-from pytest_asyncexec.reference_executor import ThreadExecutor
+from pytest_asyncexec.reference_executor import LocalExecutor, ThreadExecutor
 
 
 class HangsInToDict(ThreadExecutor):
@@ -164,3 +165,10 @@ class ReplacesAsyncio(ThreadExecutor):
 
         asyncio.wait = asyncio.sleep = never
         asyncio.ensure_future = None
+
+
+class KillsItsProcessGroup(LocalExecutor):
+    async def run(self, function, args, kwargs, task_metadata):
+        if sys.argv[0] == "-c":  # in a fresh process, not in that of the suite
+            os.killpg(0, signal.SIGKILL)
+        return await super().run(function, args, kwargs, task_metadata)
