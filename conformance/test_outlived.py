@@ -105,7 +105,7 @@ def test_HYG_06_should_keep_nothing_of_a_finished_task_alive(subject: Subject) -
 def _decide_by_what_is_kept(subject: Subject) -> None:
     seen = aftermath(subject)
     # What one thread or worker holds until its next task is no growth.
-    for kind, what in settled(lambda: seen.keepsakes.kept(_SUSPICION)):
+    for kind, what in settled(lambda: seen.keepsakes.kept(_SUSPICION, seen.executor)):
         keepsakes = Keepsakes(prints=subject.preflight().captures_streams)
         ending = endings(subject, seen.executor, keepsakes).get(kind)
         if ending is None:
@@ -119,7 +119,7 @@ def _decide_by_what_is_kept(subject: Subject) -> None:
 
         with subject.following(seen.executor):
             subject.drive(story)
-        if (kind, what) not in settled(lambda kept=keepsakes: kept.kept(_TRIAL)):  # type: ignore[misc]
+        if (kind, what) not in settled(lambda kept=keepsakes: kept.kept(_TRIAL, seen.executor)):  # type: ignore[misc]
             continue
         subject.fail(
             seen=f"of {_TRIAL} tasks, each of which {kind}, one after the other, the {what} of "

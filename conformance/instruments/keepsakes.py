@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gc
 import io
+import itertools
 import re
 import secrets
+import sys
+import types
 import weakref
 from collections.abc import Collection, Iterator
 from typing import Any, Final
@@ -15,6 +18,9 @@ from .seen import Seen
 #: By what texts are known that tasks have printed: what they were given, read from its end.
 _MARK: Final = "asyncexec-kept-"
 _PRINTED: Final = re.compile(f"[0-9a-f]{{16}}{_MARK[::-1]}")
+
+#: So many objects of an executor are looked at.
+_MANY: Final = 20_000
 
 ARGUMENT: Final = "arguments"
 RESULT: Final = "results"
@@ -56,8 +62,13 @@ class Keepsakes:
         if isinstance(seen.result, set):
             self._refs.setdefault((kind, RESULT), []).append(weakref.ref(seen.result))
 
-    def kept(self, least: int) -> list[tuple[str, str]]:
-        """Of which kinds of tasks what is still alive, of all but one of `least` or more."""
+    def kept(self, least: int, executor: Any) -> list[tuple[str, str]]:
+        """Of which kinds of tasks what is still alive, of all but one of `least` or more.
+
+        Args:
+            least: tasks.
+            executor: that ran them, for what Python's collector does not look at (`gc.freeze`).
+        """
         gc.collect()
         found = [
             (kind, what)
@@ -66,28 +77,47 @@ class Keepsakes:
         ]
         asked = {kind: marks for kind, marks in self._marks.items() if len(marks) >= least}
         if asked:
-            alive = _printed_texts()
+            alive = _printed_texts(executor)
             for kind, marks in asked.items():
                 if sum(mark[::-1] in alive for mark in marks) >= len(marks) - 1:
                     found.append((kind, OUTPUT))
         return found
 
 
-def _printed_texts() -> Collection[str]:
+def _printed_texts(executor: Any) -> Collection[str]:
     """The marks that stand in any text that is alive in this process."""
-    return {mark for text in _texts() if _MARK[::-1] in text for mark in _PRINTED.findall(text)}
+    return {
+        mark for text in _texts(executor) if _MARK[::-1] in text for mark in _PRINTED.findall(text)
+    }
 
 
-def _texts() -> Iterator[str]:
-    """All texts to which anything refers that Python's collector knows."""
+def _texts(executor: Any) -> Iterator[str]:
+    """All texts to which anything refers that Python's collector knows, or the executor's own."""
     known: set[int] = set()
-    for owner in gc.get_objects():
+    for owner in itertools.chain(gc.get_objects(), _own(executor)):
         if isinstance(owner, io.StringIO | io.BytesIO):
             if not owner.closed:
                 value = owner.getvalue()
                 yield value if isinstance(value, str) else value.decode("latin-1")
             continue
         yield from _texts_below(owner, known)
+
+
+def _own(executor: Any) -> list[Any]:
+    """What an executor, its classes and the modules of these hold, and what that holds."""
+    found: list[Any] = [executor]
+    for cls in type(executor).__mro__[:-1]:
+        module = sys.modules.get(cls.__module__)
+        found += [vars(cls), *vars(cls).values(), *(vars(module).values() if module else ())]
+    known = {id(each) for each in found}
+    for each in found:
+        if len(found) > _MANY:
+            break
+        if not isinstance(each, type | types.ModuleType | types.FunctionType):
+            new = [one for one in gc.get_referents(each) if id(one) not in known]
+            known.update(map(id, new))
+            found += new
+    return found
 
 
 def _texts_below(owner: Any, known: set[int]) -> Iterator[str]:
