@@ -20,7 +20,7 @@ _NO_CANCEL = {"CAN-04", "CAN-08", "CAN-09"}
 _PLAIN_WRITER = {"STR-09", "STR-10"}
 _PLAIN_METHODS = {"CAN-01", "CAN-05", "CAN-06", "CAN-07", "CAN-11"} | _PLAIN_WRITER
 _NO_WORKER = {
-    *("RES-09", "RES-17", "RES-18", "RET-10"),
+    *("RES-09", "RES-17", "RES-18", "RET-10", "HYG-05"),
     *("ISO-01", "ISO-02", "ISO-03", "ISO-04", "ISO-05"),
 }
 _IN_PROCESS = _NOBODY_STOPS_IT | _NOTHING_IS_CAPTURED | _NO_WORKER
@@ -51,7 +51,12 @@ NOT_APPLICABLE = {
 }
 
 #: What is no MUST, and is told.
-BROKEN_SHOULD = {"right.makes:OwnExecute": {"CAN-06", "CAN-10"}}
+BROKEN_SHOULD = {
+    "right.makes:OwnExecute": {"CAN-06", "CAN-10"},
+    # Nobody tells their workers that the host was killed.
+    "right.workers:PersistentWorker": {"HYG-05"},
+    "right.workers:PollingExecutor": {"HYG-05"},
+}
 
 
 #: Those that are not about how a worker is started, which costs ten times what a warm one does.
