@@ -47,7 +47,7 @@ _REPRODUCE = """
 _ENDS = {
     FAILS: "raise ValueError",
     EXITS: "sys.exit(3)",
-    IS_CANCELLED: "time.sleep(60)",
+    IS_CANCELLED: "time.sleep(20)",
     DIES: "os._exit(3)",
 }
 
