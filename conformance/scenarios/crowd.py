@@ -249,8 +249,7 @@ class _Story:
         return told if told.trouble else self._outcomes(told)
 
     async def _told(self, beacon: Beacon) -> Crowd:
-        nobody_waits = lambda: not self._waiting()  # noqa: E731
-        if not await self._until(lambda: bool(self._held()) or nobody_waits(), self._guard):
+        if not await self._until(lambda: bool(self._held() or not self._waiting()), self._guard):
             return self._trouble(Crowd(0), "none begins", self._waiting())
         await self._until_quiet()
         first = Crowd(len(self._held()))

@@ -179,7 +179,7 @@ class Meeting:
         known = -1
         while known < len(self._begun()) < len(self._tasks):
             known = len(self._begun())
-            await self._until(lambda known=known: len(self._begun()) > known, _SHORTLY)  # type: ignore[misc]
+            await self._until(lambda known=known: len(self._begun()) > known, _SHORTLY)
         if not self._is_seen_and_to_end():
             return None
         return next(t for role in _COMMANDS for t in left if t.role == role and t.is_held)
