@@ -17,7 +17,7 @@ from .catalogue import VERSIONS, Contract, contract_of
 DIGESTS: Mapping[str, str] = MappingProxyType(
     {
         "1.0": "ede8796630dc87dbca6e197fd6a9943ad47adaca04fdfe2018b36cd78c7e701a",
-        "1.1": "",
+        "1.1": "10bd7f5404d38d2ddad789aef6b6b75f356a8e573f1c53abfb9784979d94617c",
     }
 )
 
