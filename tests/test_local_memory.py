@@ -12,7 +12,7 @@ from pytest_asyncexec.reference_executor import DaskExecutor, LocalExecutor, Thr
 from local_workers import appearing, leaving_nothing, until
 from pytest_asyncexec import run_task
 
-MANY = 1 << 20
+MANY = 4 << 20
 
 
 @pytest.fixture(params=["fresh", "warm", "dask"])
@@ -96,7 +96,7 @@ async def test_nothing_of_a_task_that_has_ended_is_kept(make, tmp_path, ending) 
 
         # What a thread has just handed over goes once it comes to its next line.
         await until(lambda: gc.collect() >= 0 and not any(thing() for thing in things))
-        await until(lambda: gc.collect() >= 0 and tracemalloc.get_traced_memory()[0] < MANY)
+        await until(lambda: gc.collect() >= 0 and tracemalloc.get_traced_memory()[0] < MANY / 2)
     finally:
         tracemalloc.stop()
 
