@@ -11,11 +11,12 @@ from typing import Any, NoReturn
 from ..contract.wording import short
 from .check import check
 from .instruments.process_state import ProcessState
-from .instruments.residue import Held, files_below, held
+from .instruments.residue import Held, held
 from .scenarios.aftermath import (
     TURNS,
     Aftermath,
     aftermath,
+    files_of_tasks,
     overlapping,
     settled,
     temporary_folder,
@@ -339,7 +340,8 @@ def test_HYG_04_should_leave_no_file_of_a_finished_task(subject: Subject) -> Non
 
 def _decide_by_files(subject: Subject) -> None:
     seen = aftermath(subject)
-    with temporary_folder(seen.folders["the temporary folder"]):
+    temporary = temporary_folder(seen.folders["the temporary folder"])
+    with temporary, seen.elsewhere.watched():
         for kind, traces in seen.of.items():
             left = _left_by_each(subject, seen, seen.kinds[kind]) if traces.files else []
             if left:
@@ -355,17 +357,16 @@ def _left_by_each(subject: Subject, seen: Aftermath, ending: Ending) -> list[str
 
     The first of three may leave what the executor itself needs from then on.
     """
-    folders = seen.folders.values()
     born: list[set[str]] = []
-    known = files_below(*folders)
+    known = files_of_tasks(subject, seen)
     for _ in range(3):
         with subject.following(seen.executor):
             subject.drive(lambda: _once(ending))
-        born.append(files_below(*folders) - known)
+        born.append(files_of_tasks(subject, seen) - known)
         known |= born[-1]
 
     def left() -> list[str]:
-        now = files_below(*folders)
+        now = files_of_tasks(subject, seen)
         stay = [paths & now for paths in born[1:]]
         return sorted(set().union(*stay)) if all(stay) else []
 
@@ -383,7 +384,8 @@ def _tell_of_files(
         seen=f"two tasks, each of which {kind}, left {len(left)} files and folders: "
         + ", ".join(_shown(path, folders) for path in left[:6]),
         required="when execute is over, the files of its task are gone from cache_dir, from the "
-        "temporary folder, and from every folder that an attribute names",
+        "temporary folder, from every folder that an attribute names, and from wherever else they "
+        "were put",
         cause="they are removed behind the last line that can raise or be cancelled, "
         "and not in a `finally`"
         if kind != SUCCEEDS
@@ -395,10 +397,23 @@ def _tell_of_files(
             "",
             "executor.cache_dir = tempfile.tempdir = tempfile.mkdtemp()",
             'os.environ["TMPDIR"] = tempfile.tempdir',
+            f"folders = {_above(left, folders)}",
+            "before = [set(os.listdir(folder)) for folder in folders]",
             f"asyncio.run(run({_task(kind)}))",
-            "print(os.listdir(tempfile.tempdir))",
+            "print([set(os.listdir(folder)) - known for folder, known in zip(folders, before)])",
         ),
     )
+
+
+def _above(left: list[str], folders: Mapping[str, Path]) -> str:
+    """The folders to look into by the script, as it names them: those that tasks left it in."""
+    elsewhere = [path for path in left if not _is_in(path, folders)]
+    # The parent of what lies highest: a folder of a task's own is none that was there before.
+    return f"[tempfile.tempdir{''.join(f', {os.path.dirname(path)!r}' for path in elsewhere[:1])}]"
+
+
+def _is_in(path: str, folders: Mapping[str, Path]) -> bool:
+    return any(Path(path).is_relative_to(folder) for folder in folders.values())
 
 
 def _shown(path: str, folders: Mapping[str, Path]) -> str:

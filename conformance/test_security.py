@@ -339,7 +339,7 @@ def test_SEC_05_should_keep_the_data_of_a_task_to_itself(subject: Subject) -> No
                 required="mode 0600, or a folder with the mode 0700 around it",
                 cause="`open` and `Path.write_bytes` leave the mode to the umask, and that makes "
                 "files that everybody reads: use tempfile, or os.open with the mode 0o600",
-                reproduce=reproduce(first),
+                reproduce=reproduce(first, name),
             )
         name = foreseen(first, second)
         if name:
@@ -350,5 +350,5 @@ def test_SEC_05_should_keep_the_data_of_a_task_to_itself(subject: Subject) -> No
                 "place before it is there",
                 cause="a name made of the ids of a task, a counter or a process id: use "
                 "tempfile.mkdtemp or secrets.token_hex",
-                reproduce=reproduce(first),
+                reproduce=reproduce(first, name),
             )

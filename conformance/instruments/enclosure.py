@@ -20,6 +20,7 @@ class Enclosure:
     results: Path
     cache: Path
     temporary: Path
+    working: Path
 
     def entries(self) -> list[Path]:
         """Everything there is, by its path from `folder`."""
@@ -40,18 +41,18 @@ def enclosed(folder: Path, *, home: bool = False) -> Iterator[Enclosure]:
         home: whether the user's home is in it, too.
     """
     deep = folder.joinpath(*"abcdefgh")
-    places = Enclosure(folder, deep / "results", deep / "cache", deep / "tmp")
-    inside = {name: deep / name for name in ("cwd", "home")}
-    for place in (places.results, places.cache, places.temporary, *inside.values()):
+    places = Enclosure(folder, deep / "results", deep / "cache", deep / "tmp", deep / "cwd")
+    inside = deep / "home"
+    for place in (places.results, places.cache, places.temporary, places.working, inside):
         place.mkdir(parents=True)
         # As open to others as such folders are; whoever wants privacy has to see to it.
         place.chmod(0o755)
     environment = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(places.temporary))
     if home:
-        environment |= dict.fromkeys(("HOME", "USERPROFILE"), str(inside["home"]))
+        environment |= dict.fromkeys(("HOME", "USERPROFILE"), str(inside))
     with (
         mock.patch.dict(os.environ, environment),
         mock.patch.object(tempfile, "tempdir", str(places.temporary)),
-        contextlib.chdir(inside["cwd"]),
+        contextlib.chdir(places.working),
     ):
         yield places

@@ -27,7 +27,7 @@ RESULT: Final = "results"
 OUTPUT: Final = "output"
 
 
-def hand_back(given: Any, text: str) -> Any:
+def hand_back(given: Any, text: str, _label: object = None) -> Any:
     """Print a text from its end to its beginning, if there is any, and return what was given."""
     if text:
         print(text[::-1])

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 from ..instruments import patience
 from ..instruments.beacon import Attempt
+from ..instruments.elsewhere import Elsewhere
 from ..instruments.keepsakes import Keepsakes
 from ..instruments.probes import echo, report_home
 from ..instruments.process_state import ProcessState, may_be_there_to_stay
@@ -23,7 +24,7 @@ from ..instruments.seen import finish
 from ..subject.exceptions import CouldNotRun
 from ..subject.kept import Kept
 from ..subject.subject import Subject
-from .endings import SUCCEEDS, Ending, endings
+from .endings import MARK, SUCCEEDS, Ending, endings
 
 T = TypeVar("T")
 
@@ -66,6 +67,8 @@ class Aftermath:
     kinds: Mapping[str, Ending]
     #: The folders in which files of tasks may lie, by what they are called in a finding.
     folders: dict[str, Path]
+    #: Where else they may lie.
+    elsewhere: Elsewhere
     #: What they were given, and have returned and printed.
     keepsakes: Keepsakes
     #: By how they ended; empty where tasks of all kinds at once have left nothing.
@@ -107,11 +110,12 @@ def _look(subject: Subject) -> Aftermath:
     with contextlib.suppress(Exception):
         executor.cache_dir = str(cache)
     folders = {"the temporary folder": temporary, "cache_dir": cache}
+    elsewhere = Elsewhere(subject.folder)
     keepsakes = Keepsakes(prints=subject.preflight().captures_streams)
     kinds = endings(subject, executor, keepsakes)
-    seen = Aftermath(executor, kinds, folders, keepsakes)
+    seen = Aftermath(executor, kinds, folders, elsewhere, keepsakes)
 
-    with temporary_folder(temporary), subject.following(executor):
+    with temporary_folder(temporary), elsewhere.watched(), subject.following(executor):
         # What is there to stay, a client for one, is there after these.
         first = _run(subject, seen, *seen.kinds)
         seen.first_changes = [c for c in first.changes if not may_be_there_to_stay(c)]
@@ -133,12 +137,20 @@ def _run(subject: Subject, seen: Aftermath, *kinds: str) -> Traces:
 
 def _traces(subject: Subject, seen: Aftermath, *kinds: str) -> Traces:
     """Run some tasks of each kind at once, and see all that they have left."""
-    folders = seen.folders.values()
-    before, files = held(), files_below(*folders)
+    before, files = held(), files_of_tasks(subject, seen)
     left = _run(subject, seen, *kinds)
     left.grown = settled(lambda: _grown(before, held()), _GRACE)
-    left.files = settled(lambda: files_below(*folders) - files, _GRACE)
+    left.files = settled(lambda: files_of_tasks(subject, seen) - files, _GRACE)
     return left
+
+
+def files_of_tasks(subject: Subject, seen: Aftermath) -> set[str]:
+    """The files and folders in the folders that were looked at, and those of tasks elsewhere."""
+
+    def owned(text: bytes) -> bool:
+        return MARK.encode() in text or subject.tasks.has_drawn(text)
+
+    return files_below(*seen.folders.values()) | seen.elsewhere.files(owned)
 
 
 async def _batch(

@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import os
 import re
+import secrets
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..instruments.beacon import Beacon
+from ..instruments.elsewhere import Elsewhere
 from ..instruments.enclosure import Enclosure, enclosed
 from ..instruments.probes import report_home
 from ..instruments.seen import Seen
@@ -36,8 +38,9 @@ class HeldTask:
     node_id: int
     #: Of what it is given.
     size: int = 0
-    #: How open to others each is, by its path from the cache or from the folder for temporary
-    #: files; what is empty instead of a mode is closed to them.
+    #: How open to others each is, by its path from the cache, from the folder for temporary files
+    #: or from the working directory, or else its whole path; what is empty instead of a mode is
+    #: closed to them.
     files: dict[str, str] = field(default_factory=dict)
     #: How it ended before it was seen to run.
     ended: Seen | None = None
@@ -83,8 +86,10 @@ def _pairs(subject: Subject) -> list[tuple[HeldTask, HeldTask]]:
 def _look(subject: Subject, tasks: list[HeldTask]) -> None:
     """Run the tasks at once, each on an executor of its own, and look at their files."""
     umask = os.umask(0o022)
+    elsewhere = Elsewhere(subject.folder)
     try:
         with (
+            elsewhere.watched(),
             enclosed(subject.new_folder()) as places,
             contextlib.ExitStack() as stack,
         ):
@@ -101,7 +106,10 @@ def _look(subject: Subject, tasks: list[HeldTask]) -> None:
             async def story() -> None:
                 looks = zip(tasks, executors, beacons, strict=True)
                 await asyncio.gather(
-                    *(_look_at(subject, places, n, *each) for n, each in enumerate(looks))
+                    *(
+                        _look_at(subject, places, elsewhere, n, *each)
+                        for n, each in enumerate(looks)
+                    )
                 )
 
             with subject.following(executors[0]):
@@ -111,9 +119,15 @@ def _look(subject: Subject, tasks: list[HeldTask]) -> None:
 
 
 async def _look_at(
-    subject: Subject, places: Enclosure, number: int, task: HeldTask, executor: Any, beacon: Beacon
+    subject: Subject,
+    places: Enclosure,
+    elsewhere: Elsewhere,
+    number: int,
+    task: HeldTask,
+    executor: Any,
+    beacon: Beacon,
 ) -> None:
-    own = f"{_DATA}-{number}"
+    own = f"{_DATA}-{secrets.token_hex(16)}"
     executing = asyncio.ensure_future(
         subject.execute(
             executor,
@@ -131,13 +145,13 @@ async def _look_at(
     attempt = beacon.attempts[0]
     if subject.preflight().captures_streams:
         await asyncio.wrap_future(attempt.ask(do="print", text=f"{own}\n"))
-    roots = (places.cache / str(number), places.temporary)
-    task.files = await asyncio.to_thread(_data_files, own, roots)
+    roots = (places.cache / str(number), places.temporary, places.working)
+    task.files = await asyncio.to_thread(_data_files, own, roots, elsewhere)
     attempt.tell(do="return", value=None)
     await asyncio.wait({executing}, timeout=60)
 
 
-def _data_files(own: str, roots: Iterable[Path]) -> dict[str, str]:
+def _data_files(own: str, roots: Iterable[Path], elsewhere: Elsewhere) -> dict[str, str]:
     found: dict[str, str] = {}
     for root in roots:
         for path in sorted(root.rglob("*")):
@@ -145,13 +159,18 @@ def _data_files(own: str, roots: Iterable[Path]) -> dict[str, str]:
             with contextlib.suppress(OSError):
                 if path.is_file() and own.encode() in path.read_bytes():
                     found[path.relative_to(root).as_posix()] = _open_mode(path, root)
+    for whole in sorted(elsewhere.files(lambda text: own.encode() in text)):
+        with contextlib.suppress(OSError):
+            if os.path.isfile(whole):
+                found[Path(whole).as_posix()] = _open_mode(Path(whole))
     return found
 
 
-def _open_mode(path: Path, root: Path) -> str:
+def _open_mode(path: Path, root: Path | None = None) -> str:
     """The mode of a file that others can read, who can also enter all folders below `root`."""
     mode = path.stat().st_mode
-    above = [parent.stat().st_mode for parent in path.parents if root in parent.parents]
+    inside = [parent for parent in path.parents if root is None or root in parent.parents]
+    above = [parent.stat().st_mode for parent in inside]
     closed = not mode & 0o077 or any(not folder & 0o077 for folder in above)
     return "" if closed else f"{mode & 0o777:04o}"
 
@@ -196,26 +215,34 @@ def anonymous(name: str, others: Iterable[str]) -> str:
     return "/".join(part if part in known else "(random)" for part in name.split("/"))
 
 
-def reproduce(task: HeldTask) -> str:
-    """Lines that run two tasks which are given as much, and show the files that are there."""
+def reproduce(task: HeldTask, name: str) -> str:
+    """Lines that run two tasks which are given as much, and show the files that are there.
+
+    Args:
+        task: one that had the file.
+        name: of that file, as in `files`.
+    """
     more = f', " " * {task.size}' if task.size else ""
-    return _REPRODUCE.replace(", MORE", more)
+    where = f", {os.path.dirname(name)!r}" if os.path.isabs(name) else ""
+    return _REPRODUCE.replace(", MORE", more).replace(", WHERE", where)
 
 
 _REPRODUCE: Final = """
-    import asyncio, os, tempfile
+    import asyncio, os, tempfile, time
     from pytest_asyncexec.conformance.subject.host import host_for
 
-    def task(folders, *more):
+    def task(folders, begin, *more):
         import os
         for folder in folders:
             for path, _, names in os.walk(folder):
-                for name in names:
-                    file = os.path.join(path, name)
-                    print(file, *(oct(os.stat(it).st_mode) for it in (file, path)))
+                for file in (os.path.join(path, name) for name in names):
+                    if os.path.isfile(file) and os.stat(file).st_mtime > begin - 1:
+                        print(file, *(oct(os.stat(it).st_mode) for it in (file, path)))
 
     executor.cache_dir, tempfile.tempdir = tempfile.mkdtemp(), tempfile.mkdtemp()
+    os.chdir(tempfile.mkdtemp())
+    folders = [executor.cache_dir, tempfile.tempdir, os.getcwd(), WHERE]
     for dispatch in "one", "two":
         print(asyncio.run(host_for(executor).execute(
-            executor, task, [[executor.cache_dir, tempfile.tempdir], MORE], dispatch_id=dispatch)))
+            executor, task, [folders, time.time(), MORE], dispatch_id=dispatch)))
 """

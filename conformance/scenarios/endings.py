@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import inspect
 import threading
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NoReturn
 
@@ -27,6 +28,9 @@ UNSENT: Final = "has an argument that cannot be pickled"
 CANCELLED: Final = "is cancelled by its host"
 TOO_LATE: Final = "is stopped by its time_limit"
 DIES: Final = "ends its own process"
+
+#: What tasks are given, and no task of another run.
+MARK: Final = f"asyncexec-{uuid.uuid4().hex}"
 
 #: Seconds for which a cancelled or stopped `execute` may go on until its task is let go. It decides
 #: nothing: an executor that cannot stop a task is right to wait for its end.
@@ -63,14 +67,14 @@ def endings(subject: Subject, executor: Any, keepsakes: Keepsakes) -> Mapping[st
 
     found: dict[str, Ending] = {
         SUCCEEDS: lambda: _succeeded(subject, executor, keepsakes),
-        FAILS: ending(FAILS, executor, fail, "on purpose"),
+        FAILS: ending(FAILS, executor, fail, MARK),
         UNSENT: lambda: subject.execute(
             executor, hand_back, (threading.Lock(), "", keepsakes.argument(UNSENT))
         ),
     }
     # Something may stay of each attempt but the last. Two attempts are two waits: not in quick.
     if subject.profile != "quick" and (again := _with(subject, executor, retries=1)) is not None:
-        found[RETRIED] = ending(RETRIED, again, fail, "on purpose")
+        found[RETRIED] = ending(RETRIED, again, fail, MARK)
     facts = subject.preflight()
     if facts.blocks_loop_at:
         return found
@@ -99,7 +103,7 @@ def _with(subject: Subject, executor: Any, **setting: Any) -> Any:
 
 
 async def _succeeded(subject: Subject, executor: Any, keepsakes: Keepsakes) -> None:
-    given = keepsakes.argument(SUCCEEDS), keepsakes.text(SUCCEEDS)
+    given = keepsakes.argument(SUCCEEDS), keepsakes.text(SUCCEEDS), MARK
     seen = await subject.execute(executor, hand_back, given)
     if not seen.completed:
         # What earlier tasks have broken says nothing about what this one leaves.
@@ -109,7 +113,7 @@ async def _succeeded(subject: Subject, executor: Any, keepsakes: Keepsakes) -> N
 
 async def _cancelled(subject: Subject, executor: Any, keepsakes: Keepsakes) -> None:
     with subject.beacon() as beacon:
-        given = (beacon.address, "", keepsakes.argument(CANCELLED))
+        given = (beacon.address, MARK, keepsakes.argument(CANCELLED))
         executing = asyncio.ensure_future(subject.execute(executor, report_home, given))
         del given
         if await beacon.reported(1, executing):
@@ -119,7 +123,7 @@ async def _cancelled(subject: Subject, executor: Any, keepsakes: Keepsakes) -> N
 
 async def _stopped(subject: Subject, executor: Any, keepsakes: Keepsakes) -> None:
     with subject.beacon() as beacon:
-        given = (beacon.address, "", keepsakes.argument(TOO_LATE))
+        given = (beacon.address, MARK, keepsakes.argument(TOO_LATE))
         executing = asyncio.ensure_future(subject.execute(executor, report_home, given))
         del given
         await asyncio.wait({executing}, timeout=_LIMIT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 import uuid
@@ -13,6 +14,8 @@ from ..instruments.by_value import ByValue
 from ..instruments.seen import Seen
 from .host import NativeHost, TemplateHost, host_for
 
+_DRAWN = re.compile(rb"(?=([0-9a-f]{32}))")
+
 
 class Tasks:
     """Hands tasks to the executors of one subject."""
@@ -23,10 +26,17 @@ class Tasks:
         self.under_template = False
         #: What that one answers whoever asks whether it wants the task stopped, if anything.
         self.stop_requested: Callable[[], bool] | None = None
+        self._dispatches: set[bytes] = set()
 
     def new_dispatch(self) -> str:
         """A dispatch id that nobody has used before, in any run: backends remember."""
-        return f"dispatch-{uuid.uuid4().hex}"
+        drawn = uuid.uuid4().hex
+        self._dispatches.add(drawn.encode())
+        return f"dispatch-{drawn}"
+
+    def has_drawn(self, text: bytes) -> bool:
+        """Whether a dispatch id of this subject is in a text: no other run can have one."""
+        return not self._dispatches.isdisjoint(_DRAWN.findall(text))
 
     def new_folder(self) -> Path:
         """An empty folder that is removed at the end."""

@@ -325,6 +325,18 @@ class RemovesAfterSuccess(ThreadExecutor):
         return result
 
 
+@breaks("HYG-04", "two tasks, each of which fails, left 2 files and folders: ")
+class WritesWhereItStands(ThreadExecutor):
+    """Names its job by the task, and the folder by nothing: it is the host's working directory."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        job = Path("job-{dispatch_id}-{node_id}".format(**task_metadata))
+        await asyncio.to_thread(job.write_bytes, cloudpickle.dumps(function))
+        result = await super().run(function, args, kwargs, task_metadata)
+        job.unlink()
+        return result
+
+
 @breaks("HYG-04", "two tasks, each of which fails, left 2 files and folders")
 class KeepsItsJobs(ThreadExecutor):
     """Has a folder of its own for its jobs, which an attribute names."""

@@ -56,8 +56,10 @@ RULES = (
         user. A published SSH plugin calls it `function_<dispatch>_<node>.pkl`, in a folder that
         others may share.""",
         how="""While two tasks are held that differ in their ids alone, and two more that are given
-        a mebibyte, the files in `cache_dir` and in the temporary folder that hold their data are
-        found; their modes are read, and their names compared, but for the ids and what can be
-        computed from them.""",
+        a mebibyte, the files that hold their data are found: in `cache_dir`, in the temporary
+        folder and the working directory, at the other places that are usual for such files, as
+        /tmp, /var/tmp, the home folder and ~/.cache, and wherever the host's process makes one.
+        Their modes are read, and their names compared, but for the ids and what can be computed
+        from them.""",
     ),
 )

@@ -1,0 +1,157 @@
+"""Files of tasks outside of the folders that executors are given, found by what only they hold.
+
+Others write to these places at the same time. What is told here to be a task's has in its name or
+in its content what nobody but that task can have, such as an id that was drawn for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from .audit import audited
+
+#: Whether a name or a content, in bytes, can be of nobody but the tasks in point.
+Owned = Callable[[bytes], bool]
+
+#: So many entries of one place are looked at, and so many bytes of a file.
+_MANY: Final = 20_000
+_MUCH: Final = 1 << 22
+
+
+class Elsewhere:
+    """What is new at the places that are usual on this platform, or was made by this process."""
+
+    def __init__(self, but_for: Path) -> None:
+        """Look at the places as they are now, temporary files where they go now.
+
+        Args:
+            but_for: a folder of the suite's own.
+        """
+        self._but_for = os.path.realpath(but_for)
+        self._places = _usual_places()
+        self._before = {
+            entry.path: _changed(entry) for place in self._places for entry in _entries(place)
+        }
+        self._made: dict[str, None] = {}
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Within this block, note also what this process makes anywhere else."""
+        with audited(self._hear):
+            yield
+
+    def _hear(self, event: str, args: tuple[Any, ...]) -> None:
+        path = _made_by(event, args)
+        if path is not None and not self._is_the_suites(path) and not os.path.lexists(path):
+            self._made[path] = None
+
+    def files(self, owned: Owned) -> set[str]:
+        """The files and folders that are there now, and are new and `owned`; whole paths."""
+        found: set[str] = set()
+        for entry in (entry for place in self._places for entry in _entries(place)):
+            if self._is_the_suites(entry.path):
+                continue
+            former = self._before.get(entry.path)
+            if former is None:
+                found |= _of_tasks(entry.path, owned)
+            elif former != _changed(entry) and _is_folder(entry.path):
+                # What else is new in it is not known: a name tells, and a log of long ago does not.
+                found |= {each.path for each in _entries(entry.path) if owned(_name(each.path))}
+        for path in tuple(self._made):
+            found |= _of_tasks(path, owned)
+        return found
+
+    def _is_the_suites(self, path: str) -> bool:
+        return path == self._but_for or path.startswith(os.path.join(self._but_for, ""))
+
+
+def _usual_places() -> list[str]:
+    """Where programs put files without being told to, each folder once."""
+    home = os.path.expanduser("~")
+    places = [tempfile.gettempdir(), home]
+    places += [os.path.join(home, ".cache"), os.path.join(home, "Library", "Caches")]
+    if os.name == "nt":
+        system = (os.environ.get(name) for name in ("LOCALAPPDATA", "SYSTEMROOT", "SYSTEMDRIVE"))
+        places += [f"{folder}{os.sep}Temp" for folder in system if folder]
+    else:
+        places += ["/tmp", "/var/tmp", "/usr/tmp", "/dev/shm"]
+    named = ("XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "LOCALAPPDATA")
+    places += [os.environ[name] for name in named if os.environ.get(name)]
+    with contextlib.suppress(OSError):
+        places.append(os.getcwd())
+    whole = (os.path.realpath(place) for place in places)
+    return list(dict.fromkeys(place for place in whole if os.path.isdir(place)))
+
+
+def _entries(folder: str) -> Iterator[os.DirEntry[str]]:
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        yield from itertools.islice(entries, _MANY)
+
+
+def _changed(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat(follow_symlinks=False).st_mtime_ns
+    except OSError:  # it is gone again
+        return 0
+
+
+def _is_folder(path: str) -> bool:
+    return os.path.isdir(path) and not os.path.islink(path)
+
+
+def _of_tasks(path: str, owned: Owned) -> set[str]:
+    """What there is at a path and, if that is a folder, below it, and is of the tasks in point."""
+    if not os.path.lexists(path):
+        return set()
+    if not _is_folder(path):
+        return {path} if owned(_name(path)) or owned(_content(path)) else set()
+    below = [
+        os.path.join(above, name)
+        for above, folders, files in os.walk(path)
+        for name in (*folders, *files)
+    ]
+    if owned(_name(path)):
+        return {path, *below}
+    inside = {each for each in below[:_MANY] if owned(_name(each)) or owned(_content(each))}
+    # A folder that was made for one file goes with it.
+    return inside | ({path} if inside and set(below) == inside else set())
+
+
+def _name(path: str) -> bytes:
+    return os.fsencode(os.path.basename(path))
+
+
+def _content(path: str) -> bytes:
+    """The beginning of a file; nothing where there is none to be read without a wait."""
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return b""
+        with open(path, "rb") as file:
+            return file.read(_MUCH)
+    except OSError:
+        return b""
+
+
+def _made_by(event: str, args: tuple[Any, ...]) -> str | None:
+    """The path that an audit event says will be made, if it does."""
+    makes = event == "open" and isinstance(args[2], int) and args[2] & os.O_CREAT
+    if makes or event == "os.mkdir":
+        path = args[0]
+    elif event in ("os.rename", "os.link", "os.symlink"):
+        path = args[1]
+    else:
+        return None
+    if not isinstance(path, str | bytes | os.PathLike):
+        return None
+    try:
+        whole = os.path.abspath(os.fsdecode(path))
+        return os.path.join(os.path.realpath(os.path.dirname(whole)), os.path.basename(whole))
+    except (OSError, ValueError):  # the working directory is gone, or the name is no name
+        return None
