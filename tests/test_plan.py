@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_asyncexec.broken.matrix import workers
 from pytest_asyncexec.conformance.instruments.sameness import same
 from pytest_asyncexec.conformance.instruments.seen import Seen
 from pytest_asyncexec.conformance.plan import values
@@ -50,16 +51,19 @@ from pytest_asyncexec.conformance.plan.prediction import ending, predict
 from pytest_asyncexec.conformance.plan.script import script
 from pytest_asyncexec.conformance.plan.small import causes, shrunk
 from pytest_asyncexec.conformance.plan.task import GIVEN, end_as
+from pytest_asyncexec.conformance.runner import judge_target
 from pytest_asyncexec.conformance.scenarios import observations
 from pytest_asyncexec.conformance.scenarios.asking import likewise, told
 from pytest_asyncexec.conformance.scenarios.batch import Sight
 from pytest_asyncexec.conformance.scenarios.observations import Broken, Plan
 from pytest_asyncexec.conformance.subject.building import Building
 from pytest_asyncexec.conformance.subject.subject import Subject
+from pytest_asyncexec.reference_executor import LocalExecutor
 
 from plan_rows import OTHER, OWN, history, right
 from pytest_asyncexec.contract.catalogue import RULES
 from pytest_asyncexec.targets.loading import load_target
+from pytest_asyncexec.targets.target import Target
 
 SINGLE = [(name, value) for name, condition in CONDITIONS.items() for value in condition.single]
 EVERY = [(name, value) for name, condition in CONDITIONS.items() for value in condition.values]
@@ -960,3 +964,23 @@ def test_the_script_runs_as_it_is_printed(
     told = ran.stdout + attempts
     assert not [words for words in shows if words not in told], ran.stdout
     assert not list(tmp_path.iterdir()), "it leaves nothing where it is run"
+
+
+class _RefusesOddLimits(LocalExecutor):
+    """Refuses a limit below zero in a way in which none may be refused."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        if self.time_limit < 0 and self.time_limit != -1:
+            raise RuntimeError("no such limit")
+        return await super().run(function, args, kwargs, task_metadata)
+
+
+def test_tasks_that_never_begin_for_what_is_told_keep_no_other_rule_from_being_judged() -> None:
+    target = Target("test_plan:_RefusesOddLimits", "RefusesOddLimits", _RefusesOddLimits, True)
+
+    with workers(warm=True):
+        found = judge_target(target, {"TIM-01", "SER-02", "RET-05"}, "quick")
+
+    assert found["TIM-01"].outcome == "failed"
+    for rule_id in ("SER-02", "RET-05"):
+        assert found[rule_id].outcome == "passed", found[rule_id].message

@@ -63,6 +63,8 @@ _LINGER: Final = 0.01
 _GIVEN_UP: Final = 2
 #: So often it is looked whether anything has happened, in the time after which nothing will.
 _LOOKS: Final = 10
+#: How the reason begins why a task that was to be cancelled says nothing.
+NEVER_BEGAN: Final = "the task never began"
 _STUCK: Final = "too many tasks before them never ended"
 
 _LOG_OF: Final = {"stdout": "out.log", "stderr": "err.log"}
@@ -418,7 +420,7 @@ class _Batch:
             return await self._run(trial, again=True)
         if cancels and not trial.reports and not executing.cancelled():
             # What is over before it begins cannot be cancelled.
-            why = f"the task never began: {executing.result()}"
+            why = f"{NEVER_BEGAN}: {executing.result()}"
             self.sight.untried.setdefault(why, []).append(trial.row)
             return None
         if executing.cancelled():

@@ -27,7 +27,7 @@ from ..plan.small import Cause, causes, covers, shrunk
 from ..subject.exceptions import CouldNotRun
 from ..subject.kept import Kept
 from ..subject.subject import Subject
-from .batch import Sight, observe, possible
+from .batch import NEVER_BEGAN, Sight, observe, possible
 from .unbroken import require_unbroken
 
 #: Tasks that end by themselves; that are stopped; and that take their worker along.
@@ -164,9 +164,29 @@ class Plan:
         if crowd:
             self._look_one_by_one(findings, part)
         findings.broken += [each for each in spent[:1] if each not in findings.broken]
-        reasons = list(sight.untried)
+        reasons = [why for why in sight.untried if not self._is_known_why(why, sight)]
         findings.untried = reasons[0] if reasons else ""
         return findings
+
+    def _is_known_why(self, why: str, sight: Sight) -> bool:
+        """Whether tasks never began for what ordinary ones show as well, and others did begin.
+
+        What is told of those is not told again of all that these would have shown.
+        """
+        if not why.startswith(NEVER_BEGAN):
+            return False
+        with contextlib.suppress(CouldNotRun):
+            known = [
+                each.cause.conditions.items()
+                for each in self.part("ordinary", excused=True).broken
+                if not each.among_others
+            ]
+            begun = {seen.row["end"] for seen in sight.observations}
+            return all(
+                each["end"] in begun and any(cause and cause <= each.items() for cause in known)
+                for each in sight.untried[why]
+            )
+        return False
 
     def _is_of_its_rule(self, conditions: Row) -> bool:
         """Whether a task cannot break a backend but for the rule that is judged apart."""
