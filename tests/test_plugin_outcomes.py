@@ -148,7 +148,10 @@ def test_an_executor_that_cannot_be_built_is_one_failure(suite: pytest.Pytester)
     assert result.ret == 1
     said = verdict(result, "Odd")
     assert said.startswith(("incomplete", "nonconformant"))
-    result.stdout.fnmatch_lines(["  Odd: could not be built: RuntimeError: no licence"])
+    line = suite.path.joinpath("odd.py").read_text(encoding="utf-8").splitlines()
+    number = next(n for n, text in enumerate(line, 1) if "raise RuntimeError" in text)
+    place = f"{suite.path / 'odd.py'}:{number}"
+    assert f" Odd: could not be built: RuntimeError: no licence, at {place} " in squeezed(result)
     result.stdout.fnmatch_lines(["*blocked: no executor could be built*"])
 
 

@@ -147,7 +147,7 @@ def test_however_a_constructor_ends_it_could_not_be_built(subject_of, ending) ->
 
     facts = subject_of(Ends).preflight()
 
-    assert facts.summary.endswith(": no licence")
+    assert f": no licence, at {__file__}:" in facts.summary
     assert f"at {__file__}:" in facts.build_error
     assert 'raise ending("no licence")' in facts.build_error
 

@@ -7,6 +7,7 @@ import contextlib
 import inspect
 import io
 import os
+import re
 import secrets
 import socket
 import threading
@@ -102,9 +103,9 @@ class Preflight:
     def summary(self) -> str:
         """One line for people: what this executor can do."""
         if self.build_error:
-            return f"could not be built: {_first_line(printable(self.build_error))}"
+            return f"could not be built: {_in_a_line(printable(self.build_error))}"
         if self.run_error:
-            return f"builds, but runs no task: {_first_line(printable(self.run_error))}"
+            return f"builds, but runs no task: {_in_a_line(printable(self.run_error))}"
         facts = [
             f"tasks run in {self.place}",
             "shared files" if self.shared_files else "no shared files",
@@ -301,5 +302,10 @@ def _why_not(seen: Seen) -> str:
     return f"{seen}" + (f" (last line of stderr: {said[-1]})" if said and not seen.error else "")
 
 
-def _first_line(text: str) -> str:
-    return text.strip().splitlines()[0] if text.strip() else text
+def _in_a_line(text: str) -> str:
+    """The first line of what went wrong, and where it did, if that is known."""
+    if not text.strip():
+        return text
+    first, *others = text.strip().splitlines()
+    at = re.match(r'(at .+:\d+): "', others[-1]) if others else None
+    return f"{first}, {at[1]}" if at else first
