@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from pytest_asyncexec.contract.catalogue import RULES
-from small_suite import EXECUTORS, GOOD, IDS, checks_shown, install, run, verdict
+from small_suite import EXECUTORS, GOOD, IDS, checks_shown, install, run, squeezed, verdict
 
 pytest_plugins = ["pytester"]
 
@@ -159,6 +159,39 @@ def test_the_ini_value_is_the_default_of_the_option(pytester: pytest.Pytester) -
     assert "conformant" in verdict(both, "Other")
     assert "conformant" in verdict(one, "Other")
     one.stdout.no_fnmatch_line("Good: *")
+
+
+def test_what_is_wrong_with_the_ini_value_is_told_of_it(pytester: pytest.Pytester) -> None:
+    ini = pytester.makeini("[pytest]\nasyncexec_plugins =\n    nosuchplug:Thing\n")
+
+    result = pytester.runpytest_subprocess()
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        [f"*asyncexec_plugins in {ini}: *there is no module 'nosuchplug'.*"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "expression", "rule"),
+    [
+        ("-m", "asyncexec(rules='LIF-03')", "LIF-03"),
+        ("-m", "LIF-03", "LIF-03"),
+        ("-k", "lif-03", "LIF-03"),
+        ("-k", "nothing_of_the_kind", "RET-02"),
+    ],
+)
+def test_how_a_rule_is_selected_is_told_where_nothing_was(
+    pytester: pytest.Pytester, option: str, expression: str, rule: str
+) -> None:
+    install(pytester)
+
+    result = run(pytester, GOOD, option, expression)
+
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    said = squeezed(result)
+    assert f"-m \"asyncexec(rule='{rule}')\", or by its check's name: -k " in said
+    assert run(pytester, GOOD, "-m", "asyncexec(rule='LIF-03')").ret == 0
 
 
 def test_with_the_ini_value_paths_mean_only_these_paths(pytester: pytest.Pytester) -> None:

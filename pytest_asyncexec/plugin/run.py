@@ -59,7 +59,10 @@ def prepare(config: pytest.Config, specs: Sequence[str], options: Sequence[str])
     try:
         targets = load_targets(specs, [invocation_dir, config.rootpath])
     except TargetError as error:
-        raise pytest.UsageError(f"--asyncexec-plugin: {error}") from None
+        where = "--asyncexec-plugin"
+        if not config.getoption("asyncexec_plugin"):
+            where = f"asyncexec_plugins in {config.inipath or 'the configuration'}"
+        raise pytest.UsageError(f"{where}: {error}") from None
 
     # Of what is imported already pytest would warn that it comes too late.
     if _SUITE not in sys.modules:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,6 +85,21 @@ _NARROWING = (
     "stepwise_skip",
     "collectonly",
 )
+
+
+def what_selects_one(config: pytest.Config) -> str:
+    """How one rule is selected, for somebody whose -k or -m has selected nothing; or nothing."""
+    asked = {"-m": config.option.markexpr, "-k": config.option.keyword}
+    given = [f"{option} {shlex.quote(said)}" for option, said in asked.items() if said]
+    if not given:
+        return ""
+    named = re.search(r"(?<![A-Za-z])([A-Za-z]{3})[-_](\d\d)(?!\d)", " ".join(given))
+    chapter, number = named.groups() if named else ("RET", "02")
+    return (
+        f"{' '.join(given)} selects nothing. A rule is selected by "
+        f"-m \"asyncexec(rule='{chapter.upper()}-{number}')\", or by its check's name: "
+        f"-k {chapter.upper()}_{number}"
+    )
 
 
 def split_arguments(

@@ -24,7 +24,7 @@ from ..report.text import (
 from .facts import facts_of
 from .fixtures import subject_of
 from .recording import Recorder
-from .selection import Plan
+from .selection import Plan, what_selects_one
 
 if TYPE_CHECKING:
     from .reporting import Reporting
@@ -98,6 +98,9 @@ class TerminalReport:
         if not self.plan.collected or not heard:
             return
         terminal = terminalreporter
+        if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+            for part in wrapped(what_selects_one(self.config), self._width):
+                terminal.write_line(part, yellow=True)
         terminal.ensure_newline()
         narrowed = self.plan.narrowed(self.config)
         if self.config.get_verbosity() >= 0:
