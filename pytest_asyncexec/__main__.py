@@ -8,8 +8,10 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from .commands import diff, matrix, rules, told, verify
+from .contract.catalogue import CONTRACT_VERSION
 from .contract.spelling import near
 
 _COMMANDS = {"verify": verify, "matrix": matrix, "diff": diff, "rules": rules}
@@ -53,6 +55,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the versions and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for command in _COMMANDS.values():
         command.add_to(commands)
@@ -60,7 +63,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     word = next((word for word in words if not word.startswith("-")), "")
     if word and word not in _COMMANDS:
         parser.error(f"there is no command {word!r}. {near(word, _COMMANDS) or known}")
-    if not word and not {"-h", "--help"} & set(words):
+    if not word and not {"-h", "--help", "--version"} & set(words):
         parser.error(f"a command is missing. {known}")
     arguments, unknown = parser.parse_known_args(words)
     if unknown:
@@ -69,6 +72,16 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         hints = [near(one.partition("=")[0], options) for one in unknown if one.startswith("--")]
         its_parser.error(" ".join([f"unknown: {' '.join(unknown)}.", *filter(None, hints)]))
     return arguments
+
+
+class _Version(argparse.Action):
+    """Looked up only where it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> NoReturn:
+        from . import __version__
+
+        print(f"pytest-asyncexec {__version__}, executor contract {CONTRACT_VERSION}")
+        parser.exit()
 
 
 def _survive_any_encoding() -> None:

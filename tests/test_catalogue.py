@@ -197,7 +197,12 @@ def test_the_page_is_written_by_a_command(tmp_path: Path) -> None:
 
     subprocess.run([*module, "rules.md"], cwd=tmp_path, env=environment, check=True)
     without = subprocess.run(module, capture_output=True, text=True, check=False)
+    nowhere = subprocess.run(
+        [*module, str(tmp_path / "x" / "y")], capture_output=True, text=True, check=False
+    )
 
     assert (tmp_path / "rules.md").read_text(encoding="utf-8") == page()
     assert without.returncode == 1
     assert COMMAND in without.stderr
+    assert nowhere.returncode == 1
+    assert nowhere.stderr.startswith(f"error: {str(tmp_path / 'x' / 'y')!r} cannot be written: No")

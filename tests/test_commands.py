@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from pytest_asyncexec import __version__
 from pytest_asyncexec.__main__ import main
+from pytest_asyncexec.contract.catalogue import CONTRACT_VERSION
 from pytest_asyncexec.report.catalogue import catalogue
 
 COMMANDS = ("verify", "matrix", "diff", "rules")
@@ -38,6 +40,17 @@ def test_help_names_every_command_and_shows_examples(capsys: pytest.CaptureFixtu
     for command in COMMANDS:
         assert f"\n    {command} " in told
         assert f"\n  python -m pytest_asyncexec {command} " in told
+
+
+def test_the_version_is_told_of_the_package_and_of_the_contract(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+
+    told = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert told == f"pytest-asyncexec {__version__}, executor contract {CONTRACT_VERSION}\n"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -104,6 +104,10 @@ def test_rules_that_are_named_are_there(page: Path) -> None:
     assert named <= set(RULES), named - set(RULES)
 
 
+def test_how_many_tasks_there_are_is_told_by_the_command_alone() -> None:
+    assert not re.search(r"\b\d+ tasks", (ROOT / "README.md").read_text(encoding="utf-8"))
+
+
 def test_every_backend_names_the_rules_that_find_a_wrong_guess() -> None:
     text = (ROOT / "docs/backends.md").read_text(encoding="utf-8")
     _, *backends = re.split(r"^## ", text, flags=re.MULTILINE)

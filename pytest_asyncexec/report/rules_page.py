@@ -105,4 +105,8 @@ def _anchor(heading: str) -> str:
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(f"usage: {COMMAND}")
-    Path(sys.argv[1]).write_text(page(), encoding="utf-8", newline="\n")
+    try:
+        Path(sys.argv[1]).write_text(page(), encoding="utf-8", newline="\n")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        sys.exit(f"error: {sys.argv[1]!r} cannot be written: {why}.\n  Name a file, as {COMMAND}")
