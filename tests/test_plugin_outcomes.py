@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from xml.etree import ElementTree
 
 import pytest
@@ -423,6 +424,50 @@ def test_a_run_of_nothing_is_never_green(suite: pytest.Pytester) -> None:
     result.assert_outcomes(passed=1)
     assert result.ret == 1
     assert verdict(result).startswith("incomplete, level none: 0 passed")
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "2"]])
+def test_warnings_of_one_line_are_told_once_with_a_count(
+    suite: pytest.Pytester, workers: list[str]
+) -> None:
+    suite.makeini("[pytest]\nfilterwarnings = error::ResourceWarning\n")
+    suite.makepyfile(
+        odd="""
+        import itertools
+        import warnings
+        from executors import Good
+
+        number = itertools.count()
+
+        class Odd(Good):
+            def __init__(self):
+                super().__init__()
+                for _ in range(10):
+                    warnings.warn(f"unclosed file number {next(number)}", ResourceWarning)
+        """,
+        test_own="""
+        import warnings
+
+        def test_own():
+            for number in range(3):
+                warnings.warn(f"my own number {number}", UserWarning)
+        """,
+    )
+
+    arguments = ["--asyncexec-plugin=odd:Odd", "test_own.py", "asyncexec", *workers]
+    result = run(suite, *arguments, plugins=["xdist"])
+
+    assert result.ret == 0
+    told = squeezed(result)
+    assert told.count("UserWarning: my own number") == 3
+    # The one that writes the report has had a look at it, too.
+    processes = 3 if workers else 1
+    assert 1 <= told.count("ResourceWarning: unclosed file number ") <= processes
+    counts = re.findall(r"ResourceWarning: (\d+) more of this kind, the first of which was:", told)
+    # Ten from the first look, and from each of four checks; what two processes say alike is told
+    # together.
+    assert 1 <= len(counts) <= processes
+    assert workers or counts == ["49"]
 
 
 def test_the_first_look_is_no_part_of_the_users_run(suite: pytest.Pytester) -> None:

@@ -73,6 +73,7 @@ def prepare(config: pytest.Config, specs: Sequence[str], options: Sequence[str])
     from .plain_reports import PlainReports
     from .progress import Progress
     from .recording import Recorder
+    from .repeated_warnings import RepeatedWarnings
     from .terminal import TerminalReport
 
     contract = contract_asked(config)
@@ -93,6 +94,8 @@ def prepare(config: pytest.Config, specs: Sequence[str], options: Sequence[str])
     register(config, absence, "asyncexec-absence")
     register(config, recorder, "asyncexec-recorder")
     register(config, PlainReports(), "asyncexec-plain-reports")
+    if config.pluginmanager.hasplugin("warnings"):
+        register(config, RepeatedWarnings(), "asyncexec-repeated-warnings")
     reporting = _reporting(config, plan, recorder)
     if reporting is not None:
         register(config, reporting, "asyncexec-reporting")

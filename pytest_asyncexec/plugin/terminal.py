@@ -168,7 +168,9 @@ class TerminalReport:
 def _undisturbed(config: pytest.Config) -> Iterator[None]:
     """What an executor prints or warns of here is no part of the report."""
     capture: Any = config.pluginmanager.get_plugin("capturemanager")
-    with warnings.catch_warnings():
+    repeated = config.pluginmanager.get_plugin("asyncexec-repeated-warnings")
+    once = repeated.told_once() if repeated is not None else warnings.catch_warnings()
+    with once:
         warnings.simplefilter("default")
         if capture is not None:
             capture.resume_global_capture()
