@@ -30,6 +30,11 @@ def raised_outside(error: BaseException, checks: str) -> bool:
     )
 
 
+def of_the_users(name: str) -> bool:
+    """Whether a file is neither the suite's, nor a library's, nor pytest's own."""
+    return not of_library(name) and "_pytest" not in Path(name).parts
+
+
 def raised_at(error: BaseException) -> str:
     """The innermost line that is not a library's, as a line of its own; or nothing."""
     frames = traceback.extract_tb(error.__traceback__)

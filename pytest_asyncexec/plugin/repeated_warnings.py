@@ -14,7 +14,7 @@ from collections.abc import Generator, Hashable, Iterator
 
 import pytest
 
-from ..conformance.instruments.effects import of_library
+from ..conformance.subject.blame import of_the_users
 from .collection import is_check
 
 #: What is another in each text of one kind: names in quotes, addresses and numbers.
@@ -81,6 +81,6 @@ def _warn(like: warnings.WarningMessage, message: Warning | str) -> None:
 
 def _kind(warning: warnings.WarningMessage) -> Hashable:
     """What the warnings of one mistake have in common: the line, where it is the executor's."""
-    if not of_library(warning.filename) and "_pytest" not in warning.filename:
+    if of_the_users(warning.filename):
         return warning.category, warning.filename, warning.lineno
     return warning.category, _OWN.sub("...", str(warning.message))
