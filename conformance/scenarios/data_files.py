@@ -231,18 +231,20 @@ _REPRODUCE: Final = """
     import asyncio, os, tempfile, time
     from pytest_asyncexec.conformance.subject.host import host_for
 
-    def task(folders, begin, *more):
-        import os
+    def task(folders, data, begin, *more):
+        import contextlib, os
         for folder in folders:
             for path, _, names in os.walk(folder):
                 for file in (os.path.join(path, name) for name in names):
-                    if os.path.isfile(file) and os.stat(file).st_mtime > begin - 1:
-                        print(file, *(oct(os.stat(it).st_mode) for it in (file, path)))
+                    with contextlib.suppress(OSError):
+                        if os.path.isfile(file) and os.stat(file).st_mtime > begin - 1:
+                            if data in open(file, "rb").read():
+                                print(file, *(oct(os.stat(it).st_mode) for it in (file, path)))
 
     executor.cache_dir, tempfile.tempdir = tempfile.mkdtemp(), tempfile.mkdtemp()
-    os.chdir(tempfile.mkdtemp())
     folders = [executor.cache_dir, tempfile.tempdir, os.getcwd(), WHERE]
     for dispatch in "one", "two":
-        print(asyncio.run(host_for(executor).execute(
-            executor, task, [folders, time.time(), MORE], dispatch_id=dispatch)))
+        seen = asyncio.run(host_for(executor).execute(
+            executor, task, [folders, b"data of a task", time.time(), MORE], dispatch_id=dispatch))
+        print(seen.stdout if seen.completed else seen)
 """
