@@ -745,6 +745,21 @@ def test_a_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "cannot be read" in capsys.readouterr().err
 
 
+def test_a_folder_is_told_with_the_certificates_in_it_and_in_those_below(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    below = tmp_path / "asyncexec-report"
+    below.mkdir()
+    certificates = tmp_path / "A.intoto.json", below / "B.intoto.json"
+    for each in certificates:
+        each.touch()
+
+    assert _verify(tmp_path) == 2
+    said = capsys.readouterr().err
+    assert f"{tmp_path} cannot be read: " in said
+    assert f"There is {certificates[0]}, {certificates[1]}." in said
+
+
 def test_a_wheel_that_is_not_there(
     wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

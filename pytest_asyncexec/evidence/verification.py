@@ -83,7 +83,10 @@ def find(path: Path) -> Found:
 def _beside(path: Path) -> str:
     """The certificates that lie where something else was named, in words."""
     folder = path if path.is_dir() else path.parent
-    names = [str(found) for found in sorted(folder.glob("*.intoto.json")) if found != path]
+    # A folder that was named may be the one above that of the reports.
+    patterns = ["*.intoto.json"] + ["*/*.intoto.json"] * path.is_dir()
+    found = [each for pattern in patterns for each in sorted(folder.glob(pattern))]
+    names = [str(each) for each in found if each != path]
     return f"\n  There is {', '.join(names)}." if names else ""
 
 
