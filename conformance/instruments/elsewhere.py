@@ -11,7 +11,7 @@ import itertools
 import os
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +36,7 @@ class Elsewhere:
         """
         self._but_for = os.path.realpath(but_for)
         self._places = _usual_places()
+        self._temporary = tuple(os.path.join(place, "") for place in _temporary_places())
         self._before = {
             entry.path: _changed(entry) for place in self._places for entry in _entries(place)
         }
@@ -68,6 +69,10 @@ class Elsewhere:
             found |= _of_tasks(path, owned)
         return found
 
+    def temporary_files(self, owned: Owned) -> set[str]:
+        """Those of them that lie where temporary files go."""
+        return {path for path in self.files(owned) if path.startswith(self._temporary)}
+
     def _is_the_suites(self, path: str) -> bool:
         return path == self._but_for or path.startswith(os.path.join(self._but_for, ""))
 
@@ -75,19 +80,29 @@ class Elsewhere:
 def _usual_places() -> list[str]:
     """Where programs put files without being told to, each folder once."""
     home = os.path.expanduser("~")
-    places = [tempfile.gettempdir(), home]
+    places = [*_temporary_places(), home]
     places += [os.path.join(home, ".cache"), os.path.join(home, "Library", "Caches")]
+    named = ("XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "LOCALAPPDATA")
+    places += [os.environ[name] for name in named if os.environ.get(name)]
+    with contextlib.suppress(OSError):
+        places.append(os.getcwd())
+    return _folders(places)
+
+
+def _temporary_places() -> list[str]:
+    """Where temporary files go, also those of programs that ask nobody where."""
+    places = [tempfile.gettempdir()]
     if os.name == "nt":
         system = (os.environ.get(name) for name in ("LOCALAPPDATA", "SYSTEMROOT", "SYSTEMDRIVE"))
         places += [f"{folder}{os.sep}Temp" for folder in system if folder]
     else:
         places += ["/tmp", "/var/tmp", "/usr/tmp", "/dev/shm"]
-    named = ("XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "LOCALAPPDATA")
-    places += [os.environ[name] for name in named if os.environ.get(name)]
-    with contextlib.suppress(OSError):
-        places.append(os.getcwd())
-    whole = (os.path.realpath(place) for place in places)
-    return list(dict.fromkeys(place for place in whole if os.path.isdir(place)))
+    return _folders(places)
+
+
+def _folders(paths: Iterable[str]) -> list[str]:
+    whole = (os.path.realpath(path) for path in paths)
+    return list(dict.fromkeys(path for path in whole if os.path.isdir(path)))
 
 
 def _entries(folder: str) -> Iterator[os.DirEntry[str]]:

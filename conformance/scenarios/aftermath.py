@@ -145,12 +145,12 @@ def _traces(subject: Subject, seen: Aftermath, *kinds: str) -> Traces:
 
 
 def files_of_tasks(subject: Subject, seen: Aftermath) -> set[str]:
-    """The files and folders in the folders that were looked at, and those of tasks elsewhere."""
+    """The files and folders in the folders that were looked at, and tasks' temporary ones."""
 
     def owned(text: bytes) -> bool:
         return MARK.encode() in text or subject.tasks.has_drawn(text)
 
-    return files_below(*seen.folders.values()) | seen.elsewhere.files(owned)
+    return files_below(*seen.folders.values()) | seen.elsewhere.temporary_files(owned)
 
 
 async def _batch(

@@ -326,11 +326,12 @@ class RemovesAfterSuccess(ThreadExecutor):
 
 
 @breaks("HYG-04", "two tasks, each of which fails, left 2 files and folders: ")
-class WritesWhereItStands(ThreadExecutor):
-    """Names its job by the task, and the folder by nothing: it is the host's working directory."""
+class KnowsWhereTemporaryFilesGo(ThreadExecutor):
+    """Asks nobody where temporary files go, and removes a job where its task has not failed."""
 
     async def run(self, function, args, kwargs, task_metadata):
-        job = Path("job-{dispatch_id}-{node_id}".format(**task_metadata))
+        temporary = Path("/tmp" if os.name == "posix" else os.environ["TEMP"])
+        job = temporary / "job-{dispatch_id}-{node_id}".format(**task_metadata)
         await asyncio.to_thread(job.write_bytes, cloudpickle.dumps(function))
         result = await super().run(function, args, kwargs, task_metadata)
         job.unlink()

@@ -52,9 +52,8 @@ RULES = (
         why="""Pickled functions and results pile up until the disk is full, or somebody reads
         them. A published SSH plugin cleans up only after tasks that did not fail on the way.""",
         how="""`cache_dir`, the folder for temporary files and every other folder that an attribute
-        names are listed before and after two tasks at once of each ending. At the other places that
-        are usual for files, as /tmp, /var/tmp, the working directory, the home folder and ~/.cache,
-        and wherever the host's process makes one, it is looked for what is new and has the id of a
+        names are listed before and after two tasks at once of each ending. Where else temporary
+        files go, as in /tmp and /var/tmp, it is looked for what is new and has the id of a
         task, or what the task was given, in its name or its content. Where something is new, three
         more tasks run one after the other; where both the second and the third leave something,
         that is a finding.""",
