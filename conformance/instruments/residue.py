@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import importlib
 import itertools
 import os
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from .processes import parents
 
 #: What is held, by kind: the name of each thing by what tells it from all others.
 Held = Mapping[str, Mapping[object, str]]
@@ -43,58 +42,14 @@ def _threads() -> Mapping[object, str]:
 
 
 def _children() -> Mapping[object, str] | None:
-    parents = _parents()
-    if parents is None:
+    known = parents()
+    if known is None:
         return None
     found: dict[object, str] = {}
     above = {os.getpid()}
     while above:
-        above = {
-            pid for pid, (parent, _) in parents.items() if parent in above and pid not in found
-        }
-        found.update({pid: parents[pid][1] for pid in above})
-    return found
-
-
-def _parents() -> Mapping[int, tuple[int, str]] | None:
-    """The parent and the name of every process; None where nobody tells."""
-    if sys.platform == "linux":
-        return dict(_processes_of_linux())
-    try:
-        psutil = importlib.import_module("psutil")
-    except ImportError:
-        return None if os.name == "nt" else _processes_by_ps()
-    return {
-        process.pid: (process.info["ppid"] or 0, process.info["name"] or "")
-        for process in psutil.process_iter(["ppid", "name"])
-    }
-
-
-def _processes_of_linux() -> Iterator[tuple[int, tuple[int, str]]]:
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
-        with contextlib.suppress(OSError):
-            # pid (comm) state ppid ...; comm may hold anything.
-            head, _, rest = (
-                Path("/proc", name, "stat").read_text("utf-8", "replace").rpartition(")")
-            )
-            state, parent = rest.split()[:2]
-            comm = head.partition("(")[2]
-            yield int(name), (int(parent), f"{comm}, a zombie" if state == "Z" else comm)
-
-
-def _processes_by_ps() -> Mapping[int, tuple[int, str]] | None:
-    try:
-        with subprocess.Popen(
-            ["ps", "-A", "-o", "pid=,ppid=,comm="], stdout=subprocess.PIPE, text=True
-        ) as ps:
-            listed, _ = ps.communicate()
-    except OSError:
-        return None
-    rows = [line.split(None, 2) for line in listed.splitlines()]
-    found = {int(row[0]): (int(row[1]), row[2]) for row in rows if len(row) == 3}
-    found.pop(ps.pid, None)
+        above = {pid for pid, (parent, _) in known.items() if parent in above and pid not in found}
+        found.update({pid: known[pid][1] for pid in above})
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from ..instruments import patience
 from ..instruments.beacon import Attempt
+from ..instruments.processes import is_started_by, parents
 from ..subject.kept import Kept
 from ..subject.preflight import ANOTHER_PROCESS
 from ..subject.subject import Subject
@@ -41,6 +42,7 @@ class KilledHost:
         self._guard = patience.PAST_LIMIT + 3 * subject.preflight().seconds
         self._line = contextlib.ExitStack()
         self._beacon = self._line.enter_context(subject.beacon())
+        self._before = frozenset(parents() or ())
         self._host = Fresh(subject, "doomed", address=self._beacon.address)
         #: What is still running of it, in words; None as long as it was not looked at.
         self._left: str | None = None
@@ -99,7 +101,9 @@ class KilledHost:
         ]
         concurrent.futures.wait([answer for _, answer in asked], timeout=self._guard)
         for attempt, answer in asked:
-            if answer.done() and answer.result() is not None:
+            is_alive = answer.done() and answer.result() is not None
+            # A backend that was there before is nobody's to end.
+            if is_alive and not is_started_by(attempt.hello["pid"], self._before):
                 yield attempt
 
 
