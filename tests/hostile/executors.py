@@ -54,9 +54,9 @@ class Bottom(BaseException):
     """Derives from BaseException, so that nobody catches it by mistake."""
 
 
-class RaisesBaseExceptionInRun(ThreadExecutor):
-    async def run(self, function, args, kwargs, task_metadata):
-        raise Bottom("out of run")
+class RaisesBaseExceptionInExecute(ThreadExecutor):
+    async def execute(self, *args, **kwargs):
+        raise Bottom("out of execute")
 
 
 class RaisesBaseExceptionInToDict(ThreadExecutor):
@@ -64,8 +64,8 @@ class RaisesBaseExceptionInToDict(ThreadExecutor):
         raise Bottom("out of to_dict")
 
 
-class InterruptsFromRun(ThreadExecutor):
-    async def run(self, function, args, kwargs, task_metadata):
+class InterruptsFromExecute(ThreadExecutor):
+    async def execute(self, *args, **kwargs):
         raise KeyboardInterrupt
 
 
@@ -169,6 +169,8 @@ class ReplacesAsyncio(ThreadExecutor):
 
 class KillsItsProcessGroup(LocalExecutor):
     async def run(self, function, args, kwargs, task_metadata):
-        if sys.argv[0] == "-c":  # in a fresh process, not in that of the suite
+        # In a host process that the suite has started, and never in that of the suite.
+        is_started_by_the_suite = "import main" in sys.orig_argv[-2]
+        if is_started_by_the_suite and os.getpgid(0) == os.getpid():
             os.killpg(0, signal.SIGKILL)
         return await super().run(function, args, kwargs, task_metadata)
