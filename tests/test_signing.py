@@ -6,6 +6,7 @@ Offline, with keys made here: to sign with an identity sigstore asks two service
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator
@@ -24,21 +25,20 @@ from sigstore.errors import Error, VerificationError
 
 from pytest_asyncexec.commands import verify
 from pytest_asyncexec.contract.catalogue import RULES
-from pytest_asyncexec.contract.verdict import Outcome
 from pytest_asyncexec.evidence import certificate
 from pytest_asyncexec.evidence.artifact import Artifact, installed
 from pytest_asyncexec.evidence.environment import Environment
-from runs import run, target
+from runs import outcome, run, target_of
 
 WHEEL = Artifact("mypkg-1.0-py3-none-any.whl", {"sha256": "a" * 64}, "pkg:pypi/mypkg@1.0")
 KINDS = ("of a wheel", "of what is installed")
 
 #: All that an executor lacks that does not capture what its tasks print.
-STREAMLESS: dict[str, Outcome] = {
-    rule.id.replace("-", "_"): "not_applicable"
+STREAMLESS = [
+    dataclasses.replace(outcome(rule.id, "not_applicable"), lacking=("streams",))
     for rule in RULES.values()
     if "streams" in rule.needs
-}
+]
 
 Told = dict[str, Any]
 
@@ -51,7 +51,7 @@ def _here(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(params=KINDS)
 def told(request: pytest.FixtureRequest) -> Told:
     """A certificate with something of everything in it."""
-    judged = target(CON_06="failed", TIM_09="waived", **STREAMLESS)
+    judged = target_of(outcome("CON-06", "failed"), outcome("TIM-09", "waived"), *STREAMLESS)
     judged_of = [WHEEL]
     if request.param != KINDS[0]:
         # The commit, as there is one where the code lies in a repository, all of it committed.
