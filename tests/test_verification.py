@@ -44,6 +44,8 @@ def wheel(tmp_path: Path) -> Path:
 def _wheel(path: Path, code: str) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("mypkg/__init__.py", code)
+        archive.writestr("mypkg/page.html", "<html>")
+        archive.writestr("mypkg/py.typed", "")
         archive.writestr("mypkg-1.0.dist-info/METADATA", "Name: mypkg")
     return path
 
@@ -245,6 +247,18 @@ def _excuse(told: Told, rule: str, *needs: str) -> None:
         (
             lambda told: told["predicate"][EXTENSION]["contractDigest"].update(sha256="d" * 64),
             "its contract 1.1 is not the one that this kit knows: sha256 dddd",
+        ),
+        (
+            lambda told: told["predicate"][EXTENSION]["declared"].append("streams"),
+            "streams was found, and is declared to be lacking",
+        ),
+        (
+            lambda told: told["predicate"][EXTENSION]["declared"].append("to\nfly"),
+            "it declares 'to\\nfly', which no executor can",
+        ),
+        (
+            lambda told: told["predicate"][EXTENSION]["needs"].remove("worker-process"),
+            "local-process was found, and worker-process was not",
         ),
     ],
 )
@@ -606,6 +620,15 @@ def test_another_wheel_is_refused(
         ("mypkg.inner:MyExecutor", "otherpkg:make", 1),
         ("mypkgs:MyExecutor", "mypkgs:MyExecutor", 1),
         ("", "otherpkg:MyExecutor", 1),
+        # What stands in front of a module's name does not hold it.
+        ("mypkg.inner:MyExecutor", "mypkg.inner:MyExecutor", 1),
+        ("mypkg.inner:MyExecutor", "mypkg.inner.MyExecutor", 1),
+        ("plugin_0x1:MyExecutor", "mypkg.inner:MyExecutor", 1),
+        # Files of other kinds are no modules.
+        ("mypkg.page:MyExecutor", "otherpkg:MyExecutor", 1),
+        ("mypkg.py:MyExecutor", "otherpkg:MyExecutor", 1),
+        # What a factory of the wheel has built of another one.
+        ("otherpkg:MyExecutor", "mypkg:make", 1),
     ],
 )
 def test_the_wheel_has_to_hold_the_class(
@@ -626,6 +649,29 @@ def test_the_wheel_has_to_hold_the_class(
         f"it speaks of {executor or spec}, and {wheel.name} does not hold that; it holds mypkg"
     )
     assert (refusal in said) is bool(status)
+    assert verified(told, tmp_path) == 0
+
+
+def test_a_certificate_of_a_wheel_speaks_of_nothing_else(
+    wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    judged = target()
+    digest = {"sha256": "c" * 64, "dirHash": "c" * 64}
+    subject = [certificate.Artifact("other-1.0", digest), open_wheel(wheel).artifact]
+    told = certificate.statement(run(judged), judged, subject)
+
+    assert verified(told, tmp_path, artifact=wheel) == 1
+    said = capsys.readouterr().out
+    assert f"it speaks of other-1.0, {wheel.name}, and the certificate of a wheel" in said
+
+
+def test_a_declaration_that_files_are_not_shared_contradicts_no_connection(
+    wheel: Path, tmp_path: Path
+) -> None:
+    told = certified(wheel)
+    told["predicate"][EXTENSION]["declared"] = ["shared-files"]
+    told["predicate"][EXTENSION]["digest"]["sha256"] = digest_of(told["predicate"])
+
     assert verified(told, tmp_path) == 0
 
 

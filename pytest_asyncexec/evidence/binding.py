@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -71,20 +71,40 @@ def of_another_wheel(told: Certificate, wheel: Wheel) -> list[str]:
     if given not in digests:
         names = ", ".join(subject.get("name", "?") for subject in wheels)
         return [f"it speaks of {names}, sha256 {', '.join(digests)}; {name} has {given}"]
+    others = [one.get("name", "?") for one in told.extension["subject"] if one not in wheels]
+    if others or len(set(digests)) > 1:
+        names = ", ".join([*others, *(one.get("name", "?") for one in wheels)])
+        return [f"it speaks of {names}, and the certificate of a wheel speaks of that alone"]
     return _of_a_class_elsewhere(told, wheel)
 
 
 def _of_a_class_elsewhere(told: Certificate, wheel: Wheel) -> list[str]:
     """See that the wheel holds the class that was judged, as was seen to when it was."""
     held = modules_of(wheel)
-    # Some platforms load plugins from files under names that are none of modules: then the module
-    # counts in which the class was named.
-    module = told.extension["executor"].partition(":")[0]
-    named = told.extension["spec"].replace(":", ".").split(".")
-    if module in held or any(".".join(named[:end]) in held for end in range(len(named), 0, -1)):
+    module, _, name = told.extension["executor"].partition(":")
+    if module in held or _is_named_in(held, told.extension["spec"], module, name):
         return []
     judged = told.extension["executor"] or told.extension["spec"]
     holds = ", ".join(wheel.packages) or "nothing"
     return [
         f"it speaks of {judged}, and {wheel.artifact.name} does not hold that; it holds {holds}"
     ]
+
+
+def _is_named_in(held: Collection[str], spec: str, module: str, name: str) -> bool:
+    """Whether a class of no module that could be looked for was named in one of the wheel's.
+
+    Some platforms load plugins from files, under names that are none of modules.
+    """
+    # It was named where it says that it is, and there the wheel has nothing.
+    if spec.replace(":", ".") == f"{module}.{name}":
+        return False
+    named, colon, last = spec.partition(":")
+    if not colon:
+        named, _, last = spec.rpartition(".")
+    # What a function has built was looked for by its own module.
+    if name and last.rpartition(".")[2] != name.rpartition(".")[2]:
+        return False
+    parts = named.split(".")
+    ends = [len(parts)] if colon else range(len(parts), 0, -1)
+    return any(".".join(parts[:end]) in held for end in ends)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from ..contract.rule import DECLARABLE, Rule
+from ..contract.wording import printable
 from .certificate import Certificate
 
 #: The kit whose certificates say in words alone why a rule is not applicable.
@@ -27,6 +28,17 @@ _FOUND_BY_CHECKS = {
     *("LIF-03", "LIF-04", "LIF-05", "LIF-10", "LIF-11", "STR-09", "STR-10"),
 }
 
+#: What cannot be found without another need.
+_IMPLIED: Mapping[str, str] = {
+    "run": "static",
+    "shared-files": "run",
+    "streams": "run",
+    "stop": "run",
+    "at-most-once": "run",
+    "worker-process": "run",
+    "local-process": "worker-process",
+}
+
 
 def unfounded(told: Certificate, rules: Mapping[str, Rule]) -> list[str]:
     """What does not follow, in sentences; empty if everything does.
@@ -40,7 +52,22 @@ def unfounded(told: Certificate, rules: Mapping[str, Rule]) -> list[str]:
     declared = told.extension["declared"]
     # What is not captured and not declared is for RES-06 to tell.
     shown = {need for rule in rules.values() for need in rule.needs if need != "streams"}
-    return [*_passed_without(told, rules, {*shown, *declared}), *_groundless(told, rules)]
+    wrong = [*_passed_without(told, rules, {*shown, *declared}), *_groundless(told, rules)]
+    return [*_contradictory(told.extension["needs"], declared), *wrong]
+
+
+def _contradictory(found: Collection[str], declared: Collection[str]) -> Iterator[str]:
+    """What no executor can be found to have and to declare."""
+    for word in declared:
+        if word not in DECLARABLE and "run" in found:
+            yield f"it declares {printable(word)!r}, which no executor can"
+        # Files need not be shared where tasks have a connection.
+        elif word in found and word != "shared-files":
+            yield f"{word} was found, and is declared to be lacking"
+    # Whatever is seen of tasks is seen where they run.
+    for need, other in _IMPLIED.items():
+        if need in found and other not in found:
+            yield f"{need} was found, and {other} was not"
 
 
 def _passed_without(

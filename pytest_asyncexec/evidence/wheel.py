@@ -32,6 +32,9 @@ _BROKEN = (
     ValueError,
 )
 
+#: How files end that Python imports.
+_IMPORTED = (".py", ".pyc", ".so", ".pyd")
+
 
 @dataclass(frozen=True, slots=True)
 class Wheel:
@@ -131,6 +134,8 @@ def modules_of(wheel: Wheel) -> set[str]:
     """The full names of the modules and packages that it installs."""
     found = set()
     for file in map(PurePosixPath, wheel.files):
+        if file.suffix not in _IMPORTED:
+            continue
         # The name of an extension module goes on: `fast.cpython-311-x86_64-linux-gnu.so`.
         *folders, name = [*file.parts[:-1], file.name.partition(".")[0]]
         found.add(".".join(folders if name == "__init__" else [*folders, name]))
