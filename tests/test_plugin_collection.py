@@ -157,6 +157,14 @@ def test_collect_only_judges_nothing(suite: pytest.Pytester) -> None:
     result.stdout.no_fnmatch_line("*tasks run in*")
 
 
+@pytest.mark.parametrize("option", ["--fixtures", "--fixtures-per-test"])
+def test_what_lists_fixtures_judges_nothing(suite: pytest.Pytester, option: str) -> None:
+    result = run(suite, GOOD, option)
+
+    assert result.ret == 0
+    result.stdout.no_fnmatch_line("*incomplete*")
+
+
 def test_last_failed_knows_checks_and_own_tests(suite: pytest.Pytester) -> None:
     odd = executor(suite, LIF_03="fail")
     suite.makepyfile(test_own="def test_own(): assert 0\ndef test_other(): pass")

@@ -239,7 +239,9 @@ def test_a_run_that_ends_by_a_mistake_leaves_no_earlier_report(
     assert os.listdir(pytester.path / "out") == []
 
 
-@pytest.mark.parametrize("option", ["--collect-only", "--help", "--asyncexec-rules"])
+@pytest.mark.parametrize(
+    "option", ["--collect-only", "--fixtures", "--fixtures-per-test", "--help", "--asyncexec-rules"]
+)
 def test_what_runs_nothing_leaves_an_earlier_report(pytester: pytest.Pytester, option: str) -> None:
     run(pytester, GOOD, "--asyncexec-report=out")
     run(pytester, GOOD, "--asyncexec-report=out", option)

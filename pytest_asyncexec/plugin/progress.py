@@ -14,7 +14,7 @@ import pytest
 from .collection import judged_by
 from .recording import Recorder
 from .registration import register
-from .selection import Plan
+from .selection import Plan, runs_nothing
 from .status_line import LogLine, StatusLine
 
 #: From how many seconds on something is slow enough to be named, and how often its time is told.
@@ -57,7 +57,7 @@ def _is_reported(config: pytest.Config) -> bool:
     # A reporter of another make has ideas of its own of what is on the line.
     if type(reporter) is not pytest.TerminalReporter:
         return False
-    return config.get_verbosity() >= 0 and not config.getoption("collectonly")
+    return config.get_verbosity() >= 0 and not runs_nothing(config)
 
 
 def _is_watched(config: pytest.Config) -> bool:

@@ -21,7 +21,7 @@ from ..evidence.wheel import Wheel, is_held, open_wheel, refuse_other_code
 from ..report.folder import FolderError, clear_folder, documents, prepare_folder, write_folder
 from ..targets.target import Target
 from .recording import Recorder
-from .selection import Plan
+from .selection import Plan, runs_nothing
 
 
 class Reporting:
@@ -57,7 +57,7 @@ class Reporting:
         try:
             prepare_folder(folder)
             # A conftest that loads the plugin does so too late for what comes before all conftests.
-            if not config.getoption("collectonly"):
+            if not runs_nothing(config):
                 clear_folder(folder)
         except FolderError as error:
             raise pytest.UsageError(f"--asyncexec-report: {error}") from None
@@ -69,7 +69,7 @@ class Reporting:
             return (yield)
         finally:
             usage = exitstatus == pytest.ExitCode.USAGE_ERROR
-            if not usage and not self.config.getoption("collectonly"):
+            if not usage and not runs_nothing(self.config):
                 self._write()
 
     def _write(self) -> None:

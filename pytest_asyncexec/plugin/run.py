@@ -24,6 +24,7 @@ from .selection import (
     Selection,
     SelectionError,
     parse_selection,
+    runs_nothing,
     split_arguments,
 )
 
@@ -216,7 +217,7 @@ class Ending:
         return result
 
     def _red(self, config: pytest.Config) -> bool:
-        if config.getoption("collectonly"):
+        if runs_nothing(config):
             return False
         if self.reporting is not None and self.reporting.problems:
             return True

@@ -87,6 +87,12 @@ _NARROWING = (
 )
 
 
+def runs_nothing(config: pytest.Config) -> bool:
+    """Whether pytest was asked to list what there is, so that nothing is judged and told."""
+    listing = ("collectonly", "showfixtures", "show_fixtures_per_test")
+    return any(config.getoption(name, None) for name in listing)
+
+
 def what_selects_one(config: pytest.Config) -> str:
     """How one rule is selected, for somebody whose -k or -m has selected nothing; or nothing."""
     asked = {"-m": config.option.markexpr, "-k": config.option.keyword}

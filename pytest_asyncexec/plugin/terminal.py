@@ -24,7 +24,7 @@ from ..report.text import (
 from .facts import facts_of
 from .fixtures import subject_of
 from .recording import Recorder
-from .selection import Plan, what_selects_one
+from .selection import Plan, runs_nothing, what_selects_one
 
 if TYPE_CHECKING:
     from .reporting import Reporting
@@ -57,7 +57,7 @@ class TerminalReport:
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
         """Say what is going to be judged, and what the executors can do."""
         selected = {dict(item.user_properties).get("asyncexec_target") for item in items}
-        quiet = self.config.get_verbosity() < 0 or self.config.getoption("collectonly")
+        quiet = self.config.get_verbosity() < 0 or runs_nothing(self.config)
         if quiet or selected <= {None}:
             return []
         contract = self.plan.contract
@@ -92,7 +92,7 @@ class TerminalReport:
         self, terminalreporter: pytest.TerminalReporter, exitstatus: int
     ) -> None:
         """The verdict on every target, and the rules that did not pass."""
-        if exitstatus == pytest.ExitCode.USAGE_ERROR or self.config.getoption("collectonly"):
+        if exitstatus == pytest.ExitCode.USAGE_ERROR or runs_nothing(self.config):
             return
         heard = self.recorder.collected or self.recorder.died
         if not self.plan.collected or not heard:
