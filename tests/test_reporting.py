@@ -249,6 +249,25 @@ def test_what_runs_nothing_leaves_an_earlier_report(pytester: pytest.Pytester, o
     assert read(pytester)["verdict"] == "conformant"
 
 
+def test_a_class_that_pythons_own_library_made_is_certified_where_it_was_named(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(
+        dynamic="import types\nfrom executors import Good\n"
+        "Dynamic = types.new_class('Dynamic', (Good,))\n"
+        "def make(): return types.new_class('Made', (Good,))()\n"
+    )
+    targets = [f"--asyncexec-plugin=dynamic:{name}" for name in ("Dynamic", "make")]
+    result = run(pytester, *targets, "--asyncexec-report=out")
+
+    listing = (pytester.path / "out" / "Dynamic.sha256sums").read_text(encoding="utf-8")
+    assert listing.endswith("  dynamic.py\n")
+    assert result.ret == 1
+    said = squeezed(result)
+    assert "no certificate of make: what dynamic:make builds says that it is of the module" in said
+    assert not (pytester.path / "out" / "make.intoto.json").exists()
+
+
 def test_a_waiver_that_is_not_needed_is_certified_by_nothing(pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\nasyncexec_waivers =\n  RET-01: issue 17\n")
     result = run(pytester, GOOD, "--asyncexec-report=out")

@@ -165,11 +165,18 @@ def _module_of(target: Target, facts: Facts) -> str:
     # A factory may import it in a worker alone.
     with contextlib.suppress(Exception):
         importlib.import_module(module)
-    if module in sys.modules:
+    # A class that `types.new_class` has made says that it is of `types`.
+    of_python = module.partition(".")[0] in sys.stdlib_module_names
+    if module in sys.modules and not of_python:
         return module
     if target.is_class:
         # Some platforms load plugins from files under names that are none of modules.
         return _named_in(target)
+    if of_python:
+        raise ArtifactError(
+            f"what {target.spec} builds says that it is of the module {module!r}, of Python's own "
+            "library.\n  Set __module__ of its class to the module that makes it."
+        )
     raise ArtifactError(f"the module {module!r}, of what {target.spec} builds, cannot be found.")
 
 
