@@ -147,7 +147,7 @@ def look_up(word: str, contract: Contract | None = None) -> list[Rule]:
     if of_others:
         raise UnknownRule(
             f"{wanted} came with contract {of_others[0]}, and this is contract {contract.version}."
-            "\n  Ask for that of another contract."
+            "\n  Ask without naming a contract, or name one that has it."
         )
     chapters = dict.fromkeys(rule.chapter for rule in contract.judged.values())
     hint = near(word, [*contract.judged, *chapters]) or f"The chapters are {', '.join(chapters)}."
