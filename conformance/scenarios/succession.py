@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from ..instruments import patience
 from ..instruments.beacon import Beacon
+from ..instruments.by_value import ByValue
 from ..instruments.leftovers import look
 from ..instruments.overhearing import overheard
 from ..instruments.own_input import endless_input
@@ -97,6 +98,9 @@ def _run(subject: Subject, trials: Sequence[Trial], longer: float = 1.0) -> Succ
     facts = subject.preflight()
     for_left = longer * (patience.LEFTOVERS + 3 * facts.seconds)
     executors = [subject.build() for _ in trials]
+    meeting = [number for number, trial in enumerate(trials) if trial.meets]
+    for number in meeting[1:]:
+        executors[number] = executors[meeting[0]]
     in_this_process = facts.place == THIS_PROCESS
     seconds = [
         next_to(trial, number, looks=not in_this_process) for number, trial in enumerate(trials)
@@ -110,8 +114,8 @@ def _run(subject: Subject, trials: Sequence[Trial], longer: float = 1.0) -> Succ
             if facts.reachable:
                 beacon = stack.enter_context(subject.beacon(left))
             stack.callback(left.let_go, CHILD, THREAD, WRITER, LOOKER, EQUAL)
-            meeting = asyncio.ensure_future(_let_meet(subject, left))
-            stack.callback(meeting.cancel)
+            going = asyncio.ensure_future(_let_meet(subject, left))
+            stack.callback(going.cancel)
             first = await _first(subject, trials, executors, left, beacon, over, for_left)
             second = await _second(subject, seconds, executors, left, beacon, over)
             return Succession(first, second)
@@ -134,7 +138,14 @@ def _patience(subject: Subject) -> float:
 def _begin(
     subject: Subject, trial: Trial, executor: Any, args: tuple[Any, ...], over: list[object]
 ) -> asyncio.Task[Seen]:
-    work = subject.execute(executor, trial.function, args, dict(trial.kwargs))
+    work = subject.execute(
+        executor,
+        trial.function,
+        args,
+        dict(trial.kwargs),
+        dispatch_id=trial.dispatch,
+        by_value=not isinstance(trial.function, ByValue),
+    )
     executing = asyncio.ensure_future(work)
     executing.add_done_callback(over.append)
     return executing

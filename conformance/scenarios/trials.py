@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from ..instruments import patience
+from ..instruments.by_value import ByValue
 from ..instruments.changes import CHANGES
 from ..instruments.in_tasks import (
     METHODS,
@@ -22,8 +23,9 @@ from ..subject.preflight import THIS_PROCESS
 from ..subject.subject import Subject
 from .leaving import CHILD, THREAD, WRITER, leave_child, leave_thread
 
-#: What is equal in all that can be compared, behind a line to the same beacon.
-_SAME: Final = ((1, "two"), {"third": [3.0]})
+#: What is equal in all that can be compared, hashed or written as JSON, and the same function
+#: object, as where a program holds one; behind a line to the same beacon.
+_SAME: Final = (ByValue(run_once), (1, "two"), {"third": 3.0})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,10 @@ class Trial:
     result: Any = None
     #: Of what it leaves behind that reports to a beacon, see `leaving`.
     leaves: str = ""
-    #: Whether it meets another one that is equal.
+    #: Whether it meets another one that is equal, on the same instance.
     meets: bool = False
+    #: The id of its dispatch, and of that of the one that comes next; one of its own without.
+    dispatch: str | None = None
     #: The words that nobody but this task may be told to have written.
     word: str = ""
 
@@ -71,9 +75,10 @@ def trials_of(subject: Subject) -> list[Trial]:
     if facts.place != THIS_PROCESS:
         trials += [*_late(reachable=facts.reachable), *_changing("ISO-01", every=every)]
         trials.append(Trial("ISO-04", "sets the random generators", draw_again))
-    args, kwargs = _SAME
-    equal = Trial("RES-14", "is equal to others", run_once, args, kwargs, meets=True)
-    return [*trials, equal, equal]
+    function, args, kwargs = _SAME
+    equal = Trial("RES-14", "is equal to others", function, args, kwargs, meets=True)
+    # Results may be kept by what the function is given, or by the ids alone.
+    return [*trials, equal, replace(equal, dispatch=subject.new_dispatch())]
 
 
 def _parts(groups: Sequence[Sequence[str]], *, every: bool) -> list[Sequence[str]]:

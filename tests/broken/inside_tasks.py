@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import weakref
 from pathlib import Path
 
 import cloudpickle
@@ -53,6 +54,55 @@ class JoinsWhatIsUnderWay(ThreadExecutor):
             self._running[key] = asyncio.ensure_future(work)
             self._running[key].add_done_callback(lambda _: self._running.pop(key, None))
         return await asyncio.shield(self._running[key])
+
+
+@breaks("RES-14", "twice, one after the other, with equal arguments, and returned the same")
+class KnowsWhatCanBeHashed(LocalExecutor):
+    """Keeps results as `functools.lru_cache` does, by the very function and arguments."""
+
+    _known = {}  # noqa: RUF012
+
+    async def run(self, function, args, kwargs, task_metadata):
+        key = function, tuple(args), tuple(kwargs.items())
+        try:
+            hash(key)
+        except TypeError:
+            return await super().run(function, args, kwargs, task_metadata)
+        if key not in self._known:
+            self._known[key] = await super().run(function, args, kwargs, task_metadata)
+        return self._known[key]
+
+
+@breaks("RES-14", "twice, at once, with equal arguments, and returned the same")
+class JoinsOnOneInstance(LocalExecutor):
+    """Joins what is under way, of one user: each instance knows its own tasks."""
+
+    _running = weakref.WeakKeyDictionary()  # noqa: RUF012
+
+    async def run(self, function, args, kwargs, task_metadata):
+        running = self._running.setdefault(self, {})
+        try:
+            key = asyncio.get_running_loop(), cloudpickle.dumps((function, args, kwargs))
+        except Exception:
+            return await super().run(function, args, kwargs, task_metadata)
+        if key not in running:
+            work = super().run(function, args, kwargs, task_metadata)
+            running[key] = asyncio.ensure_future(work)
+            running[key].add_done_callback(lambda _: running.pop(key, None))
+        return await asyncio.shield(running[key])
+
+
+@breaks("RES-14", "with equal arguments and ids, and returned the same")
+class KnowsWhatItHasRun(LocalExecutor):
+    """Keeps results by the ids of dispatch and node, since a node runs once."""
+
+    _known = {}  # noqa: RUF012
+
+    async def run(self, function, args, kwargs, task_metadata):
+        key = task_metadata["dispatch_id"], task_metadata["node_id"]
+        if key not in self._known:
+            self._known[key] = await super().run(function, args, kwargs, task_metadata)
+        return self._known[key]
 
 
 class OfOneProcess(AsyncBaseExecutor):

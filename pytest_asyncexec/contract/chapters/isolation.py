@@ -59,6 +59,7 @@ RULES = (
         where their worker has it loaded; so do the tasks that come next, after one that has
         seeded both. No number may come twice.""",
         since="1.1",
+        presupposes="RES-14",
     ),
     CHAPTER.rule(
         ("ISO-05", "SHOULD", "hardened", "run local-process"),

@@ -156,10 +156,11 @@ RULES = (
         time. Who keeps results by function and arguments gives yesterday's answer, without a word;
         Dask's `Client.submit` does so unless it is told `pure=False`.""",
         how="""A function that returns something else each time it runs is executed four times
-        with equal arguments: twice at once, and once more on each of the two instances. The four
-        results must all differ.""",
+        on one instance, with equal arguments: twice at once, and then twice more, the last time
+        under ids that were used before. The results must all differ.""",
         source="documentation of execute: it runs the function",
         since="1.1",
+        presupposes="CNC-01 CNC-02",
     ),
     CHAPTER.rule(
         ("RES-15", "MUST", "resilient", "run"),
