@@ -104,18 +104,13 @@ def _wrong_alone(subject: Subject, wrong: Callable[[Ending], str]) -> tuple[Endi
 @check("RES-15")
 def test_RES_15_must_keep_what_is_written_from_its_results(subject: Subject) -> None:
     required = "the task's own result, whatever was written; and the next task works"
-    cause = (
-        "results come by the standard output of the worker, or somebody reads a pipe that nobody "
-        "empties: send them by a file or a descriptor of their own, and give the worker other "
-        "descriptors 1 and 2"
-    )
     found = _wrong_alone(subject, _of_the_result)
     if found is not None:
         ending, wrong = found
         subject.fail(
             seen=f"a task that {ending.trial.what}: {wrong}",
             required=required,
-            cause=cause,
+            cause=_cause_by_output(ending.seen),
             reproduce=_script(ending),
         )
     for ending, after in succession_of(subject).next_to("RES-15"):
@@ -125,9 +120,27 @@ def test_RES_15_must_keep_what_is_written_from_its_results(subject: Subject) -> 
                 subject.fail(
                     seen=f"a task that {ending.trial.what}; {NEXT.format(again.seen)}",
                     required=required,
-                    cause=cause,
+                    cause=_cause_by_output(again.seen),
                     reproduce=_script(ending),
                 )
+
+
+def _cause_by_output(seen: Seen) -> str:
+    if has_no_end(seen):
+        return (
+            "somebody waits for the end of a worker before reading what it writes, and the worker "
+            "for room in the pipe: read meanwhile, or let output go to files"
+        )
+    if "UnicodeDecodeError" in seen.everything_said:
+        return (
+            "what is written need not be text, and is decoded as if it were: decode it with "
+            '`errors="backslashreplace"`'
+        )
+    return (
+        "results come by the standard output or error of the worker: send them by a file or a "
+        "descriptor of their own, and give the worker other descriptors 1 and 2. Or that something "
+        "is written to the standard error is taken for a failure"
+    )
 
 
 _LEFT_BEHIND = """

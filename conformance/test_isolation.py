@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from .check import check
 from .instruments.changes import CHANGES
 from .scenarios.fresh_process import in_main_thread_of_a_fresh_process
-from .scenarios.succession import Ending, Succession, succession_of
+from .scenarios.succession import Ending, Succession, again_alone, succession_of
 from .subject.subject import Subject
 
 _LOOK_AROUND = """
@@ -63,6 +63,13 @@ def _judge_changes(subject: Subject) -> None:
             ),
         )
     _need_both(subject, found, made & set(changes))
+    for ending in found.of(subject.rule.id):
+        if not ending.returned:
+            again = again_alone(subject, ending.trial)
+            if not again.returned:
+                subject.could_not_run(
+                    f"a task that {ending.trial.what} does not succeed: {again.seen}"
+                )
 
 
 def _need_both(subject: Subject, found: Succession, made: set[str]) -> None:

@@ -56,10 +56,10 @@ def trials_of(subject: Subject) -> list[Trial]:
     every = subject.profile != "quick"
     trials = []
     if facts.reachable:
-        trials += [Trial("RES-16", "leaves a child process", leave_child, leaves=CHILD)]
-        if every:
-            apart = "leaves a child process in a session of its own"
-            trials.append(Trial("RES-16", apart, leave_child, (True,), leaves=CHILD))
+        # Who ends what is left ends the one and not the other, as does who waits for it.
+        apart = "leaves a child process in a session of its own"
+        trials.append(Trial("RES-16", "leaves a child process", leave_child, leaves=CHILD))
+        trials.append(Trial("RES-16", apart, leave_child, (True,), leaves=CHILD))
         trials.append(Trial("RES-16", "leaves a daemon thread", leave_thread, leaves=THREAD))
     if facts.place != THIS_PROCESS:
         trials += [*_inside(), *_changing("ISO-02", every=every)]

@@ -185,6 +185,15 @@ class AnswersOnStandardOutput(OfOneProcess):
         return base64.b64decode(out.splitlines()[-1])
 
 
+@breaks("RES-15", "execute raised UnicodeDecodeError")
+class TakesAllOutputForText(OfOneProcess):
+    """Decodes what was written as strictly as what it writes itself."""
+
+    async def watch(self, process, folder):
+        out, err = await super().watch(process, folder)
+        return out.decode().encode(), err.decode().encode()
+
+
 @breaks("RES-15", "a megabyte to each, lines from a thread that goes on: execute had not ended")
 class EmptiesAPipeAtTheEnd(OfOneProcess):
     """Reads the errors of a worker when it has ended, for which there is room in a pipe."""
@@ -211,6 +220,18 @@ class ReadsToTheEnd(OfOneProcess):
 
     async def watch(self, process, folder):
         return await process.communicate()
+
+
+@breaks("RES-16", "a child process in a session of its own: the task had returned and nothing")
+class EndsTheGroupAndReads(ReadsToTheEnd):
+    """Kills what a worker has left in its group, so that its pipes end; others hold them, too."""
+
+    async def watch(self, process, folder):
+        reading = asyncio.ensure_future(super().watch(process, folder))
+        await process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        return await reading
 
 
 @breaks("RES-16", "a task that leaves a daemon thread: the task had returned and nothing came")

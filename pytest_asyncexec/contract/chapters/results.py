@@ -183,10 +183,10 @@ RULES = (
         why="""A task that starts a server, a viewer or an `ssh` that stays leaves something that
         holds its output. Who reads a pipe to its end waits as long as that lives, with the result
         at hand.""",
-        how="""Tasks leave a child process and a daemon thread that go on until the suite lets them
-        go. It does so when no outcome has come for as long as no right executor needs: an outcome
-        that comes only then has waited for what was left. Decided by that order, and again by
-        the task alone.""",
+        how="""Tasks leave a child process, one in a session of its own and a daemon thread, which
+        go on until the suite lets them go. It does so when no outcome has come for as long as no
+        right executor needs: an outcome that comes only then has waited for what was left. Decided
+        by that order, and again by the task alone.""",
         source="decision of the contract: a function behaves as in a script",
         since="1.1",
     ),
