@@ -686,6 +686,12 @@ def _of_plumbing(accident: Accident, aftermath: Aftermath) -> Wrong:
     missing = [
         what for what, words in [*wanted, ("message", accident.message)] if words not in said
     ]
+    if missing and "ignored GeneratorExit" in said:
+        return (
+            f"{wrong}; its {' and its '.join(missing)} is nowhere to be found",
+            "who awaits what ends by GeneratorExit is closed by it, as is every coroutine above: "
+            "catch it where the function is called, and tell it as TaskRuntimeError",
+        )
     if missing:
         return (
             f"{wrong}; its {' and its '.join(missing)} is nowhere to be found",

@@ -117,7 +117,14 @@ def start_child(method: str, patience: float) -> str:
     import multiprocessing
     import os
     import sys
+    import tempfile
 
+    note = os.environ.get("ASYNCEXEC_STARTS_CHILD")
+    if note and getattr(multiprocessing.current_process(), "_inheriting", False):
+        # This is such a child, which loads the script of the worker, which runs the task.
+        with open(note, "a", encoding="utf-8") as file:
+            file.write("again")
+        return ""
     known = multiprocessing.get_all_start_methods()
     if method not in known or (method, sys.platform) == ("fork", "darwin"):
         return ""
@@ -137,9 +144,11 @@ def start_child(method: str, patience: float) -> str:
     child = context.Process(
         target=exec, args=(_CHILD.replace("send(", "say.send("), {"say": its, "names": names})
     )
-    child.start()
-    its.close()
+    descriptor, note = tempfile.mkstemp()
+    os.environ["ASYNCEXEC_STARTS_CHILD"] = note
     try:
+        child.start()
+        its.close()
         if not ours.poll(patience):
             child.kill()
             return f"it had not begun after {patience:g} s"
@@ -149,7 +158,13 @@ def start_child(method: str, patience: float) -> str:
         return f"it ended with the exit code {child.exitcode} before it began"
     finally:
         ours.close()
+        os.environ.pop("ASYNCEXEC_STARTS_CHILD", None)
+        is_run_again = os.fstat(descriptor).st_size > 0
+        os.close(descriptor)
+        os.unlink(note)
     child.join(patience)
+    if is_run_again:
+        return "it ran the whole task again, when it loaded the script of the worker"
     here: dict[str, str] = {}
     exec(_CHILD, {"send": here.update, "names": names})
     for name, place in here.items():

@@ -286,6 +286,17 @@ class HasItsFolderOnThePath(OfOneProcess):
         return await asyncio.create_subprocess_exec(*command, start_new_session=True, **streams)
 
 
+@breaks("RES-17", "it ran the whole task again, when it loaded the script of the worker")
+class RunsAtImport(OfOneProcess):
+    """Its worker is a script without `if __name__ == "__main__"`, which children load, too."""
+
+    async def command(self, folder, **streams):
+        script = folder / "worker.py"
+        script.write_text(self.boot, encoding="utf-8")
+        command = sys.executable, "-P", "-u", str(script), str(folder)
+        return await asyncio.create_subprocess_exec(*command, start_new_session=True, **streams)
+
+
 @breaks("RES-18", "`os.read(0, 1)` had come to no end after")
 class KeepsItsInputOpen(OfOneProcess):
     """Has a pipe to the standard input of its worker, to which it has nothing to say."""

@@ -199,7 +199,7 @@ RULES = (
         a module beside it is found in place of the library of that name.""",
         how="""Tasks call `asyncio.run`, and start a process by each start method, in which the
         modules of the task, and all that lie beside the script of its worker, must be found
-        where the task finds them.""",
+        where the task finds them. The child must not run the task once more.""",
         source="""decision of the contract: a task that was started by a worker may start others by
         any start method""",
         since="1.1",
