@@ -695,7 +695,8 @@ def _of_plumbing(accident: Accident, aftermath: Aftermath) -> Wrong:
     if missing:
         return (
             f"{wrong}; its {' and its '.join(missing)} is nowhere to be found",
-            "it is taken for a sign of the plumbing, and replaced by words of the executor's own",
+            "it is taken for a sign of the plumbing, and replaced by words of the executor's own; "
+            "or the worker has an `except Exception`, and ends by what that does not catch",
         )
     if aftermath.not_torn_down:
         return (

@@ -138,8 +138,7 @@ def _cause_by_output(seen: Seen) -> str:
         )
     return (
         "results come by the standard output or error of the worker: send them by a file or a "
-        "descriptor of their own, and give the worker other descriptors 1 and 2. Or that something "
-        "is written to the standard error is taken for a failure"
+        "descriptor of their own, and give the worker other descriptors 1 and 2"
     )
 
 
