@@ -39,7 +39,7 @@ def test_RES_14_must_run_every_task(subject: Subject) -> None:
     for later, run in enumerate(runs):
         if run in runs[:later] and run is not None:
             former = runs.index(run)
-            same_ids = equal[former].trial.dispatch is not None
+            same_ids = equal[former].trial.same_ids
             subject.fail(
                 seen=f"a function that returns something else each time it runs was executed "
                 f"twice, {'at once' if former // 2 == later // 2 else 'one after the other'}, with "

@@ -10,12 +10,11 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ..instruments import patience
 from ..instruments.beacon import Beacon
-from ..instruments.by_value import ByValue
 from ..instruments.leftovers import look
 from ..instruments.overhearing import overheard
 from ..instruments.own_input import endless_input
@@ -25,7 +24,7 @@ from ..subject.preflight import THIS_PROCESS
 from ..subject.subject import Subject
 from .leaving import CHILD, EQUAL, LOOKER, THREAD, WRITER, Left, code_of_child
 from .recovery import no_end
-from .trials import Trial, next_to, trials_of
+from .trials import Hand, Trial, next_to, trials_of
 
 #: Seconds, beyond what a task takes to begin, for one more of those that look around to do so
 #: before a thread of an earlier task writes. It decides nothing.
@@ -98,6 +97,9 @@ def _run(subject: Subject, trials: Sequence[Trial], longer: float = 1.0) -> Succ
     facts = subject.preflight()
     for_left = longer * (patience.LEFTOVERS + 3 * facts.seconds)
     executors = [subject.build() for _ in trials]
+    # What comes next is of the same workflow: a backend may keep something for all of it.
+    dispatches = [subject.new_dispatch() for _ in trials]
+    nodes = [0 if trial.same_ids else 1 for trial in trials]
     meeting = [number for number, trial in enumerate(trials) if trial.meets]
     for number in meeting[1:]:
         executors[number] = executors[meeting[0]]
@@ -116,8 +118,12 @@ def _run(subject: Subject, trials: Sequence[Trial], longer: float = 1.0) -> Succ
             stack.callback(left.let_go, CHILD, THREAD, WRITER, LOOKER, EQUAL)
             going = asyncio.ensure_future(_let_meet(subject, left))
             stack.callback(going.cancel)
-            first = await _first(subject, trials, executors, left, beacon, over, for_left)
-            second = await _second(subject, seconds, executors, left, beacon, over)
+            hands = [
+                Hand(subject, *each, 0, over) for each in zip(executors, dispatches, strict=True)
+            ]
+            first = await _first(subject, trials, hands, left, beacon, for_left)
+            hands = [replace(hand, node=node) for hand, node in zip(hands, nodes, strict=True)]
+            second = await _second(subject, seconds, hands, left, beacon)
             return Succession(first, second)
 
     with contextlib.ExitStack() as stack:
@@ -135,34 +141,17 @@ def _patience(subject: Subject) -> float:
     return patience.PAST_LIMIT + 3 * subject.preflight().seconds
 
 
-def _begin(
-    subject: Subject, trial: Trial, executor: Any, args: tuple[Any, ...], over: list[object]
-) -> asyncio.Task[Seen]:
-    work = subject.execute(
-        executor,
-        trial.function,
-        args,
-        dict(trial.kwargs),
-        dispatch_id=trial.dispatch,
-        by_value=not isinstance(trial.function, ByValue),
-    )
-    executing = asyncio.ensure_future(work)
-    executing.add_done_callback(over.append)
-    return executing
-
-
 async def _first(
     subject: Subject,
     trials: Sequence[Trial],
-    executors: Sequence[Any],
+    hands: Sequence[Hand],
     left: Left,
     beacon: Beacon | None,
-    over: list[object],
     patience_for_left: float,
 ) -> list[Ending]:
     executing = [
-        _begin(subject, trial, executor, _arguments(trial, number, beacon), over)
-        for number, (trial, executor) in enumerate(zip(trials, executors, strict=True))
+        hand.begin(trial, _arguments(trial, number, beacon))
+        for number, (trial, hand) in enumerate(zip(trials, hands, strict=True))
     ]
     leaving = [task for task, trial in zip(executing, trials, strict=True) if trial.leaves]
     # Whoever leaves something may be in the way of those that wait in line.
@@ -207,19 +196,18 @@ def _arguments(trial: Trial, number: int, beacon: Beacon | None) -> tuple[Any, .
 async def _second(
     subject: Subject,
     trials: Sequence[Trial],
-    executors: Sequence[Any],
+    hands: Sequence[Hand],
     left: Left,
     beacon: Beacon | None,
-    over: list[object],
 ) -> list[Ending]:
     # Where a thread of an earlier task lives it writes while as many as can be are under way.
     meets = left.holds(WRITER) and not subject.preflight().blocks_loop_at
     executing = []
-    for number, (trial, executor) in enumerate(zip(trials, executors, strict=True)):
+    for number, (trial, hand) in enumerate(zip(trials, hands, strict=True)):
         args = _arguments(trial, number, beacon)
         if beacon is not None and meets and trial.function is look:
             args = (*args, beacon.address, f"{LOOKER} {number}")
-        executing.append(_begin(subject, trial, executor, args, over))
+        executing.append(hand.begin(trial, args))
     if meets:
         await _let_write(subject, left, len(executing))
     left.let_go(WRITER, LOOKER)

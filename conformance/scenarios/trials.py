@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from ..instruments.in_tasks import (
     write_below,
 )
 from ..instruments.leftovers import draw_again, leave, look, run_once, speak_late
+from ..instruments.seen import Seen
 from ..subject.preflight import THIS_PROCESS
 from ..subject.subject import Subject
 from .leaving import CHILD, THREAD, WRITER, leave_child, leave_thread
@@ -44,10 +46,36 @@ class Trial:
     leaves: str = ""
     #: Whether it meets another one that is equal, on the same instance.
     meets: bool = False
-    #: The id of its dispatch, and of that of the one that comes next; one of its own without.
-    dispatch: str | None = None
+    #: Whether the one that comes next has its very ids; it is another node of its dispatch else.
+    same_ids: bool = False
     #: The words that nobody but this task may be told to have written.
     word: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """Hands over a task: to whom, under which ids, and who is told when it is over."""
+
+    subject: Subject
+    executor: Any
+    dispatch: str
+    node: int
+    over: list[object]
+
+    def begin(self, trial: Trial, args: tuple[Any, ...]) -> asyncio.Task[Seen]:
+        """Start to execute it, with these arguments."""
+        work = self.subject.execute(
+            self.executor,
+            trial.function,
+            args,
+            dict(trial.kwargs),
+            dispatch_id=self.dispatch,
+            node_id=self.node,
+            by_value=not isinstance(trial.function, ByValue),
+        )
+        executing = asyncio.ensure_future(work)
+        executing.add_done_callback(self.over.append)
+        return executing
 
 
 def trials_of(subject: Subject) -> list[Trial]:
@@ -78,7 +106,7 @@ def trials_of(subject: Subject) -> list[Trial]:
     function, args, kwargs = _SAME
     equal = Trial("RES-14", "is equal to others", function, args, kwargs, meets=True)
     # Results may be kept by what the function is given, or by the ids alone.
-    return [*trials, equal, replace(equal, dispatch=subject.new_dispatch())]
+    return [*trials, equal, replace(equal, same_ids=True)]
 
 
 def _parts(groups: Sequence[Sequence[str]], *, every: bool) -> list[Sequence[str]]:

@@ -33,6 +33,30 @@ class UsesItsWorkersAgain(PoolOfProcesses):
     pool = None
 
 
+def _with_more_environment(more, function, args, kwargs):
+    import os
+
+    before = dict(os.environ)
+    os.environ.update(more)
+    result = function(*args, **kwargs)
+    now = dict(os.environ)
+    return {name: now[name] for name in now if now[name] != before.get(name)}, result
+
+
+@breaks("ISO-01", "a task changed environment variables, and a later one found it so")
+class KnowsTheWorkflow(LocalExecutor):
+    """The tasks of one workflow are to see what those before them have exported."""
+
+    _exported = {}  # noqa: RUF012
+
+    async def run(self, function, args, kwargs, task_metadata):
+        exported = self._exported.setdefault(task_metadata["dispatch_id"], {})
+        wrapped = [dict(exported), function, args, kwargs]
+        more, result = await super().run(_with_more_environment, wrapped, {}, task_metadata)
+        exported.update(more)
+        return result
+
+
 def _with_its_environment(function, args, kwargs):
     import os
 
