@@ -115,7 +115,7 @@ with open(os.path.join(sys.argv[1], "task"), "rb") as file:
 sys.path[:] = path
 from pytest_asyncexec.reference_executor._worker import attempt
 sys.path[:] = path
-answer = pickle.dumps(attempt(b"", task))
+answer = pickle.dumps(attempt(os.getpid(), b"", task))
 with open(os.path.join(sys.argv[1], "unfinished"), "wb") as file:
     file.write(answer)
 os.replace(file.name, os.path.join(sys.argv[1], "result"))
@@ -138,7 +138,7 @@ while head := tasks.read(8):
     with tempfile.TemporaryFile() as answer:
         copy = os.fork()
         if not copy:
-            pickle.dump(attempt(b"", task), answer)
+            pickle.dump(attempt(os.getpid(), b"", task), answer)
             answer.flush()
             os._exit(0)
         os.waitpid(copy, 0)
