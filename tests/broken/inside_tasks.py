@@ -313,21 +313,17 @@ class GivesItsOwnInput(OfOneProcess):
         return await self.interpreter(folder, stdin=None)
 
 
-@breaks(
-    "RES-19", "raised CancelledError(reason): execute returned status CANCELLED, result None; its"
-)
+@breaks("RES-19", "raised CancelledError(reason): execute returned status CANCELLED, result None")
 class ForgetsWhyItWasCancelled(LocalExecutor):
     """Takes every CancelledError for the backend's word that a task is gone."""
 
     async def run(self, function, args, kwargs, task_metadata):
         try:
             return await super().run(function, args, kwargs, task_metadata)
-        except TaskCancelledError:
-            raise TaskCancelledError("the job was cancelled") from None
-        except asyncio.CancelledError:
-            if asyncio.current_task().cancelling():
-                raise
-            raise TaskCancelledError("the job was cancelled") from None
+        except TaskRuntimeError as error:
+            if "CancelledError" in str(error):
+                raise TaskCancelledError("the job was cancelled") from None
+            raise
 
 
 @breaks("RES-19", "raised GeneratorExit(reason): execute returned status COMPLETED, result None")
