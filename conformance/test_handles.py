@@ -34,6 +34,10 @@ _REPRODUCE = """
         another.from_dict(json.loads(json.dumps(executor.to_dict())))
         metadata = {"dispatch_id": "dispatch", "node_id": 1, "results_dir": "."}
         print("cancel:", jobs[1], await call_method(another.cancel, metadata, jobs[1]))
+        print("node 1", await tasks.pop(1))
+        tasks[3] = begin(3)
+        await asyncio.sleep(3)
+        print("again:", jobs[1], await call_method(executor.cancel, metadata, jobs[1]))
         for node, task in tasks.items():
             print("node", node, await task)
 
@@ -68,7 +72,8 @@ def test_CAN_09_must_not_end_any_task_but_the_one_of_the_handle(subject: Subject
             required="tasks that nobody has cancelled go on, and end with their own results",
             cause="the job is looked for by what several tasks have in common: the dispatch, the "
             "node, the instance, a process or its group, or the one that was begun last; or a "
-            "handle that is not known any more is taken for that of another one",
+            "handle that is not known any more is taken for that of another one, or is that of "
+            "another one by now: a number or a slot that is given again",
             history=found.history,
             reproduce=_REPRODUCE,
         )

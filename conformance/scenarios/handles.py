@@ -26,7 +26,11 @@ _GRACE: Final = 0.15
 #: Instance and dispatch of each task, by numbers, and its node: in the order in which they begin.
 #: The second is cancelled, where there are places for three: others have its dispatch, its node, or
 #: its place on another instance.
-_TASKS: Final = ((0, 0, 0), (0, 0, 1), (0, 1, 1), (1, 2, 1), (1, 3, 0))
+_TASKS: Final = ((0, 0, 0), (0, 0, 1), (1, 2, 1), (1, 3, 0), (0, 1, 1))
+
+#: So many of them are begun first. The last one comes when the cancelled one is gone, and may be
+#: given what that one had: its number, its slot, its directory.
+_FIRST: Final = 4
 
 #: A handle that no executor has ever told.
 _STRANGER: Final = "a job that nobody knows"
@@ -101,13 +105,8 @@ def _run(subject: Subject, *, cancels: bool) -> Revoked:
 
 
 async def _story(subject: Subject, found: Revoked, beacon: Beacon, *, cancels: bool) -> None:
-    for task in found.tasks:
-        task.executing = asyncio.ensure_future(_execute(subject, task, beacon))
-        # In this order, as far as it lies with the host.
-        await asyncio.sleep(0)
-    everyone = asyncio.gather(*(task.executing for task in found.tasks if task.executing))
-    await beacon.reported(1, everyone)
-    await _as_many_as_may_run(subject, found, beacon, everyone)
+    await _begin(subject, found.tasks[:_FIRST], beacon)
+    await _as_many_as_may_run(subject, found, beacon)
     if cancels:
         await _cancel_nobody(subject, found)
         running = _running(found)
@@ -115,11 +114,20 @@ async def _story(subject: Subject, found: Revoked, beacon: Beacon, *, cancels: b
             # Not the last that has begun, nor the first where there are three; then the last.
             found.target = running[min(1, (len(running) - 1) // 2)]
             await _cancel(subject, found, running)
-            await _as_many_as_may_run(subject, found, beacon, everyone)
-            running = _running(found)
-        if found.ended and running[1:]:
+        if found.ended and found.target is not None and found.target.executing is not None:
+            await asyncio.wait({found.target.executing}, timeout=patience.OUTCOME)
+    await _begin(subject, found.tasks[_FIRST:], beacon)
+    await _as_many_as_may_run(subject, found, beacon)
+    running = _running(found)
+    if found.ended:
+        await _cancel_what_is_over(found, running)
+        if running[1:]:
             found.second = running[-1]
             await _cancel_another(found, running)
+            if len(beacon.attempts) < len(found.tasks):
+                # Where others wait, the first may have been there before the place was free.
+                await _as_many_as_may_run(subject, found, beacon)
+                await _cancel_what_is_over(found, _running(found))
     for attempt in beacon.answer_with(_return):
         _return(attempt, 0)
     for task in found.tasks:
@@ -141,12 +149,20 @@ def _running(found: Revoked) -> list[Task]:
     return [t for t in found.tasks if t.attempt is not None and not t.attempt.gone.done()]
 
 
-async def _as_many_as_may_run(
-    subject: Subject, found: Revoked, beacon: Beacon, everyone: asyncio.Future[Any]
-) -> None:
-    """Wait until all have begun, or no more of them do."""
+async def _begin(subject: Subject, tasks: list[Task], beacon: Beacon) -> None:
+    for task in tasks:
+        task.executing = asyncio.ensure_future(_execute(subject, task, beacon))
+        # In this order, as far as it lies with the host.
+        await asyncio.sleep(0)
+
+
+async def _as_many_as_may_run(subject: Subject, found: Revoked, beacon: Beacon) -> None:
+    """Wait until one has begun, and then until all have, or no more of them do."""
+    begun = [task.executing for task in found.tasks if task.executing is not None]
+    everyone = asyncio.gather(*begun)
+    await beacon.reported(1, everyone)
     known = -1
-    while known < len(beacon.attempts) < len(found.tasks):
+    while known < len(beacon.attempts) < len(begun):
         known = len(beacon.attempts)
         one_more = asyncio.ensure_future(beacon.reported(known + 1, everyone))
         await asyncio.wait({one_more}, timeout=_GRACE + subject.preflight().seconds)
@@ -211,10 +227,15 @@ async def _cancel(subject: Subject, found: Revoked, running: list[Task]) -> None
     if not target.handles:
         found.wrong = found.wrong and f"while it ran, set_job_handle was not called; {found.wrong}"
     found.ended = target.attempt.gone.done()
-    if found.ended:
-        for each, words in ((handle, ""), (None, ", without a handle,")):
-            await answer_of(target.executor, target.metadata, each)
-            await _note_who_is_gone(others, f"cancel of a task that is over{words}")
+
+
+async def _cancel_what_is_over(found: Revoked, running: list[Task]) -> None:
+    """Call `cancel` once more for the task that was ended, when others have taken its place."""
+    target = found.target
+    assert target is not None
+    for each, words in ((target.handle, ""), (None, ", without a handle,")):
+        await answer_of(target.executor, target.metadata, each)
+        await _note_who_is_gone(running, f"cancel of a task that is over{words}")
 
 
 async def _cancel_another(found: Revoked, running: list[Task]) -> None:
@@ -252,4 +273,4 @@ def _hit(task: Task) -> Iterator[str]:
     elif task.seen is None:
         yield f"task {task} did not end, and nothing held it"
     elif not task.seen.completed or task.seen.result != task.result:
-        yield f"task {task}, which was not cancelled: {task.seen}"
+        yield f"task {task}, which was not cancelled as others were: {task.seen}"

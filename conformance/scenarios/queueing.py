@@ -16,7 +16,7 @@ from .overruns import usual_limit
 
 #: In this order tasks come that are held, "h", and others under a limit, "w". However few places
 #: the executor has, one of the others is among the first to wait for one.
-_ORDER: Final = "hwhwhwhhhwhhhhhw"
+_ORDER: Final = "hwhwhwhhhwhhhhhwhhhhhhw"
 
 #: How often the limit is doubled, where tasks behind others have timed out.
 _DOUBLED: Final = 3

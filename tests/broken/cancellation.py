@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
 import sys
@@ -627,6 +628,30 @@ class CancelsItsInstance(_Jobs):
 
     def meant(self, job, jobs):
         return [each["token"] for each in jobs if each["by"] == job["by"]]
+
+
+@breaks("CAN-09", "after cancel of a task that is over task node")
+class GivesItsNumbersAgain(LocalExecutor):
+    """Names a job by the lowest number that is free, which the next one has when it is over."""
+
+    _numbers: ClassVar[dict] = {}
+
+    async def run(self, function, args, kwargs, task_metadata):
+        number = next(n for n in itertools.count() if n not in self._numbers)
+        self._numbers[number] = None
+        _of_task.set(number)
+        try:
+            return await super().run(function, args, kwargs, task_metadata)
+        finally:
+            del self._numbers[number]
+
+    async def set_job_handle(self, handle):
+        self._numbers[_of_task.get()] = handle
+        await super().set_job_handle(_of_task.get())
+
+    async def cancel(self, task_metadata, job_handle):
+        known = isinstance(job_handle, int)
+        return await super().cancel(task_metadata, self._numbers.get(job_handle) if known else None)
 
 
 @breaks("CAN-10", "its host answered False, True, False, True; get_cancel_requested returned False")

@@ -103,8 +103,9 @@ RULES = (
         gone. Nobody looks for the reason in a task that was cancelled as it should be.""",
         how="""Five tasks are held, on two instances, two of them in one dispatch. One that is
         neither the first nor the last is cancelled by its handle; and `cancel` is called without a
-        handle, with one that nobody knows, and with that of the task that is over by then. All
-        others must still answer, and end with their own results.""",
+        handle, with one that nobody knows, and with that of the task that is over by then, when the
+        last of them has begun after it. All others must still answer, and end with their own
+        results.""",
         source="documentation of cancel: it cancels the task of the handle",
         since="1.1",
         presupposes="CAN-08",
