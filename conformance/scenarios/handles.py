@@ -26,7 +26,7 @@ _GRACE: Final = 0.15
 #: Instance and dispatch of each task, by numbers, and its node: in the order in which they begin.
 #: The second is cancelled, where there are places for three: others have its dispatch, its node, or
 #: its place on another instance.
-_TASKS: Final = ((0, 0, 0), (0, 0, 1), (1, 2, 1), (1, 3, 0), (0, 1, 1))
+_TASKS: Final = ((0, 0, 0), (0, 0, 1), (0, 1, 1), (1, 2, 1), (0, 3, 0))
 
 #: So many of them are begun first. The last one comes when the cancelled one is gone, and may be
 #: given what that one had: its number, its slot, its directory.
