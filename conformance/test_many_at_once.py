@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from .check import check
-from .scenarios.crowd import MORE, OVERTAKING, TASKS, Crowd, at_once_on_another, crowd
+from .scenarios.crowd import (
+    FAILS,
+    IS_CANCELLED,
+    MORE,
+    OVERTAKING,
+    RETURNS,
+    TASKS,
+    Crowd,
+    at_once_on_another,
+    crowd,
+)
 from .scenarios.echoes import first_wrong
 from .scenarios.fresh_process import on_event_loops_of_a_fresh_process
 from .scenarios.two_loops import is_its_own, on_one_loop, on_two_loops
@@ -25,13 +35,32 @@ _REPRODUCE_MANY = """
             )
             for n in range(COUNT)
         ]
+        ...
         done, pending = await asyncio.wait(tasks, timeout=120)
         for number, one in enumerate(tasks):
-            print(number, one.result() if one.done() else "has not ended")
+            if not one.cancelled():
+                print(number, one.result() if one.done() else "has not ended")
             one.cancel()
 
     asyncio.run(main())
 """
+
+
+def _many(count: int, ended_by: str = RETURNS, first: int = 0) -> str:
+    """Lines of Python that run so many tasks, of which the first end in this way."""
+    script = _REPRODUCE_MANY.replace("COUNT", str(count))
+    if ended_by == FAILS:
+        script = script.replace(
+            "        return number", f"        assert number >= {first}\n        return number"
+        )
+    if ended_by == IS_CANCELLED:
+        cancels = (
+            f"await asyncio.sleep(5)\n        for one in tasks[:{first}]:\n            one.cancel()"
+        )
+        script = script.replace("time.sleep(0.2)", f"time.sleep(20 if number < {first} else 0.2)")
+        return script.replace("        ...\n", f"        {cancels}\n")
+    return script.replace("        ...\n", "")
+
 
 _REPRODUCE_OVERTAKING = """
     import asyncio
@@ -103,9 +132,7 @@ _OWN_OUTCOME = "each of them ends with its own outcome, however many there are"
 
 def _told_of_crowd(subject: Subject) -> Crowd:
     subject.need_beacon()
-    subject.need_free_loop(
-        lost="no second task can begin", reproduce=_REPRODUCE_MANY.replace("COUNT", "4")
-    )
+    subject.need_free_loop(lost="no second task can begin", reproduce=_many(4))
     return crowd(subject)
 
 
@@ -123,13 +150,13 @@ def test_CNC_06_must_serve_each_of_many_in_its_turn(subject: Subject) -> None:
             cause="something is taken for each task that waits, a file, a process, a thread or a "
             "connection, and there are not so many: take it when its turn has come",
             history=wrong.history,
-            reproduce=_REPRODUCE_MANY.replace("COUNT", str(more)),
+            reproduce=_many(more),
         )
 
 
 def _tell_of_many(subject: Subject, seen: Crowd) -> None:
     many = f"{TASKS} tasks, a few of which cannot be sent, were begun at once on one instance"
-    reproduce = _REPRODUCE_MANY.replace("COUNT", str(TASKS))
+    reproduce = _many(TASKS, seen.ended_by or RETURNS, seen.at_once)
     if seen.trouble == "none begins":
         subject.fail(
             seen=f"{many}, and none of them began",
@@ -141,12 +168,13 @@ def _tell_of_many(subject: Subject, seen: Crowd) -> None:
         )
     if seen.trouble == "no next":
         subject.fail(
-            seen=f"{many}; {seen.at_once} ran, and when one of these had ended, none of those that "
-            "waited began in its place",
+            seen=f"{many}; {seen.at_once} ran, and when one of these had {seen.ended_by}, none of "
+            "those that waited began in its place",
             required=_OWN_OUTCOME,
             cause="what comes when all places are taken is dropped (a queue with a bound, from "
             "which nobody hears that it is full); or what a task holds while it waits is needed "
-            "by those that run",
+            "by those that run; or a place is given back behind the last line that can raise or be "
+            "cancelled, and not in a `finally`",
             history=seen.history,
             reproduce=reproduce,
         )

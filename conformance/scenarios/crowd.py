@@ -36,6 +36,11 @@ _MORE: Final = 4
 #: there yet is overtaken by nobody.
 _TO_THE_LINE: Final = 0.05
 
+#: How a task ends that runs, in words.
+RETURNS: Final = "ended"
+FAILS: Final = "failed"
+IS_CANCELLED: Final = "been cancelled by its host"
+
 #: What went wrong with the crowd as a whole: none began, none began in the place of one that had
 #: ended, one was overtaken without an end, places were lost, or there were more than before.
 Trouble = Literal["none begins", "no next", "overtaken", "lost", "gained"]
@@ -78,6 +83,8 @@ class Crowd:
     trouble: Trouble | None = None
     #: How many began before the one that was overtaken, or ran at once afterwards.
     count: int = 0
+    #: How the one had ended in whose place none began, in words.
+    ended_by: str = ""
     #: What was not its own outcome, of one task: in words.
     wrong: str = ""
     #: Whether that is the result of another one.
@@ -95,8 +102,8 @@ def _gather(subject: Subject) -> Crowd:
     executor = subject.build()
     with subject.recording(executor) as history:
         found = _Story(subject, executor, history).tell()
-    if found.trouble == "lost":
-        # Of those that are dropped anyway no place is lost.
+    if found.trouble in ("lost", "overtaken"):
+        # Of those that are dropped anyway no place is lost, and nobody overtakes them.
         dropped = first_wrong(subject, TASKS)
         if dropped is not None:
             wrong = f"{dropped.which} of {TASKS}, none of which was held: {dropped.problem}"
@@ -120,6 +127,10 @@ class _Story:
         self._loop: asyncio.AbstractEventLoop | None = None
         #: Grows with everything that happens.
         self._steps = 0
+        #: How the one that was last let go ended.
+        self._ended_by = RETURNS
+        #: Whether the host can cancel one of them, and the others go on.
+        self._is_awaited = is_awaited(subject, executor)
         #: Whether some are known not to end.
         self._is_over = False
         seconds = subject.preflight().seconds
@@ -225,10 +236,11 @@ class _Story:
             known = len(self._held())
             await self._until(lambda known=known: len(self._held()) > known, self._quiet)  # type: ignore[misc]
 
-    async def _next(self) -> bool:
-        """Let the task go that has run longest; whether another one begins."""
+    async def _next(self, how: str = RETURNS) -> bool:
+        """End the task that has run longest; whether another one begins."""
         begun = sum(member.attempt is not None for member in self._members.values())
-        self._release(self._held()[0])
+        await self._end(self._held()[0], how)
+        self._ended_by = how
         return await self._until(
             lambda: (
                 sum(m.attempt is not None for m in self._members.values()) > begun
@@ -236,6 +248,21 @@ class _Story:
             ),
             self._guard,
         )
+
+    async def _end(self, member: _Member, how: str) -> None:
+        if how == RETURNS:
+            self._release(member)
+            return
+        with self._lock:
+            member.released = member.doomed = True
+        assert member.attempt is not None
+        if how == FAILS:
+            member.attempt.tell(do="raise", type="ValueError", message="of one of many")
+            return
+        member.executing.cancel()
+        # Where nobody stops it, it goes on until it is let go, and its place is taken until then.
+        await self._until(member.executing.done, self._quiet)
+        self._let_return(member.attempt)
 
     # ---- the story -----------------------------------------------------------------------
 
@@ -255,10 +282,12 @@ class _Story:
         first = Crowd(len(self._held()))
         if not self._held() or not self._waiting():
             return first
-        if not await self._next():
-            return self._trouble(first, "no next", self._waiting())
-        if not self._waiting() or not self._held():
-            return Crowd(len(self._held()))
+        endings = [FAILS, *([IS_CANCELLED] if self._is_awaited else [])]
+        for how in endings:
+            if not await self._next(how):
+                return self._trouble(first, "no next", self._waiting())
+            if not self._waiting() or not self._held():
+                return Crowd(len(self._held()))
 
         first = Crowd(len(self._held()), await self._end_those_in_line())
         oldest = self._waiting()[0] if self._waiting() else None
@@ -275,8 +304,11 @@ class _Story:
 
     async def _end_those_in_line(self) -> int:
         """Cancel all that wait but for the first and the last of them; how many have ended."""
-        doomed = sum(m.doomed and not m.executing.done() for m in self._members.values())
-        if not is_awaited(self._subject, self._executor):
+        doomed = sum(
+            m.doomed and m.attempt is None and not m.executing.done()
+            for m in self._members.values()
+        )
+        if not self._is_awaited:
             return doomed
         cancelled = self._waiting()[1:-1]
         for member in cancelled:
@@ -309,7 +341,14 @@ class _Story:
     ) -> Crowd:
         self._is_over = trouble not in ("overtaken", "gained")
         history = self._history.of(about[0].dispatch) if about else History()
-        return Crowd(first.at_once, first.ended_in_line, trouble, count, history=history)
+        return Crowd(
+            first.at_once,
+            first.ended_in_line,
+            trouble,
+            count,
+            ended_by=self._ended_by,
+            history=history,
+        )
 
     async def _end_all(self) -> None:
         members = list(self._members.values())

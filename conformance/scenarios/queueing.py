@@ -10,6 +10,7 @@ from ..instruments.beacon import Attempt, Beacon
 from ..instruments.history import History
 from ..instruments.probes import report_home
 from ..instruments.seen import Seen, finish
+from ..subject.exceptions import CouldNotRun
 from ..subject.subject import Subject
 from .batch import refuses, whole_seconds
 from .overruns import usual_limit
@@ -49,6 +50,9 @@ def timed_out_in_line(subject: Subject) -> TimedOut | None:
     A machine that is too slow for the limit is no fault of the executor: with a limit twice as long
     each time, the task has to time out again, and must not where nobody stands before it, or where
     there is no limit.
+
+    Raises:
+        CouldNotRun: without a limit, or with nobody before it, it goes wrong in another way.
     """
     limit, found = usual_limit(subject), None
     for _ in range(_DOUBLED):
@@ -61,6 +65,13 @@ def timed_out_in_line(subject: Subject) -> TimedOut | None:
         last, limit = limit, 2 * limit
     alone = _behind_others(subject, last, order="www")
     unlimited = _behind_others(subject, -1, seconds=1.25 * last)
+    for other, words in ((alone, "with nobody before it"), (unlimited, "without a limit")):
+        if other is not None and not other.seen.timed_out:
+            # It may be a place that was lost by those that had timed out: others tell of that.
+            raise CouldNotRun(
+                f"behind others a task timed out by its limit of {found.limit:g} s; {words} it "
+                f"does not complete, either: {other.seen}"
+            )
     return found if alone is None and unlimited is None else None
 
 

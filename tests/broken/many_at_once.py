@@ -116,6 +116,34 @@ class RefusesTheSeventeenth(_HasPlaces):
             places.get_nowait()
 
 
+@breaks("CNC-06", "when one of these had failed, none of those that waited began in its place")
+class KeepsThePlaceOfTheFailed(_HasPlaces):
+    """Gives a place back behind the line in which a task fails."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        places = self._places
+        await places.acquire()
+        result = await super().run(function, args, kwargs, task_metadata)
+        places.release()
+        return result
+
+
+@breaks("CNC-06", "when one of these had been cancelled by its host, none of those that waited")
+class KeepsThePlaceOfTheCancelled(_HasPlaces):
+    """Gives a place back when a task fails, and CancelledError is no Exception."""
+
+    async def run(self, function, args, kwargs, task_metadata):
+        places = self._places
+        await places.acquire()
+        try:
+            result = await super().run(function, args, kwargs, task_metadata)
+        except Exception:
+            places.release()
+            raise
+        places.release()
+        return result
+
+
 class _Swallowing(_Places):
     def give_back(self):
         if self.line:

@@ -78,11 +78,11 @@ RULES = (
         that come again, a pool in which each waits for what another one has. A line that serves
         the last one first never serves the first while others come.""",
         how="""64 tasks are begun at once on one instance, and those that run are held; how many
-        these are is the executor's affair. When one is let go, another one has to begin. Most of
-        those that wait are cancelled (see CNC-08); then, for as long as the oldest of the others
-        waits, a task is added and one that runs is let go: 64 may begin before it. All that were
-        not cancelled end with their own result. In thorough 1,000 small ones run at once,
-        too.""",
+        these are is the executor's affair. When one fails, another one has to begin, and so it has
+        when one is cancelled. Most of those that wait are cancelled (see CNC-08); then, for as long
+        as the oldest of the others waits, a task is added and one that runs is let go: 64 may begin
+        before it. All that were not cancelled end with their own result. In thorough 1,000 small
+        ones run at once, too.""",
         source="decision of the contract: one instance runs many tasks at once",
         since="1.1",
     ),
