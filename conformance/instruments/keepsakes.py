@@ -42,10 +42,14 @@ class Keepsakes:
         #: Of each kind of task, and of what it had: one function for each, whether it is alive.
         self._refs: dict[tuple[str, str], list[weakref.ref[Any]]] = {}
         self._marks: dict[str, list[str]] = {}
+        #: What is in each argument, in the order of their references.
+        self._contents: dict[str, list[str]] = {}
 
     def argument(self, kind: str) -> set[str]:
         """An argument for a task of this kind, which can be pickled and nobody else refers to."""
-        made = {secrets.token_hex(8)}
+        content = secrets.token_hex(8)
+        made = {content}
+        self._contents.setdefault(kind, []).append(content)
         self._refs.setdefault((kind, ARGUMENT), []).append(weakref.ref(made))
         return made
 
@@ -70,11 +74,15 @@ class Keepsakes:
             executor: that ran them, for what Python's collector does not look at (`gc.freeze`).
         """
         gc.collect()
-        found = [
-            (kind, what)
-            for (kind, what), refs in self._refs.items()
-            if len(refs) >= least and sum(ref() is not None for ref in refs) >= len(refs) - 1
-        ]
+        copied = self._copied()
+        found = []
+        for (kind, what), refs in self._refs.items():
+            alive = [ref() is not None for ref in refs]
+            if what == ARGUMENT:
+                contents = self._contents[kind]
+                alive = [each or one in copied for each, one in zip(alive, contents, strict=True)]
+            if len(refs) >= least and sum(alive) >= len(refs) - 1:
+                found.append((kind, what))
         asked = {kind: marks for kind, marks in self._marks.items() if len(marks) >= least}
         if asked:
             alive = _printed_texts(executor)
@@ -82,6 +90,14 @@ class Keepsakes:
                 if sum(mark[::-1] in alive for mark in marks) >= len(marks) - 1:
                     found.append((kind, OUTPUT))
         return found
+
+    def _copied(self) -> set[str]:
+        """What stands in sets that are alive and nobody's results: an attempt may have a copy."""
+        results = {
+            id(ref()) for (_, what), refs in self._refs.items() if what == RESULT for ref in refs
+        }
+        alone = [each for each in gc.get_objects() if type(each) is set and id(each) not in results]
+        return {one for each in alone if len(each) == 1 for one in each if type(one) is str}
 
 
 def _printed_texts(executor: Any) -> Collection[str]:

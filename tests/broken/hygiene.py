@@ -418,6 +418,17 @@ class KeepsItsErrors(ThreadExecutor):
             raise
 
 
+@breaks("HYG-06", "one after the other, the arguments of 5 or all")
+class RemembersWhatItHasRun(ThreadExecutor):
+    """Keeps what each attempt was given, which is a copy of what `execute` was given."""
+
+    _attempts: ClassVar = []
+
+    async def run(self, function, args, kwargs, task_metadata):
+        self._attempts.append((function, args, kwargs))
+        return await super().run(function, args, kwargs, task_metadata)
+
+
 @breaks("HYG-06", "the output of 5 or all were still alive")
 class KeepsItsLogs(LocalExecutor):
     """Has what tasks have printed in one buffer, to be looked at when something goes wrong."""
