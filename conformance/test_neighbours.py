@@ -31,10 +31,10 @@ _REPRODUCE = """
 
     async def main():
         run = host_for(executor).execute
-        neighbours = asyncio.ensure_future(run(executor, neighbour, dispatch_id="neighbour"))
+        neighbours = asyncio.ensure_future(run(executor, neighbour, dispatch_id="dispatch"))
         others = [
-            asyncio.ensure_future(run(executor, task, [n], dispatch_id=f"task-{{n}}"))
-            for n in range(2)
+            asyncio.ensure_future(run(executor, task, [n], dispatch_id=dispatch, node_id=n))
+            for n, dispatch in enumerate(["another", "dispatch"], 1)
         ]
         await asyncio.sleep(3)
         {stops}

@@ -113,6 +113,8 @@ class Meeting:
         #: without neighbours.
         self._grace = max(1.0, 3 * seconds)
         self._tasks: dict[str, _Task] = {}
+        #: That of those which end, and of one that sees it.
+        self._dispatch = subject.new_dispatch()
         self._last_ended = ""
         self._moved = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -156,10 +158,16 @@ class Meeting:
 
     def _begin(self, beacon: Beacon, role: str) -> None:
         executor = self._other if role.endswith("instance") else self.own
-        label, dispatch = f"neighbour {len(self._tasks) + 1}", self._subject.new_dispatch()
+        number = len(self._tasks) + 1
+        label, shares = f"neighbour {number}", number > 1 and executor is self.own
+        dispatch = self._dispatch if shares else self._subject.new_dispatch()
         executing = asyncio.ensure_future(
             self._subject.execute(
-                executor, report_home, (beacon.address, label), dispatch_id=dispatch
+                executor,
+                report_home,
+                (beacon.address, label),
+                dispatch_id=dispatch,
+                node_id=number,
             )
         )
         executing.add_done_callback(lambda _: self._moved.set())

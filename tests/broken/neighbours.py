@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import multiprocessing
+from typing import ClassVar
 
 import cloudpickle
 from pytest_asyncexec.reference_executor import ThreadExecutor
@@ -39,6 +40,26 @@ class RunsAllInOneGroup(ThreadExecutor):
             raise
         finally:
             self._tasks.discard(work)
+
+
+@breaks("CNC-07", "when one of them raised an error, that task was lost: execute")
+class GivesUpTheDispatch(ThreadExecutor):
+    """Spares a dispatch the rest of its tasks when one of them has failed."""
+
+    _works: ClassVar = {}
+
+    async def run(self, function, args, kwargs, task_metadata):
+        works = self._works.setdefault(task_metadata["dispatch_id"], set())
+        work = asyncio.ensure_future(super().run(function, args, kwargs, task_metadata))
+        works.add(work)
+        try:
+            return await work
+        except Exception:
+            for other in works:
+                other.cancel()
+            raise
+        finally:
+            works.discard(work)
 
 
 def _call(sent):
