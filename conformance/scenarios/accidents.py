@@ -92,8 +92,7 @@ def _deaths(subject: Subject) -> list[Accident]:
     if subject.preflight().place == "this process":
         return []
     codes = (3, 0, KILLED) if hasattr(signal, "SIGKILL") else (3, 0)
-    wanted = subject.pick(quick=codes[:2], default=codes, thorough=codes)
-    return [Accident("RES-09", _end_worker, (code, os.getpid()), code) for code in wanted]
+    return [Accident("RES-09", _end_worker, (code, os.getpid()), code) for code in codes]
 
 
 def _sent(task: Uncarriable) -> Accident:

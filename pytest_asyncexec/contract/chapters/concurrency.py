@@ -96,8 +96,9 @@ RULES = (
         how="""Two tasks on one instance, one of them in the dispatch of those that end, and one on
         another instance are held while their neighbours end one after the other: by an error, by
         sys.exit, cancelled by the host, and by the death of the worker. Each that was held has to
-        come to its own result; that it was run again for that is no finding. What is seen among tasks that go wrong on other instances counts where it is
-        seen by itself, too. Who runs one task after the other has no neighbours, and passes.""",
+        come to its own result; that it was run again for that is no finding. What is seen
+        among tasks that go wrong on other instances counts where it is seen by itself, too. Who
+        runs one task after the other has no neighbours, and passes.""",
         source="decision of the contract: one instance runs many tasks at once",
         since="1.1",
     ),
