@@ -18,7 +18,7 @@ _IDLE_STEPS = 20
 
 #: Seconds for which one waits for another where that cannot be seen. It decides nothing: who is
 #: not met there may be met by chance.
-_PATIENCE = 0.5
+_PATIENCE = 0.2
 
 
 class _Gate:

@@ -34,7 +34,7 @@ _MORE: Final = 4
 
 #: Seconds that a task which was just begun gets to stand in line. It decides nothing: who is not
 #: there yet is overtaken by nobody.
-_TO_THE_LINE: Final = 0.05
+_TO_THE_LINE: Final = 0.02
 
 #: How a task ends that runs, in words.
 RETURNS: Final = "ended"
@@ -136,7 +136,7 @@ class _Story:
         seconds = subject.preflight().seconds
         #: Seconds without a report after which it is taken, for the time being, that all run that
         #: can. Where more could, more are seen to begin later, and nobody is blamed for it.
-        self._quiet = max(0.2, 2 * seconds)
+        self._quiet = max(0.1, 2 * seconds)
         self._guard = patience.PAST_LIMIT + 3 * seconds
 
     def tell(self) -> Crowd:

@@ -32,7 +32,7 @@ _COMMANDS: Final[dict[str, dict[str, Any]]] = {
 _WITNESS: Final = "witness"
 
 #: Seconds for those that are about to begin; it decides nothing but who ends first.
-_SHORTLY: Final = 0.1
+_SHORTLY: Final = 0.03
 
 
 @dataclass(frozen=True, slots=True)

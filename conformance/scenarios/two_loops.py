@@ -91,7 +91,7 @@ class _Held:
 
     def __init__(self, subject: Subject, loops: int) -> None:
         self._loops = loops
-        self._quiet = max(0.2, 2 * subject.preflight().seconds)
+        self._quiet = max(0.1, 2 * subject.preflight().seconds)
         self._changed = threading.Condition()
         self._held: list[Attempt] = []
         self._begun = 0
