@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from .check import check
 from .scenarios.crowd import (
     FAILS,
@@ -15,7 +17,10 @@ from .scenarios.crowd import (
     crowd,
 )
 from .scenarios.echoes import first_wrong
-from .scenarios.fresh_process import on_event_loops_of_a_fresh_process
+from .scenarios.fresh_process import (
+    judge_in_fresh_process,
+    on_event_loops_of_a_fresh_process,
+)
 from .scenarios.two_loops import is_its_own, on_one_loop, on_two_loops
 from .subject.subject import Subject
 
@@ -226,17 +231,32 @@ def test_CNC_08_must_count_its_places_right(subject: Subject) -> None:
         )
     if seen.trouble == "gained":
         more = at_once_on_another(subject, seen.at_once + MORE, seen.at_once + 1)
-        if more > seen.at_once:
-            return  # it merely took longer until all of them had begun
-        subject.fail(
-            seen=f"{seen.at_once} tasks ran at once; {ended}; after that {seen.count} run at once, "
-            f"and on a fresh instance, where none was cancelled, {more}",
-            required=f"as many as before, {seen.at_once}, run at once again",
-            cause="a place is given back in a `finally`, or in `teardown`, whether or not it was "
-            "taken: `async with` begins the `try` when it has its place",
-            history=seen.history,
-            reproduce=_REPRODUCE_PLACES,
-        )
+        if more <= seen.at_once:
+            _tell_of_won_places(subject, seen, f"on a fresh instance, where none was, {more}")
+        # It took longer until all of them had begun; or all instances share what was won.
+        if subject.preflight().is_local:
+            judge_in_fresh_process(subject, _judge_by_places_counted_before)
+
+
+def _judge_by_places_counted_before(subject: Subject) -> None:
+    """Judge in a process where no task has been cancelled, however long the counting takes."""
+    before = at_once_on_another(subject, TASKS, TASKS)
+    seen = crowd(subject)
+    if seen.trouble == "gained" and seen.count > before:
+        _tell_of_won_places(subject, seen, f"on another instance, before any was, {before}")
+
+
+def _tell_of_won_places(subject: Subject, seen: Crowd, known: str) -> NoReturn:
+    subject.fail(
+        seen=f"{seen.at_once} tasks ran at once; {seen.ended_in_line} of {TASKS} tasks were "
+        f"cancelled, or failed, while they waited; after that {seen.count} run at once, and "
+        f"{known}",
+        required=f"as many as before, {seen.at_once}, run at once again",
+        cause="a place is given back in a `finally`, or in `teardown`, whether or not it was "
+        "taken: `async with` begins the `try` when it has its place",
+        history=seen.history,
+        reproduce=_REPRODUCE_PLACES,
+    )
 
 
 def _is_lost_for_all(subject: Subject, seen: Crowd) -> bool:

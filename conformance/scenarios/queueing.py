@@ -20,7 +20,7 @@ from .overruns import usual_limit
 _ORDER: Final = "hwhwhwhhhwhhhhhwhhhhhhw"
 
 #: How often the limit is doubled, where tasks behind others have timed out.
-_DOUBLED: Final = 3
+_DOUBLED: Final = 4
 
 #: Turns of the event loop in which a task comes to where it waits, or is handed over.
 _TURNS: Final = 20

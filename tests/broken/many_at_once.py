@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import weakref
 from collections import deque
 
 from pytest_asyncexec.reference_executor import ThreadExecutor
@@ -169,7 +170,7 @@ class GivesItsPlacesToTheCancelled(_HasPlaces):
             places.give_back()
 
 
-@breaks("CNC-08", "and on a fresh instance, where none was cancelled, 4")
+@breaks("CNC-08", "and on a fresh instance, where none was, 4")
 class GivesBackWhatItNeverHad(_HasPlaces):
     """Waits for a place within the `try` whose `finally` gives it back."""
 
@@ -180,6 +181,24 @@ class GivesBackWhatItNeverHad(_HasPlaces):
             return await super().run(function, args, kwargs, task_metadata)
         finally:
             places.release()
+
+
+_of_all = weakref.WeakKeyDictionary()
+
+
+@breaks("CNC-08", "and on another instance, before any was, 4")
+class GivesBackToAllInstances(ThreadExecutor):
+    """Has the places of a loop on its class, and gives one back in teardown, taken or not."""
+
+    @property
+    def _places(self):
+        return _of_all.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(4))
+
+    async def setup(self, task_metadata):
+        await self._places.acquire()
+
+    async def teardown(self, task_metadata):
+        self._places.release()
 
 
 @breaks("CNC-08", "after that only ")
