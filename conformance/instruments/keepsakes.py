@@ -142,7 +142,8 @@ def _texts_below(owner: Any, known: set[int]) -> Iterator[str]:
         for each in gc.get_referents(above.pop()):
             kind = type(each)
             if kind is str:
-                yield each
+                if len(each) > len(_MARK):
+                    yield each
             elif kind is bytes or kind is bytearray:
                 if len(each) >= len(_MARK):
                     yield each.decode("latin-1")

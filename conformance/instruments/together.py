@@ -63,7 +63,7 @@ async def together(path: Path) -> AsyncIterator[None]:
     do, and the loop itself gives it nothing. It has to be a loop that nobody else uses.
     """
     loop, gate = asyncio.get_running_loop(), _Gate()
-    here = threading.get_ident()
+    here, threads = threading.get_ident(), threading.active_count()
     at_work: set[asyncio.Future[Any]] = set()
     begin = loop.run_in_executor
 
@@ -82,7 +82,9 @@ async def together(path: Path) -> AsyncIterator[None]:
         while not gate.open:
             known = len(at_work)
             await asyncio.sleep(0.001)
-            alone = gate.waiting == 1 and len(at_work) == known == 1
+            # A thread of the executor's own is no work of the loop's.
+            busy = len(at_work) or threading.active_count() - threads
+            alone = gate.waiting == 1 and busy == 1 and len(at_work) == known
             idle = idle + 1 if alone else 0
             if idle >= _IDLE_STEPS:
                 gate.give_up()

@@ -21,7 +21,7 @@ from .job_handles import Task, answer_of, name_of, told_handles, until_told
 from .stopping import still_runs
 
 #: Seconds in which one more of them begins: who queues is right, and is only judged with fewer.
-_GRACE: Final = 0.15
+_GRACE: Final = 0.05
 
 #: Instance and dispatch of each task, by numbers, and its node: in the order in which they begin.
 #: The second is cancelled, where there are places for three: others have its dispatch, its node, or

@@ -27,7 +27,7 @@ _NODES: Final = (1, -1)
 #: Seconds, beyond what a task takes to begin, to wait for the next one before those that have
 #: begun are let go. It decides nothing: an executor that queues is right, it is only judged
 #: without having them all at once.
-_GRACE: Final = 1.0
+_GRACE: Final = 0.3
 
 #: How the problem of a task begins whose error did not arrive.
 LOST: Final = "its error is lost"
