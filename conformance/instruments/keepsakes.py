@@ -85,9 +85,9 @@ class Keepsakes:
                 found.append((kind, what))
         asked = {kind: marks for kind, marks in self._marks.items() if len(marks) >= least}
         if asked:
-            alive = _printed_texts(executor)
+            printed = _printed_texts(executor)
             for kind, marks in asked.items():
-                if sum(mark[::-1] in alive for mark in marks) >= len(marks) - 1:
+                if sum(mark[::-1] in printed for mark in marks) >= len(marks) - 1:
                     found.append((kind, OUTPUT))
         return found
 

@@ -63,6 +63,7 @@ def timed_out_in_line(subject: Subject) -> TimedOut | None:
         if found is None or not found.seen.timed_out:
             return None
         last, limit = limit, 2 * limit
+    assert found is not None
     alone = _behind_others(subject, last, order="www")
     unlimited = _behind_others(subject, -1, seconds=1.25 * last)
     for other, words in ((alone, "with nobody before it"), (unlimited, "without a limit")):
