@@ -206,7 +206,8 @@ class EmptiesAPipeAtTheEnd(OfOneProcess):
             await asyncio.sleep(0.02)
             if process.returncode is not None:
                 break
-        process.terminate()
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+            process.terminate()
         return (folder / "out").read_bytes(), await process.stderr.read()
 
 
