@@ -123,7 +123,7 @@ RULES = (
         since="1.1",
     ),
     CHAPTER.rule(
-        ("CAN-11", "MUST", "resilient", "run"),
+        ("CAN-11", "MUST", "resilient", "run awaited-execute"),
         "However often `execute` is cancelled, it ends in `CancelledError`.",
         why="""Users press the button three times, and a shutdown cancels what was cancelled before.
         A clean-up that answers the second cancellation with an error of its own, or with an
