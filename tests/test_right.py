@@ -51,12 +51,7 @@ NOT_APPLICABLE = {
 }
 
 #: What is no MUST, and is told.
-BROKEN_SHOULD = {
-    "right.makes:OwnExecute": {"CAN-06", "CAN-10"},
-    # Nobody tells their workers that the host was killed.
-    "right.workers:PersistentWorker": {"HYG-05"},
-    "right.workers:PollingExecutor": {"HYG-05"},
-}
+BROKEN_SHOULD = {"right.makes:OwnExecute": {"CAN-06", "CAN-10"}}
 
 
 #: Those that are not about how a worker is started, which costs ten times what a warm one does.

@@ -27,6 +27,9 @@ from pytest_asyncexec import AsyncBaseExecutor, TaskRuntimeError
 from pytest_asyncexec.base.places import Places
 from pytest_asyncexec.base.waiting import in_thread, undisturbed
 
+# Workers have the first end, and see by it when this process has ended, which alone has the other.
+_lifeline, _held_open = os.pipe()
+
 
 class PollingExecutor(AsyncBaseExecutor):
     """Submits a job, asks from time to time how it is, and fetches its result from a file."""
@@ -66,11 +69,12 @@ def _submit(cache_dir, task, jobs):
     (folder / "task").write_bytes(pickle.dumps((sys.path, task)))
     with open(folder / "out", "wb") as out, open(folder / "err", "wb") as err:
         job = subprocess.Popen(
-            [sys.executable, "-P", "-u", "-c", _JOB, folder],
+            [sys.executable, "-P", "-u", "-c", _JOB, folder, str(_lifeline)],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
             start_new_session=True,
+            pass_fds=(_lifeline,),
         )
     job.folder = folder
     jobs.append(job)
@@ -114,7 +118,9 @@ with open(os.path.join(sys.argv[1], "task"), "rb") as file:
     path, task = pickle.load(file)
 sys.path[:] = path
 from pytest_asyncexec.reference_executor._worker import attempt
+from pytest_asyncexec.reference_executor._worker_ties import end_with_host
 sys.path[:] = path
+end_with_host(int(sys.argv[2]))
 answer = pickle.dumps(attempt(os.getpid(), b"", task))
 with open(os.path.join(sys.argv[1], "unfinished"), "wb") as file:
     file.write(answer)
@@ -132,7 +138,9 @@ os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
 path = pickle.loads(tasks.read(struct.unpack("q", tasks.read(8))[0]))
 sys.path[:] = path
 from pytest_asyncexec.reference_executor._worker import attempt
+from pytest_asyncexec.reference_executor._worker_ties import end_with_host
 sys.path[:] = path
+end_with_host(int(sys.argv[1]))
 while head := tasks.read(8):
     task = tasks.read(struct.unpack("q", head)[0])
     with tempfile.TemporaryFile() as answer:
@@ -195,11 +203,12 @@ class _Backend:
 
     def _start(self):
         worker = subprocess.Popen(
-            [sys.executable, "-c", _LOOP],
+            [sys.executable, "-c", _LOOP, str(_lifeline)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            pass_fds=(_lifeline,),
         )
         path = pickle.dumps(sys.path)
         worker.stdin.write(struct.pack("q", len(path)) + path)
