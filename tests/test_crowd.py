@@ -8,7 +8,7 @@ import threading
 from unittest import mock
 
 import pytest
-from pytest_asyncexec.broken.many_at_once import _HasPlaces, _Places
+from pytest_asyncexec.broken.many_at_once import _HasPlaces, _Places, _TakesPlaces
 from pytest_asyncexec.conformance.instruments import patience
 from pytest_asyncexec.conformance.runner import judge_target
 from pytest_asyncexec.reference_executor import ThreadExecutor
@@ -30,17 +30,9 @@ class _Lots(_Places):
         return self.line.popleft()
 
 
-class DrawsLots(_HasPlaces):
+class DrawsLots(_TakesPlaces):
     def _new_places(self):
         return _Lots()
-
-    async def run(self, function, args, kwargs, task_metadata):
-        places = self._places
-        await places.take()
-        try:
-            return await super().run(function, args, kwargs, task_metadata)
-        finally:
-            places.give_back()
 
 
 class RunsAllAtOnce(ThreadExecutor):

@@ -62,17 +62,11 @@ class _Places:
         return self.line.popleft()
 
 
-class _Stack(_Places):
-    def next_in_line(self):
-        return self.line.pop()
-
-
-@breaks("CNC-06", "that had come later began, and the one that waited did not")
-class ServesTheLastOneFirst(_HasPlaces):
-    """Has those that wait in a list, and takes from its end what comes next."""
+class _TakesPlaces(_HasPlaces):
+    """Takes a place before the work, and gives it back after it, however that ends."""
 
     def _new_places(self):
-        return _Stack()
+        return _Places()
 
     async def run(self, function, args, kwargs, task_metadata):
         places = self._places
@@ -81,6 +75,19 @@ class ServesTheLastOneFirst(_HasPlaces):
             return await super().run(function, args, kwargs, task_metadata)
         finally:
             places.give_back()
+
+
+class _Stack(_Places):
+    def next_in_line(self):
+        return self.line.pop()
+
+
+@breaks("CNC-06", "that had come later began, and the one that waited did not")
+class ServesTheLastOneFirst(_TakesPlaces):
+    """Has those that wait in a list, and takes from its end what comes next."""
+
+    def _new_places(self):
+        return _Stack()
 
 
 @breaks("CNC-06", "came to nothing, when no other ended for ")
@@ -155,19 +162,11 @@ class _Swallowing(_Places):
 
 
 @breaks("CNC-08", "after that only ")
-class GivesItsPlacesToTheCancelled(_HasPlaces):
+class GivesItsPlacesToTheCancelled(_TakesPlaces):
     """Gives a free place to whoever is first in line, who may have gone home by then."""
 
     def _new_places(self):
         return _Swallowing()
-
-    async def run(self, function, args, kwargs, task_metadata):
-        places = self._places
-        await places.take()
-        try:
-            return await super().run(function, args, kwargs, task_metadata)
-        finally:
-            places.give_back()
 
 
 @breaks("CNC-08", "and on a fresh instance, where none was, 4")
