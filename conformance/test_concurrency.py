@@ -329,6 +329,8 @@ def _on_two_loops(subject: Subject) -> tuple[Seen | str, Seen | str, Sequence[Mo
 
 
 def _apart(subject: Subject, executor: Any, number: int) -> Seen | str:
+    guard = patience.PAST_LIMIT + 3 * subject.preflight().seconds
+
     async def story() -> Seen:
         # Several at once: a lock belongs to a loop from the moment on that somebody waits for it.
         # Where tasks at once go wrong, as another rule tells, one has to do.
@@ -340,12 +342,12 @@ def _apart(subject: Subject, executor: Any, number: int) -> Seen | str:
             asyncio.ensure_future(subject.execute(executor, echo, (f"on loop {number}",)))
             for _ in range(1 if mixes else AT_ONCE)
         ]
-        outcomes = [await finish(executing, patience.RESCUE) for executing in tasks]
+        outcomes = [await finish(executing, guard) for executing in tasks]
         if None in outcomes:
             for executing in tasks:
                 executing.cancel()
             await asyncio.wait(tasks, timeout=patience.RESCUE)
-            return Seen(malformed=f"execute had not ended after {patience.RESCUE:g} s")
+            return Seen(malformed=f"execute had not ended after {guard:.0f} s")
         seen = [one for one in outcomes if one is not None]
         return next((one for one in seen if not is_its_own(one, number)), seen[0])
 

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 from ..contract.wording import short_error
 from .check import check
-from .instruments.history import History, Replacement
+from .instruments.history import History, Replacement, does_nothing
 from .subject.exceptions import CouldNotRun
 from .subject.subject import Subject
 
@@ -84,7 +84,7 @@ def _ways(subject: Subject, limit: float) -> Iterator[_Way]:
 
 
 def _judge(subject: Subject, way: _Way, executor: Any) -> None:
-    replaced: dict[str, Replacement] = dict.fromkeys(("setup", "run", "teardown"), _ran)
+    replaced: dict[str, Replacement] = dict.fromkeys(("setup", "run", "teardown"), does_nothing)
     with subject.recording(executor, **replaced) as history:
         seen = subject.run(executor, len, "abc")
     begun = [method for method in ("setup", "run") if method in history.beginnings()]
@@ -94,17 +94,6 @@ def _judge(subject: Subject, way: _Way, executor: Any) -> None:
         _fail(subject, way, f"{seen}", history)
     said = short_error(seen.error) if seen.error is not None else seen.stderr
     _require_clear(subject, way, said, history)
-
-
-def _ran(_original: Any, _executor: Any, *_args: Any, **_kwargs: Any) -> Any:
-    return _Nothing()
-
-
-class _Nothing:
-    """What a method returns that does nothing, be it awaited or not."""
-
-    def __await__(self) -> Iterator[None]:
-        return iter(())
 
 
 def _require_clear(subject: Subject, way: _Way, said: str, history: History) -> None:

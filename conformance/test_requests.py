@@ -12,10 +12,10 @@ from unittest import mock
 
 from ..contract.wording import short, short_error
 from .check import check
-from .instruments.beacon import Attempt
-from .instruments.history import History
+from .instruments.history import History, does_nothing
 from .instruments.probes import echo, report_home
 from .instruments.seen import Seen
+from .scenarios.stopping import let_go
 from .subject.subject import Subject
 
 _ASKS: Final = "get_cancel_requested"
@@ -104,11 +104,8 @@ async def _of(said: Any) -> Any:
 def _judge_the_beginning(subject: Subject, host: _Host) -> None:
     host.wants_it_stopped = True
 
-    def ran(_original: Any, _executor: Any, *_args: Any, **_kwargs: Any) -> Any:
-        return _Nothing()
-
     executor = subject.build()
-    with subject.recording(executor, run=ran) as history:
+    with subject.recording(executor, run=does_nothing) as history:
         seen = subject.run(executor, echo, "value")
     if not history.count("run") and seen.status == "CANCELLED":
         return
@@ -129,26 +126,15 @@ def _judge_the_beginning(subject: Subject, host: _Host) -> None:
     )
 
 
-class _Nothing:
-    """What a method returns that does nothing, be it awaited or not."""
-
-    def __await__(self) -> Iterator[None]:
-        return iter(())
-
-
 def _with_a_real_task(subject: Subject) -> tuple[Seen, bool, History]:
     executor, facts = subject.build(), subject.preflight()
     with subject.recording(executor) as history:
         if not facts.reachable:
             seen = subject.run(executor, echo, "it was run")
             return seen, seen.completed, history
-        with subject.beacon(_let_go) as beacon:
+        with subject.beacon(let_go) as beacon:
             seen = subject.run(executor, report_home, beacon.address)
             return seen, bool(beacon.attempts), history
-
-
-def _let_go(attempt: Attempt, _number: int) -> None:
-    attempt.tell(do="return", value=None)
 
 
 @contextlib.contextmanager

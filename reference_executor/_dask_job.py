@@ -8,11 +8,14 @@ from typing import Any
 
 from ._dask_told import Told
 
-__all__ = ["Job", "chunks", "deliver", "new_token"]
+__all__ = ["PREFIX", "Job", "chunks", "deliver", "new_token"]
 
 #: How much goes to the scheduler in one message, in attempts and in bytes.
 MOST_JOBS = 1000
 MOST_BYTES = 1 << 24
+
+#: What the names of attempts begin with, for the scheduler has tasks of others too.
+PREFIX = "pytest-asyncexec-"
 
 _secret = secrets.token_hex(16)
 _numbers = itertools.count()
@@ -20,7 +23,7 @@ _numbers = itertools.count()
 
 def new_token() -> str:
     """Return a name for an attempt that nobody else uses or can foresee."""
-    return f"pytest-asyncexec-{_secret}-{next(_numbers)}"
+    return f"{PREFIX}{_secret}-{next(_numbers)}"
 
 
 class Job:

@@ -10,6 +10,8 @@ from typing import Any
 
 from distributed import SchedulerPlugin, get_worker
 
+from ._dask_job import PREFIX
+
 __all__ = ["AGAIN", "Once", "is_given_again"]
 
 AGAIN = (
@@ -17,8 +19,6 @@ AGAIN = (
     "elsewhere now; how often it may be attempted is said by `retries`"
 )
 
-#: What the names of attempts begin with, for the scheduler has tasks of others too.
-PREFIX = "pytest-asyncexec-"
 MARK = "pytest-asyncexec-again"
 
 #: Where an attempt has been, when it is about to be given away once more.

@@ -32,6 +32,6 @@ def refusal(address: str, problem: str) -> str:
         return f"The Dask cluster in this process cannot be started: {problem}"
     return (
         f"The Dask scheduler at {address} cannot be reached: {problem}. Check scheduler_address, "
-        f"and that `dask scheduler` runs there; Dask's setting distributed.comm.timeouts.connect "
-        f"says how long to try"
+        f"and that `dask scheduler` runs there, with this package installed; Dask's setting "
+        f"distributed.comm.timeouts.connect says how long to try"
     )

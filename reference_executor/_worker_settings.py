@@ -21,11 +21,6 @@ DECIMAL = (
     "flags=[], traps=[InvalidOperation, DivisionByZero, Overflow])"
 )
 
-#: Seconds that may be spent after each task on what tasks keep.
-LONG = 0.001
-#: So often is that which is kept looked through no more, before it is looked through again.
-OFTEN = 50
-
 
 class Settings:
     """The settings of an interpreter, as they were when this was made."""
@@ -207,17 +202,16 @@ class Kept:
     """The objects that tasks leave behind, of which those that nobody can reach are collected."""
 
     def __init__(self) -> None:
-        self.freezes = 0
         gc.collect()
-        gc.freeze()
+        self._freeze()
 
     def collect(self) -> None:
         """Let finalizers speak now, and not in the middle of the next task."""
-        begun = time.perf_counter()
         gc.collect()
-        if time.perf_counter() - begun > LONG:
-            self.freezes += 1
-            if self.freezes % OFTEN == 0:
-                gc.unfreeze()
-                gc.collect()
-            gc.freeze()
+        if len(sys.modules) != self.modules:
+            self._freeze()
+
+    def _freeze(self) -> None:
+        # What a module holds is there to stay, and takes long to be looked through after each task.
+        gc.freeze()
+        self.modules = len(sys.modules)

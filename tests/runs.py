@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_asyncexec.contract.catalogue import CONTRACT_VERSION, RULES, rules_of
+from pytest_asyncexec.contract.catalogue import CONTRACT_VERSION, RULES, contract_of
 from pytest_asyncexec.contract.finding import Finding, Moment
 from pytest_asyncexec.contract.rule import DECLARABLE, NEEDS, Level, Profile
 from pytest_asyncexec.contract.verdict import Outcome, RuleOutcome, judge
@@ -76,7 +76,7 @@ def target_of(
     contract: str = CONTRACT_VERSION,
 ) -> TargetRecord:
     """A target all of whose rules passed but these."""
-    rules = rules_of(contract)
+    rules = contract_of(contract).rules
     every = {rule_id: outcome(rule_id, "passed") for rule_id in rules}
     every |= {end.rule_id: end for end in ends}
     lacking = {need for end in every.values() for need in end.lacking}

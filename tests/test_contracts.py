@@ -185,8 +185,11 @@ def test_a_rule_of_another_contract_is_refused_with_what_to_do(
     assert len(result.stderr.str().splitlines()) <= 4
 
 
-def test_a_check_can_be_left_out_that_another_contract_has(suite: pytest.Pytester) -> None:
-    result = run(suite, GOOD, "--asyncexec-contract=1.0", "-k", "not RET_01")
+@pytest.mark.parametrize("left_out", [("-k", "not RET_01"), ("-m", "not asyncexec(rule='RET-01')")])
+def test_a_check_can_be_left_out_that_another_contract_has(
+    suite: pytest.Pytester, left_out: tuple[str, str]
+) -> None:
+    result = run(suite, GOOD, "--asyncexec-contract=1.0", *left_out)
 
     assert result.ret == 0
     assert "3 passed" in result.stdout.str()

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pytest_asyncexec.__main__ import main
-from pytest_asyncexec.contract.catalogue import CHAPTERS, RULES, rules_of
+from pytest_asyncexec.contract.catalogue import CHAPTERS, RULES, contract_of
 from pytest_asyncexec.evidence.record import RunRecord
 from pytest_asyncexec.report.columns import ORDER, columns
 from pytest_asyncexec.report.matrix import markdown, page
@@ -346,7 +346,7 @@ def test_reports_of_an_earlier_contract_are_compared(
     assert main(["matrix", *reports]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "## 2 executors by executor contract 1.0"
-    assert f"### 1 of {len(rules_of('1.0'))} rules that not all of them passed" in lines
+    assert f"### 1 of {len(contract_of('1.0').rules)} rules that not all of them passed" in lines
 
 
 def test_the_two_contracts_of_this_kit_are_not_mixed(

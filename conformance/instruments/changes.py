@@ -220,8 +220,9 @@ def _change_in_python(change: str, undo: list[Any]) -> bool:
     elif change == "the decimal context":
         import decimal
 
+        context = decimal.getcontext().copy()
         decimal.getcontext().prec = _PRECISION
-        undo.append(lambda: decimal.setcontext(decimal.Context()))
+        undo.append(lambda: decimal.setcontext(context))
     elif change == "warning filters":
         warnings.simplefilter("ignore", BytesWarning, _LINE)
         filters: list[Any] = warnings.filters  # type: ignore[assignment]

@@ -180,6 +180,18 @@ def then_raise(error: Exception) -> Replacement:
     return afterwards(action)
 
 
+class _Nothing:
+    """What a method returns that does nothing, be it awaited or not."""
+
+    def __await__(self) -> Iterator[None]:
+        return iter(())
+
+
+def does_nothing(_original: Any, _executor: Any, *_args: Any, **_kwargs: Any) -> Any:
+    """In place of a method: return None to whoever awaits it, and nothing to others."""
+    return _Nothing()
+
+
 def twice(original: Callable[..., Any], _executor: Any, *args: Any, **kwargs: Any) -> Any:
     """A replacement that calls the method itself, and again as soon as it has ended."""
     value = original(*args, **kwargs)

@@ -14,7 +14,7 @@ WRITES: Final = (
     ("a megabyte to each", "lines from a thread that goes on"),
 )
 
-#: The start methods of multiprocessing, and a word for what needs none.
+#: The start methods of multiprocessing.
 METHODS: Final = ("fork", "forkserver", "spawn")
 
 _MUCH: Final = 1 << 20

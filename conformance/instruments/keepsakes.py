@@ -39,7 +39,7 @@ class Keepsakes:
 
     def __init__(self, *, prints: bool) -> None:
         self._prints = prints
-        #: Of each kind of task, and of what it had: one function for each, whether it is alive.
+        #: Of each kind of task, and of what it had: a weak reference to each thing.
         self._refs: dict[tuple[str, str], list[weakref.ref[Any]]] = {}
         self._marks: dict[str, list[str]] = {}
         #: What is in each argument, in the order of their references.

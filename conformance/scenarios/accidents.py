@@ -250,8 +250,10 @@ def _live_through(
                 for executor, word in zip(executors, words, strict=True)
             ]
             after = await _ends(going_well, patience, reports)
-            if neighbours is not None:
-                note_beside(subject, await neighbours)
+            if neighbours is not None and beside is not None:
+                harm = await neighbours
+                if beside.has_seen_an_end:
+                    note_beside(subject, harm)
             escaped = subject.escaped[before:]
             labels = [str(attempt.hello["label"]) for attempt in reports]
             return [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -16,6 +16,7 @@ from ..instruments.seen import Seen
 from ..subject.kept import Kept
 from ..subject.subject import Subject
 from .echoes import first_wrong
+from .moves import Moves
 from .stopping import is_awaited
 
 #: So many tasks are begun at once.
@@ -30,7 +31,7 @@ OVERTAKING: Final = 64
 _UNSENT: Final = 4
 
 #: So many more tasks are begun than places were seen, to see whether there are more now.
-_MORE: Final = 4
+MORE: Final = 4
 
 #: Seconds that a task which was just begun gets to stand in line. It decides nothing: who is not
 #: there yet is overtaken by nobody.
@@ -123,7 +124,7 @@ class _Story:
         self._history = history
         self._members: dict[str, _Member] = {}
         self._lock = threading.Lock()
-        self._moved = asyncio.Event()
+        self._moves = Moves()
         self._loop: asyncio.AbstractEventLoop | None = None
         #: Grows with everything that happens.
         self._steps = 0
@@ -154,7 +155,7 @@ class _Story:
             self._loop = asyncio.get_running_loop()
             for _ in range(tasks):
                 self._begin(beacon)
-            await self._until(lambda: len(self._held()) >= enough, self._guard)
+            await self._moves.until(lambda: len(self._held()) >= enough, self._guard)
             seen = len(self._held())
             await self._end_all()
             return seen
@@ -179,7 +180,7 @@ class _Story:
     def _wake(self, *_: object) -> None:
         loop = self._loop
         if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._moved.set)
+            loop.call_soon_threadsafe(self._moves.note)
 
     @staticmethod
     def _let_return(attempt: Attempt) -> None:
@@ -203,7 +204,7 @@ class _Story:
 
     def _ended(self, executing: asyncio.Task[Seen]) -> None:
         self._steps += 1
-        self._moved.set()
+        self._moves.note()
 
     def _held(self) -> list[_Member]:
         with self._lock:
@@ -219,29 +220,18 @@ class _Story:
         if attempt is not None:
             self._let_return(attempt)
 
-    async def _until(self, holds: Callable[[], bool], limit: float) -> bool:
-        """Wait until it holds; False if nothing at all has happened for `limit` seconds."""
-        while not holds():
-            self._moved.clear()
-            waiting = asyncio.ensure_future(self._moved.wait())
-            done, _ = await asyncio.wait({waiting}, timeout=limit)
-            waiting.cancel()
-            if not done:
-                return holds()
-        return True
-
     async def _until_quiet(self) -> None:
         known = -1
         while known != len(self._held()) and self._waiting():
             known = len(self._held())
-            await self._until(lambda known=known: len(self._held()) > known, self._quiet)  # type: ignore[misc]
+            await self._moves.until(lambda known=known: len(self._held()) > known, self._quiet)  # type: ignore[misc]
 
     async def _next(self, how: str = RETURNS) -> bool:
         """End the task that has run longest; whether another one begins."""
         begun = sum(member.attempt is not None for member in self._members.values())
         await self._end(self._held()[0], how)
         self._ended_by = how
-        return await self._until(
+        return await self._moves.until(
             lambda: (
                 sum(m.attempt is not None for m in self._members.values()) > begun
                 or not self._waiting()
@@ -261,7 +251,7 @@ class _Story:
             return
         member.executing.cancel()
         # Where nobody stops it, it goes on until it is let go, and its place is taken until then.
-        await self._until(member.executing.done, self._quiet)
+        await self._moves.until(member.executing.done, self._quiet)
         self._let_return(member.attempt)
 
     # ---- the story -----------------------------------------------------------------------
@@ -276,7 +266,9 @@ class _Story:
         return told if told.trouble else self._outcomes(told)
 
     async def _told(self, beacon: Beacon) -> Crowd:
-        if not await self._until(lambda: bool(self._held() or not self._waiting()), self._guard):
+        if not await self._moves.until(
+            lambda: bool(self._held() or not self._waiting()), self._guard
+        ):
             return self._trouble(Crowd(0), "none begins", self._waiting())
         await self._until_quiet()
         first = Crowd(len(self._held()))
@@ -290,7 +282,8 @@ class _Story:
                 return Crowd(len(self._held()))
 
         first = Crowd(len(self._held()), await self._end_those_in_line())
-        oldest = self._waiting()[0] if self._waiting() else None
+        # Where nobody can be cancelled many wait, and lots among so many overtake for long.
+        oldest = self._waiting()[0] if self._waiting() and self._is_awaited else None
         overtaken = 0
         while oldest is not None and oldest.waits and self._held():
             self._begin(beacon)
@@ -316,7 +309,7 @@ class _Story:
             member.doomed = True
             member.executing.cancel()
         ended = {member.executing for member in cancelled}
-        await self._until(lambda: all(each.done() for each in ended), self._quiet)
+        await self._moves.until(lambda: all(each.done() for each in ended), self._quiet)
         return len(cancelled) + doomed
 
     async def _again(self, beacon: Beacon, first: Crowd) -> Crowd:
@@ -325,11 +318,11 @@ class _Story:
         for member in old:
             self._release(member)
         ended = [member.executing for member in old if not member.doomed]
-        if not await self._until(lambda: all(each.done() for each in ended), self._guard):
+        if not await self._moves.until(lambda: all(each.done() for each in ended), self._guard):
             waiting = self._waiting() or old
             return self._trouble(first, "lost", waiting, 0)
-        new = [self._begin(beacon) for _ in range(first.at_once + _MORE)]
-        if not await self._until(lambda: len(self._held()) >= first.at_once, self._guard):
+        new = [self._begin(beacon) for _ in range(first.at_once + MORE)]
+        if not await self._moves.until(lambda: len(self._held()) >= first.at_once, self._guard):
             return self._trouble(first, "lost", new[-1:], len(self._held()))
         await self._until_quiet()
         if len(self._held()) > first.at_once:
@@ -355,7 +348,7 @@ class _Story:
         for member in members:
             self._release(member)
         limit = patience.SHORTLY if self._is_over else self._guard
-        await self._until(lambda: all(m.executing.done() for m in members), limit)
+        await self._moves.until(lambda: all(m.executing.done() for m in members), limit)
         left = {member.executing for member in members if not member.executing.done()}
         for executing in left:
             executing.cancel()
@@ -393,6 +386,3 @@ def _problem(member: _Member) -> str:
 def at_once_on_another(subject: Subject, tasks: int, enough: int) -> int:
     """How many of some tasks run at once on a fresh instance, where none is cancelled."""
     return _Story(subject, subject.build(), History()).at_once(tasks, enough)
-
-
-MORE: Final = _MORE

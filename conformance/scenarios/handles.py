@@ -260,9 +260,10 @@ async def _ends(target: Task, executor: Any, handle: Any) -> str:
 async def _note_who_is_gone(others: list[Task], called: str) -> None:
     """Find out which of the others do not answer any more, whom nobody has let go."""
     asked = [t for t in others if t.attempt is not None and not t.gone_after]
-    alive = await living([t.attempt for t in asked if t.attempt is not None])
+    # Who answers lives; who does not may be slow: a dead one's line is closed.
+    await living([t.attempt for t in asked if t.attempt is not None])
     for task in asked:
-        if task.attempt not in alive:
+        if task.attempt is not None and task.attempt.gone.done():
             task.gone_after = called
 
 

@@ -15,6 +15,7 @@ from ..instruments.seen import Seen
 from ..subject.kept import Kept
 from ..subject.preflight import THIS_PROCESS
 from ..subject.subject import Subject
+from .moves import Moves
 from .stopping import is_awaited, within
 
 #: How a neighbour ends, in words, and by which command; the harshest last.
@@ -116,8 +117,13 @@ class Meeting:
         #: That of those which end, and of one that sees it.
         self._dispatch = subject.new_dispatch()
         self._last_ended = ""
-        self._moved = asyncio.Event()
+        self._moves = Moves()
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def has_seen_an_end(self) -> bool:
+        """Whether any of them has ended in a bad way while others ran."""
+        return bool(self._last_ended)
 
     def answer(self, attempt: Attempt, _number: int) -> None:
         """Hold an attempt, on a thread of the beacon's."""
@@ -133,14 +139,14 @@ class Meeting:
             task.attempts.append(attempt)
         if task is None or task.released:
             attempt.tell(do="return", value=None if task is None else task.label)
-        self._moved.set()
+        self._moves.note()
 
     async def story(self, beacon: Beacon) -> Harm | None:
         """The first of them that came to harm, if any did."""
         self._loop = asyncio.get_running_loop()
         for role in self._roles():
             self._begin(beacon, role)
-        await self._until(lambda: bool(self._begun()), self.guard)
+        await self._moves.until(lambda: bool(self._begun()), self.guard)
         while (ending := await self._next_to_end()) is not None:
             await self._end(ending)
             await self._look_at_witnesses(ending.role)
@@ -170,7 +176,7 @@ class Meeting:
                 node_id=number,
             )
         )
-        executing.add_done_callback(lambda _: self._moved.set())
+        executing.add_done_callback(lambda _: self._moves.note())
         self._tasks[label] = _Task(label, role, executor, dispatch, executing)
 
     @property
@@ -180,14 +186,14 @@ class Meeting:
     async def _next_to_end(self) -> _Task | None:
         """One that runs, and is to end while others see it; none where none runs beside another."""
         left = [task for task in self._tasks.values() if task.role in _COMMANDS]
-        await self._until(
+        await self._moves.until(
             lambda: self._is_seen_and_to_end() or all(task.is_over for task in left), self._grace
         )
         # More of them may be on their way: the harshest is to be the last.
         known = -1
         while known < len(self._begun()) < len(self._tasks):
             known = len(self._begun())
-            await self._until(lambda known=known: len(self._begun()) > known, _SHORTLY)
+            await self._moves.until(lambda known=known: len(self._begun()) > known, _SHORTLY)  # type: ignore[misc]
         if not self._is_seen_and_to_end():
             return None
         return next(t for role in _COMMANDS for t in left if t.role == role and t.is_held)
@@ -203,9 +209,9 @@ class Meeting:
         if task.role == IS_CANCELLED:
             task.executing.cancel()
             if "stop" not in self._subject.preflight().cannot:
-                await self._until(task.executing.done, self.guard)
+                await self._moves.until(task.executing.done, self.guard)
         task.attempts[0].tell(**_COMMANDS[task.role])
-        await self._until(task.executing.done, self.guard)
+        await self._moves.until(task.executing.done, self.guard)
 
     async def _look_at_witnesses(self, ended: str) -> None:
         for witness in self._witnesses:
@@ -224,7 +230,7 @@ class Meeting:
             for attempt in task.attempts:
                 attempt.tell(do="return", value=task.label)
         executing = [task.executing for task in self._tasks.values()]
-        await self._until(lambda: all(each.done() for each in executing), self.guard)
+        await self._moves.until(lambda: all(each.done() for each in executing), self.guard)
         left = {each for each in executing if not each.done()}
         for each in left:
             each.cancel()
@@ -243,16 +249,6 @@ class Meeting:
 
     def _begun(self) -> list[_Task]:
         return [t for t in self._tasks.values() if t.attempts or t.executing.done()]
-
-    async def _until(self, holds: Any, limit: float) -> None:
-        """Wait until it holds, or nothing has happened for `limit` seconds."""
-        while not holds():
-            self._moved.clear()
-            waiting = asyncio.ensure_future(self._moved.wait())
-            done, _ = await asyncio.wait({waiting}, timeout=limit)
-            waiting.cancel()
-            if not done:
-                return
 
 
 def _problem(task: _Task) -> str:

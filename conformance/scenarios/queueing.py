@@ -14,13 +14,15 @@ from ..subject.exceptions import CouldNotRun
 from ..subject.subject import Subject
 from .batch import refuses, whole_seconds
 from .overruns import usual_limit
+from .stopping import let_go
 
 #: In this order tasks come that are held, "h", and others under a limit, "w". However few places
 #: the executor has, one of the others is among the first to wait for one.
 _ORDER: Final = "hwhwhwhhhwhhhhhwhhhhhhw"
 
-#: How often the limit is doubled, where tasks behind others have timed out.
-_DOUBLED: Final = 4
+#: By how much the limit is longer each time, where tasks behind others have timed out. Under the
+#: last one all of them could begin one after the other, by how long the first task of all took.
+_LONGER: Final = (1, 2, 8)
 
 #: Turns of the event loop in which a task comes to where it waits, or is handed over.
 _TURNS: Final = 20
@@ -47,25 +49,25 @@ class TimedOut:
 def timed_out_in_line(subject: Subject) -> TimedOut | None:
     """A task that times out behind others by its limit, and by nothing but these two; or nothing.
 
-    A machine that is too slow for the limit is no fault of the executor: with a limit twice as long
-    each time, the task has to time out again, and must not where nobody stands before it, or where
-    there is no limit.
+    A machine that is too slow for the limit is no fault of the executor: with limits that are
+    longer each time, the task has to time out again, and must not where nobody stands before it, or
+    where there is no limit.
 
     Raises:
         CouldNotRun: without a limit, or with nobody before it, it goes wrong in another way.
     """
     limit, found = usual_limit(subject), None
-    for _ in range(_DOUBLED):
+    for longer in _LONGER:
+        limit *= longer
         found = _behind_others(subject, limit)
         if found is not None and limit % 1 and refuses(found.seen):
             limit = whole_seconds(subject, limit)
             found = _behind_others(subject, limit)
         if found is None or not found.seen.timed_out:
             return None
-        last, limit = limit, 2 * limit
     assert found is not None
-    alone = _behind_others(subject, last, order="www")
-    unlimited = _behind_others(subject, -1, seconds=1.25 * last)
+    alone = _behind_others(subject, limit, order=_ORDER.replace("h", ""))
+    unlimited = _behind_others(subject, -1, seconds=1.25 * limit)
     for other, words in ((alone, "with nobody before it"), (unlimited, "without a limit")):
         if other is not None and not other.seen.timed_out:
             # It may be a place that was lost by those that had timed out: others tell of that.
@@ -137,8 +139,8 @@ class _Line:
             )
             await asyncio.wait({everyone}, timeout=self.seconds)
             self.held = sum(a.hello["label"] == _HELD_BACK for a in beacon.attempts)
-        for attempt in beacon.answer_with(_let_go):
-            _let_go(attempt, 0)
+        for attempt in beacon.answer_with(let_go):
+            let_go(attempt, 0)
         seen = [(dispatch, await self._end_of(each)) for dispatch, each in waiting.items()]
         await asyncio.gather(*map(self._end_of, first), return_exceptions=True)
         return seen
@@ -151,7 +153,3 @@ class _Line:
         seen = await finish(executing, _PATIENCE + self.seconds)
         executing.cancel()
         return seen or Seen(malformed="it has not ended, and nothing holds it")
-
-
-def _let_go(attempt: Attempt, _number: int) -> None:
-    attempt.tell(do="return", value=None)

@@ -156,7 +156,11 @@ async def _first(
     leaving = [task for task, trial in zip(executing, trials, strict=True) if trial.leaves]
     # Whoever leaves something may be in the way of those that wait in line.
     pending = await _over([task for task in executing if task not in leaving], _patience(subject))
-    behind = await _over(leaving, patience_for_left)
+    behind: set[asyncio.Task[Seen]] = set(leaving)
+    begun: list[int] | None = None
+    while behind and begun != (begun := [n for n in range(len(trials)) if left.begun(n)]):
+        # Who has begun meanwhile is given as long as the others were.
+        behind = set(await _over(leaving, patience_for_left))
     # Who waits for what was left behind ends when that does, and by nothing else.
     late = {
         number for number, task in enumerate(executing) if task in behind and left.begun(number)

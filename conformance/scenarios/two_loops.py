@@ -127,7 +127,8 @@ class _Held:
 
 
 def _on_a_loop(subject: Subject, executor: Any, number: int, beacon: Beacon | None) -> Seen | str:
-    guard = patience.PAST_LIMIT + 3 * subject.preflight().seconds
+    # All of both loops may stand in one line, and are held meanwhile, see `let_go_in_turn`.
+    guard = patience.PAST_LIMIT + 8 * _TASKS * subject.preflight().seconds
     work = (
         (echo, (f"on loop {number}",))
         if beacon is None

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...base.context import DispatchInfo, get_active_dispatch
-from ...base.executor import run_task
 from ...base.outcome import TaskCancelledError
+from ...base.template import run_task
 from ...base.waiting import in_thread
 from ...contract.wording import short
 from ..instruments.by_value import ByValue

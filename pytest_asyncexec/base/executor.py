@@ -8,9 +8,9 @@ from .attempts import OWN_QUESTIONS
 from .common import CommonExecutor
 from .streams import write_streams_to_file
 from .task import RunningTask, get_running_task
-from .template import OWN_WRITERS, run_task
+from .template import OWN_WRITERS
 
-__all__ = ["AsyncBaseExecutor", "run_task"]
+__all__ = ["AsyncBaseExecutor"]
 
 
 class AsyncBaseExecutor(CommonExecutor):

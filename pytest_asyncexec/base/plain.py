@@ -124,10 +124,10 @@ class BaseExecutor(Plain, CommonExecutor):
         where it does.
         """
         task = get_running_task()
-        if task is None or task.cancel_requested is None:
-            return task is not None and (task.stopped or task.attempt_is_over)
-        if task.stopped or task.attempt_is_over:
-            return True
+        if task is None:
+            return False
+        if task.stopped or task.attempt_is_over or task.cancel_requested is None:
+            return task.stopped or task.attempt_is_over
         return _on_the_loop_of(task, task.is_cancel_requested())
 
     def set_job_handle(self, handle: Any) -> None:

@@ -116,15 +116,6 @@ def contract_of(version: str = CONTRACT_VERSION) -> Contract:
     return Contract(version, MappingProxyType(rules), MappingProxyType(candidates))
 
 
-def rules_of(version: str) -> Mapping[str, Rule]:
-    """The rules of one version of the contract, by id.
-
-    Raises:
-        UnknownContract: the catalogue does not hold that version.
-    """
-    return contract_of(version).rules
-
-
 class UnknownRule(LookupError):
     """A word that is neither the id of a rule nor of a chapter; the message helps."""
 
@@ -143,12 +134,10 @@ def look_up(word: str, contract: Contract | None = None) -> list[Rule]:
     found = [rule for rule in contract.judged.values() if wanted in (rule.id, rule.chapter)]
     if found:
         return found
-    of_others = [rule.since for rule in RULES.values() if wanted in (rule.id, rule.chapter)]
+    of_others = [rule.id for rule in RULES.values() if wanted in (rule.id, rule.chapter)]
     if of_others:
-        raise UnknownRule(
-            f"{wanted} came with contract {of_others[0]}, and this is contract {contract.version}."
-            "\n  Ask without naming a contract, or name one that has it."
-        )
+        why = contract.why_not(of_others[0]).replace(of_others[0], wanted, 1)
+        raise UnknownRule(f"{why}.\n  Ask without naming a contract, or name one that has it.")
     chapters = dict.fromkeys(rule.chapter for rule in contract.judged.values())
     hint = near(word, [*contract.judged, *chapters]) or f"The chapters are {', '.join(chapters)}."
     raise UnknownRule(f"the contract has no rule and no chapter {word!r}.\n  {hint}")

@@ -77,7 +77,7 @@ def parse_waivers(
         lines: the waivers.
         rules: the ids of the rules that can be waived.
         today: on which no waiver may have ended.
-        why_not: says of which contract another rule is, see `Contract.why_not`.
+        why_not: says why another rule cannot be waived, see `Contract.why_no_waiver`.
 
     Raises:
         WaiverError: a line cannot be read, names no rule, gives no reason, or has expired.

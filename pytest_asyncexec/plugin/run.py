@@ -178,8 +178,12 @@ def _one_of(known: Sequence[T], config: pytest.Config, name: str) -> T | None:
 def _refuse_unknown_rules(expression: str, contract: Contract) -> None:
     """Say it when -m asks for a rule that does not exist, instead of selecting nothing."""
     rules = contract.judged
-    for _, rule_id in re.findall(r"""asyncexec\(\s*rule\s*=\s*(["'])(.*?)\1""", expression):
-        if why := contract.why_not(rule_id):
+    asked = r"""(not\s+)?asyncexec\(\s*rule\s*=\s*(["'])(.*?)\2"""
+    for is_not, _, rule_id in re.findall(asked, expression):
+        why = contract.why_not(rule_id)
+        if why and is_not:
+            continue  # it is left out anyway
+        if why:
             raise pytest.UsageError(f"-m: {why}.\n  {JUDGE_BY_ANOTHER}")
         if rule_id not in rules:
             hint = near(rule_id, rules) or f"Ids run from {min(rules)} to {max(rules)}."

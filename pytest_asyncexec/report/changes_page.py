@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from itertools import groupby
-from pathlib import Path
 
 from ..contract.catalogue import CHAPTERS, RULES, VERSIONS, contract_of
 from ..contract.frozen import digest_of
 from ..contract.rule import CANDIDATE, Rule
 from .markdown import plain, table
+from .rules_page import write
 
 #: How docs/contract-changes.md comes up to date.
 COMMAND = "python -m pytest_asyncexec.report.changes_page docs/contract-changes.md"
@@ -21,8 +20,8 @@ COMMAND = "python -m pytest_asyncexec.report.changes_page docs/contract-changes.
 _INTRODUCTION = """\
 A version of the contract holds all rules of the versions before it and those that came with it.
 What it holds is frozen: of each rule its id, obligation, level and sentence. The digest is the
-SHA-256 of those as JSON, and stands in every certificate. An executor is judged by the newest
-version unless another one is asked for, `--asyncexec-contract=1.0`; of the rules of others
+SHA-256 of those as JSON, and stands in certificates since 0.2.0. An executor is judged by the
+newest version unless another one is asked for, `--asyncexec-contract=1.0`; of the rules of others
 nothing is collected, counted or told then. Certificates are verified by the version that they
 are of, and reports of different versions are not compared."""
 
@@ -94,6 +93,4 @@ def _link(rule: Rule) -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(f"usage: {COMMAND}")
-    Path(sys.argv[1]).write_text(page(), encoding="utf-8", newline="\n")
+    write(page(), COMMAND)

@@ -102,11 +102,16 @@ def _anchor(heading: str) -> str:
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
-if __name__ == "__main__":
+def write(text: str, command: str) -> None:
+    """Write a page to the file that the command line names, as `command` does."""
     if len(sys.argv) != 2:
-        sys.exit(f"usage: {COMMAND}")
+        sys.exit(f"usage: {command}")
     try:
-        Path(sys.argv[1]).write_text(page(), encoding="utf-8", newline="\n")
+        Path(sys.argv[1]).write_text(text, encoding="utf-8", newline="\n")
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
-        sys.exit(f"error: {sys.argv[1]!r} cannot be written: {why}.\n  Name a file, as {COMMAND}")
+        sys.exit(f"error: {sys.argv[1]!r} cannot be written: {why}.\n  Name a file, as {command}")
+
+
+if __name__ == "__main__":
+    write(page(), COMMAND)

@@ -35,7 +35,10 @@ ROOT = HERE.parent.parent
 TARGET = "pytest_asyncexec.reference_executor:LocalExecutor"
 MODULES = (
     "pytest_asyncexec/base/executor.py",
+    "pytest_asyncexec/base/common.py",
+    "pytest_asyncexec/base/template.py",
     "pytest_asyncexec/base/streams.py",
+    "pytest_asyncexec/base/appending.py",
     "pytest_asyncexec/base/context.py",
     "pytest_asyncexec/reference_executor/local.py",
 )
