@@ -14,7 +14,10 @@ _SLEEPS = "import sys; sys.stdin.read()"
 #: Starts a process in a session of its own, tells its number, and ends.
 _LEAVES_ONE = f"""
 import subprocess, sys
-child = subprocess.Popen([sys.executable, "-c", {_SLEEPS!r}], start_new_session=True)
+# It must not hold open what is read to its end here.
+child = subprocess.Popen(
+    [sys.executable, "-c", {_SLEEPS!r}], stdout=subprocess.DEVNULL, start_new_session=True
+)
 print(child.pid, flush=True)
 """
 
