@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from .check import check
+from .instruments import patience
 from .instruments.beacon import Attempt, Beacon
 from .instruments.history import Method
 from .instruments.odd import SCRIPT_CLASSES, OddError, Uncarriable
@@ -40,7 +41,6 @@ from .scenarios.accidents import (
 )
 from .scenarios.asking import ask_plan
 from .scenarios.recovery import NEXT, has_no_end, is_failure
-from .scenarios.recovery import PATIENCE as _PATIENCE
 from .scenarios.stopping import cancellable, ending_of, let_go, still_there, with_a_retry
 from .scenarios.unbroken import settle
 from .subject.exceptions import CouldNotRun, RuleViolation
@@ -384,7 +384,7 @@ def _of_a_death(accident: Accident, aftermath: Aftermath) -> Wrong:
     if has_no_end(seen):
         return (
             f"{wrong}: {aftermath.reports} deaths were seen, and execute still went on "
-            f"{_PATIENCE:g} s after the last of them",
+            f"{patience.FAILURE:g} s after the last of them",
             "it waits for a result, and does not look at the worker that was to send it",
         )
     if not is_failure(seen):
@@ -409,8 +409,8 @@ def _tell_of_deaths(subject: Subject) -> None:
     for accident, aftermath, wrong, cause in _wrong_ones(subject, "RES-09", _of_a_death):
         if has_no_end(aftermath.seen) and not subject.preflight().reachable:
             subject.could_not_run(
-                f"{_PATIENCE:g} s after it was handed over, a task that ends its worker had not "
-                "failed; as tasks cannot connect to the suite, it may not have begun"
+                f"{patience.FAILURE:g} s after it was handed over, a task that ends its worker had "
+                "not failed; as tasks cannot connect to the suite, it may not have begun"
             )
         code = accident.about
         subject.fail(

@@ -14,6 +14,7 @@ from .instruments.probes import echo, report_home
 from .instruments.sweep import coroutine_methods, methods_of
 from .scenarios import revoking
 from .scenarios.asking import ask_cancelled, ask_plan
+from .scenarios.calls_of_cancel import answered
 from .scenarios.stopping import (
     Together,
     cancellable,
@@ -315,17 +316,8 @@ def test_CAN_03_must_report_a_task_cancelled_by_its_backend_as_cancelled(subject
 def test_CAN_04_must_answer_cancel_by_whether_the_task_runs_on(subject: Subject) -> None:
     subject.need_beacon()
     subject.need_free_loop(lost="nobody can cancel anything", reproduce=revoking.reproduce())
-    stories = revoking.stories(subject)
-
-    async def story() -> list[str]:
-        async with Together() as together:
-            for each in stories:
-                together.begin(each.told(subject))
-        return together.ended
-
-    with subject.recording(stories[0].executor) as history, revoking.handles_of(stories):
-        found = subject.drive(story)
-    told = [(each, wrong) for each, wrong in zip(stories, found, strict=True) if wrong]
+    found = answered(subject)
+    told = [pair for pair in zip(found.stories, found.wrong, strict=True) if pair[1]]
     if told:
         first = told[0][0]
         subject.fail(
@@ -336,7 +328,7 @@ def test_CAN_04_must_answer_cancel_by_whether_the_task_runs_on(subject: Subject)
             else "a bool: True if the task will not run on, or else False",
             cause="`cancel` answers for what it has asked for, and not for what became of it; "
             "or `run` takes the killed job for one that failed, and it is attempted again",
-            history=history.of(first.dispatch),
+            history=found.history.of(first.dispatch),
             reproduce=first.reproduce,
             # Whose errors all look alike cannot tell that of a task that was cancelled.
             because="RES-04"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .check import check
-from .scenarios.handles import Revoked, revoked
+from .scenarios.calls_of_cancel import revoked
+from .scenarios.handles import Revoked
 from .subject.subject import Subject
 
 _REPRODUCE = """

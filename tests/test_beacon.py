@@ -68,6 +68,20 @@ async def test_an_attempt_is_held_until_it_is_told(beacon_of: Build) -> None:
     assert ended == ["let go"]
 
 
+async def test_it_is_known_how_many_were_there_at_the_same_time(beacon_of: Build) -> None:
+    with beacon_of() as beacon:
+        for number in (1, 2, 3):
+            _in_thread(beacon.address, "held")
+            await asyncio.wrap_future(beacon.arrival(number))
+            # The third one comes when the first two are over.
+            if number != 1:
+                for attempt in beacon.attempts:
+                    attempt.tell(do="return", value="let go")
+                    await asyncio.wrap_future(attempt.gone)
+
+        assert beacon.most_at_once == 2
+
+
 async def test_waiting_for_an_attempt_ends_with_the_execution(beacon_of: Build) -> None:
     executing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     executing.set_result(None)

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pytest_asyncexec.broken.matrix import near_guards
+from pytest_asyncexec.conformance.instruments import patience
 from pytest_asyncexec.conformance.runner import judge_target
-from pytest_asyncexec.conformance.subject import driving
 
 from hostile import executors
 from pytest_asyncexec.contract.verdict import RuleOutcome, judge
@@ -51,11 +52,15 @@ HANG = ("Hangs", "Spins", "Blocks")
 
 
 @pytest.fixture
-def _told_in_seconds(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def _told_in_seconds(name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Hangs are told in seconds; nobody else is judged with this."""
-    if name.startswith(HANG):
-        monkeypatch.setattr(driving, "WATCHDOG", 4.0)
-        monkeypatch.setattr(driving, "_PATIENCE_AFTER_A_HANG", 1.0)
+    if not name.startswith(HANG):
+        yield
+        return
+    monkeypatch.setattr(patience, "WATCHDOG", 4.0)
+    monkeypatch.setattr(patience, "AFTER_A_HANG", 1.0)
+    with near_guards():
+        yield
 
 
 @pytest.fixture(autouse=True)

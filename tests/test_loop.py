@@ -21,7 +21,7 @@ def test_stories_share_one_loop(loop: WatchedLoop) -> None:
     async def story() -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
 
-    assert loop.drive(story) is loop.drive(story)
+    assert loop.drive(story, 60) is loop.drive(story, 60)
 
 
 def test_an_error_of_the_story_is_raised(loop: WatchedLoop) -> None:
@@ -29,7 +29,7 @@ def test_an_error_of_the_story_is_raised(loop: WatchedLoop) -> None:
         raise TimeoutError("the story's own")
 
     with pytest.raises(TimeoutError, match="the story's own"):
-        loop.drive(story)
+        loop.drive(story, 60)
 
 
 def test_a_cancelled_story_is_an_error_like_any_other(loop: WatchedLoop) -> None:
@@ -37,7 +37,7 @@ def test_a_cancelled_story_is_an_error_like_any_other(loop: WatchedLoop) -> None
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        loop.drive(story)
+        loop.drive(story, 60)
     assert loop.usable
 
 
@@ -74,7 +74,7 @@ def test_closing_ends_what_is_still_running(loop: WatchedLoop) -> None:
         await asyncio.sleep(0)
         assert not background.done()
 
-    loop.drive(story)
+    loop.drive(story, 60)
     loop.close()
 
     assert ended == ["cancelled"]
@@ -87,7 +87,7 @@ def test_a_loop_that_is_stopped_is_told_at_once(loop: WatchedLoop) -> None:
         await asyncio.sleep(3600)
 
     with pytest.raises(Hang, match="was stopped"):
-        loop.drive(story)
+        loop.drive(story, 60)
     assert not loop.usable
 
 
@@ -99,7 +99,7 @@ def test_an_error_that_ends_loops_is_the_storys(
         raise kind
 
     with pytest.raises(kind):
-        loop.drive(story)
+        loop.drive(story, 60)
     assert loop.usable
 
 

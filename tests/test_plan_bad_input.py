@@ -100,6 +100,9 @@ class MixesOutput(LocalExecutor):
     at_work = 0
     said = ""
 
+    def __init__(self, *, warm: bool = True, **settings: Any) -> None:
+        super().__init__(warm=warm, **settings)
+
     async def run(self, function, args, kwargs, task_metadata):  # type: ignore[no-untyped-def]
         MixesOutput.at_work += 1
         try:
@@ -342,7 +345,7 @@ class HoldsTheLoop(ThreadExecutor):
 
 
 def test_one_that_blocks_the_loop_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pytest_asyncexec.conformance.subject.driving.WATCHDOG", 3.0)
+    monkeypatch.setattr(patience, "WATCHDOG", 3.0)
     HoldsTheLoop.begun = 0
 
     found = judged(HoldsTheLoop)

@@ -116,6 +116,8 @@ class Beacon(abc.ABC):
         self._awaited: list[tuple[int, concurrent.futures.Future[None]]] = []
         self._closed = False
         self.attempts: list[Attempt] = []
+        #: How many of them were there at the same time.
+        self.most_at_once = 0
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._serve, name="asyncexec-beacon", daemon=True).start()
@@ -141,6 +143,8 @@ class Beacon(abc.ABC):
         with self._lock:
             self.attempts.append(attempt)
             number = len(self.attempts)
+            at_once = sum(not each.gone.done() for each in self.attempts)
+            self.most_at_once = max(self.most_at_once, at_once)
             closed, answer = self._closed, self._answer
             self._announce()
         # Heard while it is being answered, too: whoever answers may wait for its words or its end.

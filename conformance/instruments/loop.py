@@ -17,10 +17,6 @@ from .effects import of_library
 
 T = TypeVar("T")
 
-#: Seconds after which a check counts as hung. A guard, not a measure: a right executor, however
-#: slow its machine, never comes near it.
-WATCHDOG = 120.0
-
 
 class Hang(Exception):
     """Something never ended; the message says where it stood."""
@@ -73,7 +69,7 @@ class WatchedLoop:
     def drive(
         self,
         story: Callable[[], Coroutine[Any, Any, T]],
-        limit: float = WATCHDOG,
+        limit: float,
         progress: Callable[[], object] = lambda: None,
     ) -> T:
         """Run `story()` on the loop and return its result.

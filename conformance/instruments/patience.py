@@ -6,6 +6,12 @@ own tests, whose executors are known to be wrong, lower them.
 
 from __future__ import annotations
 
+#: Seconds after which a check counts as hung.
+WATCHDOG = 120.0
+
+#: The same for one that has hung once: the rest of the suite is still to come.
+AFTER_A_HANG = 20.0
+
 #: Seconds past its limit for which a task is held, before it is taken that nothing stops it.
 PAST_LIMIT = 30.0
 
@@ -24,3 +30,9 @@ OUTCOME = 60.0
 
 #: Seconds for what an ended task has left to end as well, before it is taken that it stays.
 LEFTOVERS = 10.0
+
+#: Seconds for which a task may go on that fails at once, and an ordinary one after it.
+FAILURE = 100.0
+
+#: The same for those that decide nothing: what is judged after them waits for no lost backend.
+RECOVERY = 30.0

@@ -7,10 +7,11 @@ import contextlib
 import os
 import secrets
 import signal
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ..instruments import patience
 from ..instruments.beacon import Attempt
 from ..instruments.by_value import ByValue
 from ..instruments.history import History, recorded
@@ -31,7 +32,7 @@ from ..instruments.seen import Seen
 from ..subject.kept import Kept
 from ..subject.subject import Subject
 from .neighbours import Meeting, note_beside
-from .recovery import LESS_PATIENCE, PATIENCE, no_end
+from .recovery import no_end
 
 #: Instead of an exit code: the end that nobody can prepare for.
 KILLED: Final = -9
@@ -51,6 +52,8 @@ class Accident:
     message: str = ""
     #: How often it may be attempted again.
     retries: int = 0
+    #: Whether an ordinary task follows on its instance.
+    is_followed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,8 @@ def accidents_of(subject: Subject, rule_id: str) -> list[Accident]:
         return list(map(_sent, subject.pick(quick=few, default=tasks, thorough=tasks)))
     if rule_id == "RES-19":
         every = (*PLUMBING, *BROKEN_WIRES)
-        return list(map(_plumbed, subject.pick(quick=PLUMBING, default=every, thorough=every)))
+        names = subject.pick(quick=PLUMBING, default=every, thorough=every)
+        return [each for name in names for each in _plumbed(name)]
     odd = [ODD_ERRORS[place] for place in (1, 4, 6, 7)]
     return list(map(_raised, subject.pick(quick=odd, default=ODD_ERRORS, thorough=ODD_ERRORS)))
 
@@ -105,9 +109,14 @@ def _raised(odd: OddError) -> Accident:
     return Accident("RES-12", raise_odd, (odd.type_name, message), odd, message=message)
 
 
-def _plumbed(name: str) -> Accident:
-    message = new_message()
-    return Accident("RES-19", _report_and_raise, (name, message), name, message=message, retries=1)
+def _plumbed(name: str) -> Iterator[Accident]:
+    # A task that is attempted again and one that follows would be waited for one after the other.
+    for retries in (0, 1):
+        message = new_message()
+        yield Accident(
+            "RES-19", _report_and_raise, (name, message), name,
+            message=message, retries=retries, is_followed=not retries,
+        )  # fmt: skip
 
 
 def _report_and_raise(name: str, message: str, *report: Any) -> None:
@@ -183,7 +192,7 @@ def _tried(subject: Subject, accidents: Sequence[Accident]) -> Sequence[Aftermat
     try:
         executors = [executor_for(subject, accident) for accident in accidents]
         beside = Meeting(subject) if harsh and subject.preflight().reachable else None
-        return _live_through(subject, accidents, executors, LESS_PATIENCE, beside)
+        return _live_through(subject, accidents, executors, patience.RECOVERY, beside)
     except (Exception, asyncio.CancelledError):
         # Of all of them nothing is known: each is tried by itself.
         return [None] * len(accidents)
@@ -197,19 +206,19 @@ def executor_for(subject: Subject, accident: Accident) -> Any:
 def one_alone(subject: Subject, executor: Any, accident: Accident) -> Aftermath:
     """What one of them comes to by itself."""
     with subject.following(executor):
-        return _live_through(subject, [accident], [executor], PATIENCE)[0]
+        return _live_through(subject, [accident], [executor], patience.FAILURE)[0]
 
 
 def _live_through(
     subject: Subject,
     accidents: Sequence[Accident],
     executors: Sequence[Any],
-    patience: float,
+    limit: float,
     beside: Meeting | None = None,
 ) -> list[Aftermath]:
     """Run them at once, each on its executor, and then an ordinary task on each.
 
-    Who has not ended `patience` seconds after anything has happened is given up. Others run
+    Who has not ended `limit` seconds after anything has happened is given up. Others run
     `beside` them, for the same wait.
     """
     before = len(subject.escaped)
@@ -243,13 +252,17 @@ def _live_through(
                 )
                 for number, (each, executor) in enumerate(zip(accidents, executors, strict=True))
             ]  # fmt: skip
-            seen = await _ends(going_wrong, patience, reports)
-            words = [secrets.token_hex(4) for _ in accidents]
+            seen = await _ends(going_wrong, limit, reports)
+            words = {n: secrets.token_hex(4) for n, a in enumerate(accidents) if a.is_followed}
             going_well = [
-                asyncio.ensure_future(subject.execute(executor, echo, (word,)))
-                for executor, word in zip(executors, words, strict=True)
+                asyncio.ensure_future(subject.execute(executors[number], echo, (word,)))
+                for number, word in words.items()
             ]
-            after = await _ends(going_well, patience, reports)
+            ends = await _ends(going_well, limit, reports)
+            after = {
+                number: None if _is(end, word) else end
+                for (number, word), end in zip(words.items(), ends, strict=True)
+            }
             if neighbours is not None and beside is not None:
                 harm = await neighbours
                 if beside.has_seen_an_end:
@@ -259,7 +272,7 @@ def _live_through(
             return [
                 Aftermath(
                     seen[number],
-                    None if _is(after[number], words[number]) else after[number],
+                    after.get(number),
                     labels.count(str(number)),
                     escaped,
                     any(_not_torn_down(each, dispatches[number]) for each in history)
@@ -269,7 +282,7 @@ def _live_through(
             ]
 
     try:
-        return subject.drive(story, longer=patience * (_MANY + 2)) if accidents else []
+        return subject.drive(story, longer=limit * (_MANY + 2)) if accidents else []
     finally:
         forget_module_of_the_worker()
 
@@ -301,7 +314,7 @@ def _is(seen: Seen, word: str) -> bool:
 
 
 async def _ends(
-    executing: Sequence[asyncio.Task[Seen]], patience: float, reports: Collection[Attempt]
+    executing: Sequence[asyncio.Task[Seen]], limit: float, reports: Collection[Attempt]
 ) -> list[Seen]:
     """How each of them ended; those that do not are cancelled."""
     pending = set(executing)
@@ -310,14 +323,14 @@ async def _ends(
         # Its patience begins anew with every death.
         died = min(len(reports), _MANY * len(executing))
         done, pending = await asyncio.wait(
-            pending, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+            pending, timeout=limit, return_when=asyncio.FIRST_COMPLETED
         )
         moves = bool(done) or min(len(reports), _MANY * len(executing)) > died
     for each in pending:
         each.cancel()
     if pending:
         await asyncio.wait(pending, timeout=5)
-    return [no_end(patience) if each in pending else _seen(each) for each in executing]
+    return [no_end(limit) if each in pending else _seen(each) for each in executing]
 
 
 def _seen(executing: asyncio.Task[Seen]) -> Seen:

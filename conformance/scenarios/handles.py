@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,7 +15,6 @@ from ..instruments.history import History, under_way
 from ..instruments.liveness import living
 from ..instruments.probes import report_home
 from ..instruments.seen import Seen, finish
-from ..subject.kept import Kept
 from ..subject.subject import Subject
 from .job_handles import Task, answer_of, name_of, told_handles, until_told
 from .stopping import still_runs
@@ -54,23 +53,24 @@ class Revoked:
     history: History = field(default_factory=History)
 
 
-def _look(subject: Subject) -> Revoked:
-    found = _run(subject, cancels=True)
+#: What goes on beside them, at its own expense.
+Beside = Callable[[], Coroutine[Any, Any, None]]
+
+
+async def _nothing() -> None:
+    pass
+
+
+def look(subject: Subject, beside: Beside = _nothing) -> Revoked:
+    """What becomes of the tasks."""
+    found = _run(subject, beside, cancels=True)
     if found.hit:
         # Who mixes up tasks at once, or refuses some, does so where nobody is cancelled as well.
         found.hit = [] if _run(subject, cancels=False).hit else found.hit
     return found
 
 
-_known: Final = Kept(_look)
-
-
-def revoked(subject: Subject) -> Revoked:
-    """What became of the tasks; they run when it is first asked for."""
-    return _known.of(subject)
-
-
-def _run(subject: Subject, *, cancels: bool) -> Revoked:
+def _run(subject: Subject, beside: Beside = _nothing, *, cancels: bool) -> Revoked:
     executors = [subject.build(), subject.build()]
     dispatches = [subject.new_dispatch() for _ in range(4)]
     results = str(subject.folder / "results")
@@ -94,8 +94,14 @@ def _run(subject: Subject, *, cancels: bool) -> Revoked:
         subject.beacon(hold) as beacon,
         told_handles(tasks),
     ):
+
+        async def story() -> None:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(beside())
+                group.create_task(_story(subject, found, beacon, cancels=cancels))
+
         subject.drive(
-            lambda: _story(subject, found, beacon, cancels=cancels),
+            story,
             longer=2 * patience.OUTCOME,
             progress=lambda: [len(beacon.attempts), *(task.seen for task in tasks)],
         )

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
@@ -84,21 +84,31 @@ def name_of(task: Task) -> str:
 @contextlib.contextmanager
 def told_handles(tasks: list[Task]) -> Iterator[None]:
     """Within this block each task knows what its host is told of its job."""
+    by_name = {name_of(task): task for task in tasks}
+
+    def note(_executor: Any, handle: Any) -> None:
+        task = by_name.get(under_way.get())
+        if task is not None:
+            task.handles.append(handle)
+
+    with hearing(type(tasks[0].executor), note):
+        yield
+
+
+@contextlib.contextmanager
+def hearing(cls: type[Any], note: Callable[[Any, Any], None]) -> Iterator[None]:
+    """Within this block the host hears of jobs: `note` is called with executor and handle."""
     # The host hears what comes to the method that the others override.
-    mro = type(tasks[0].executor).__mro__
-    definers = [cls for cls in mro if callable(vars(cls).get("set_job_handle"))]
+    definers = [each for each in cls.__mro__ if callable(vars(each).get("set_job_handle"))]
     if not definers:
         yield
         return
     original = vars(definers[-1])["set_job_handle"]
-    by_name = {name_of(task): task for task in tasks}
 
     # Whatever the method is, it is called as before: it may be a coroutine function or not.
     @functools.wraps(original)
     def set_job_handle(self: Any, handle: Any, *args: Any, **kwargs: Any) -> Any:
-        task = by_name.get(under_way.get())
-        if task is not None:
-            task.handles.append(handle)
+        note(self, handle)
         return original(self, handle, *args, **kwargs)
 
     with mock.patch.object(definers[-1], "set_job_handle", set_job_handle):

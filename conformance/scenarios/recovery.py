@@ -6,43 +6,15 @@ import asyncio
 import secrets
 from typing import Any
 
+from ..instruments import patience
 from ..instruments.probes import echo
 from ..instruments.seen import Seen, finish
 from ..subject.subject import Subject
 
-#: Seconds for which a task may go on that fails at once: a guard, far beyond what that takes.
-PATIENCE = 100.0
 
-#: The same for one that decides nothing: what is judged after it waits for no backend that is gone.
-LESS_PATIENCE = 30.0
-
-
-def outcome_of(
-    subject: Subject,
-    executor: Any,
-    function: Any,
-    *args: Any,
-    patience: float = PATIENCE,
-    **named: Any,
-) -> Seen:
-    """What comes of one task; a `malformed` outcome if `execute` does not end."""
-
-    async def story() -> Seen:
-        executing = asyncio.ensure_future(subject.execute(executor, function, args, **named))
-        seen = await finish(executing, patience)
-        if seen is None:
-            executing.cancel()
-            await asyncio.wait({executing}, timeout=5)
-            return no_end(patience)
-        return seen
-
-    with subject.following(executor):
-        return subject.drive(story)
-
-
-def no_end(patience: float) -> Seen:
+def no_end(seconds: float) -> Seen:
     """What is seen of a task that was given up."""
-    return Seen(malformed=f"{_NO_END} after {patience:g} s")
+    return Seen(malformed=f"{_NO_END} after {seconds:g} s")
 
 
 def has_no_end(seen: Seen) -> bool:
@@ -58,10 +30,21 @@ def is_failure(seen: Seen) -> bool:
     return not seen.malformed and (seen.error is not None or seen.status == "FAILED")
 
 
-def works(subject: Subject, executor: Any, patience: float = PATIENCE) -> Seen | None:
+def works(subject: Subject, executor: Any) -> Seen | None:
     """What comes of an ordinary task, if that is anything but its result."""
     word = secrets.token_hex(4)
-    seen = outcome_of(subject, executor, echo, word, patience=patience)
+
+    async def story() -> Seen:
+        executing = asyncio.ensure_future(subject.execute(executor, echo, (word,)))
+        seen = await finish(executing, patience.RECOVERY)
+        if seen is None:
+            executing.cancel()
+            await asyncio.wait({executing}, timeout=5)
+            return no_end(patience.RECOVERY)
+        return seen
+
+    with subject.following(executor):
+        seen = subject.drive(story)
     return None if seen.completed and seen.result == word else seen
 
 

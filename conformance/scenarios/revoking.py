@@ -5,25 +5,27 @@ from __future__ import annotations
 import abc
 import asyncio
 import contextlib
+import dataclasses
 import functools
 import inspect
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
-from unittest import mock
 
 from ...contract.wording import short, short_error
 from ..instruments import patience
 from ..instruments.beacon import Attempt, Beacon
 from ..instruments.by_value import ByValue
+from ..instruments.history import History
 from ..instruments.outlasting import Outlasting
 from ..instruments.probes import grandchild, report_home
 from ..instruments.seen import finish
 from ..subject.host import call_method
 from ..subject.kept import Kept
 from ..subject.subject import Subject
-from .stopping import let_go, still_runs, with_a_retry, within
+from .job_handles import hearing
+from .stopping import Together, let_go, still_runs, with_a_retry, within
 
 _CHILD: Final = "child"
 
@@ -225,24 +227,41 @@ def stories(subject: Subject) -> list[Story]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The stories, what is wrong with each, or nothing, and what was recorded meanwhile."""
+
+    stories: list[Story]
+    wrong: list[str]
+    history: History
+
+
 @contextlib.contextmanager
-def handles_of(stories: Sequence[Story]) -> Iterator[None]:
-    """Within this block each story knows what its executor says of its jobs."""
-    cls = type(stories[0].executor)
-    original = getattr(cls, "set_job_handle", None)
-    if original is None:
-        yield
-        return
-    told = {id(story.executor): story.handles for story in stories}
+def telling(subject: Subject) -> Iterator[tuple[Told, Callable[[], Coroutine[Any, Any, None]]]]:
+    """Within this block all stories can be told at once, by the coroutine function."""
+    told = Told(stories(subject), [], History())
 
-    # Whatever the method is, it is called as before: it may be a coroutine function or not.
-    @functools.wraps(original)
-    def set_job_handle(self: Any, handle: Any, *args: Any, **kwargs: Any) -> Any:
-        told.get(id(self), []).append(handle)
-        return original(self, handle, *args, **kwargs)
+    async def tell() -> None:
+        async with Together() as together:
+            for each in told.stories:
+                together.begin(each.told(subject))
+        told.wrong.extend(together.ended)
 
-    with mock.patch.object(cls, "set_job_handle", set_job_handle):
-        yield
+    handles = {id(story.executor): story.handles for story in told.stories}
+
+    def note(executor: Any, handle: Any) -> None:
+        handles.get(id(executor), []).append(handle)
+
+    executor = told.stories[0].executor
+    with subject.recording(executor) as history, hearing(type(executor), note):
+        yield dataclasses.replace(told, history=history), tell
+
+
+def told_alone(subject: Subject) -> Told:
+    """The stories, told while nothing else runs."""
+    with telling(subject) as (told, tell):
+        subject.drive(tell)
+    return told
 
 
 async def _is_attempted_again(

@@ -9,7 +9,7 @@ from ..subject.exceptions import CouldNotRun, RuleViolation
 from ..subject.needs import believe, clear_doubts
 from ..subject.subject import Subject
 from .fresh_process import judge_in_fresh_process
-from .recovery import LESS_PATIENCE, has_no_end, works
+from .recovery import has_no_end, works
 
 
 def settle(
@@ -85,7 +85,7 @@ def _broken(subject: Subject) -> str:
         return f"blocked: no executor can be built any more: {error!r}"
     broken = "blocked: not even an ordinary task completes any more"
     try:
-        seen = works(subject, executor, LESS_PATIENCE)
+        seen = works(subject, executor)
     except Hang as hang:
         subject.blocked = f"{broken}: {hang}"
         return subject.blocked

@@ -7,12 +7,11 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from ..instruments.loop import WATCHDOG, Hang, WatchedLoop
+from ..instruments import patience
+from ..instruments.loop import Hang, WatchedLoop
 from ..instruments.watch import Watch
 
 T = TypeVar("T")
-
-_PATIENCE_AFTER_A_HANG = 20.0
 
 
 class Driving:
@@ -88,11 +87,8 @@ class Driving:
 
     @property
     def patience(self) -> float:
-        """Seconds after which a call counts as hung.
-
-        Who has hung once is not given that long again: the rest of the suite is still to come.
-        """
-        return min(WATCHDOG, _PATIENCE_AFTER_A_HANG) if self._hangs else WATCHDOG
+        """Seconds after which a call counts as hung."""
+        return patience.AFTER_A_HANG if self._hangs else patience.WATCHDOG
 
     def note_hang(self) -> None:
         """Remember that a call never ended."""

@@ -74,6 +74,7 @@ class Subject:
         #: What was awaited in the last task that the check of this moment has followed.
         self.followed: History | None = None
         self._preflight: Preflight | None = None
+        self._beacons: list[Beacon] = []
 
     def pick(self, *, quick: T, default: T, thorough: T) -> T:
         """How much of something this run's profile asks for."""
@@ -292,9 +293,16 @@ class Subject:
     def beacon(self, answer: Callable[[Attempt, int], None] | None = None) -> Beacon:
         """What tasks of the subject can report to, see `Beacon`."""
         facts = self.preflight()
-        if facts.reaches_mailbox:
-            return Mailbox(self.new_folder(), answer)
-        return NetworkBeacon(answer)
+        beacon = (
+            Mailbox(self.new_folder(), answer) if facts.reaches_mailbox else NetworkBeacon(answer)
+        )
+        self._beacons.append(beacon)
+        return beacon
+
+    @property
+    def most_at_once(self) -> int:
+        """How many attempts have been seen at the same time by now, of one check's tasks."""
+        return max((beacon.most_at_once for beacon in self._beacons), default=0)
 
     def need_beacon(self) -> None:
         """End the check where tasks can neither connect to the suite nor talk to it by files.

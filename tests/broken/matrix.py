@@ -44,20 +44,24 @@ class Trial:
         return f"{self.finding.outcome}: {became} (expected: {self.wrong.says})"
 
 
-def try_out(wrong: Wrong) -> Trial:
-    """Judge a wrong executor by the rule that it breaks.
+def near_guards() -> contextlib.AbstractContextManager[object]:
+    """Within this block the guards are near, which are far away for right executors."""
+    return mock.patch.multiple(
+        patience,
+        PAST_LIMIT=3.0,
+        SHORTLY=1.0,
+        RESCUE=2.0,
+        TURN=2.0,
+        LEFTOVERS=2.0,
+        OUTCOME=15.0,
+        FAILURE=20.0,
+        RECOVERY=10.0,
+    )
 
-    The guards that are far away for right executors may be near for one that is known to hang.
-    """
-    near = {
-        "PAST_LIMIT": 3.0,
-        "SHORTLY": 1.0,
-        "RESCUE": 2.0,
-        "TURN": 2.0,
-        "LEFTOVERS": 1.0,
-        "OUTCOME": 15.0,
-    }
-    with _quietly(), _elsewhere(), mock.patch.multiple(patience, **near):
+
+def try_out(wrong: Wrong) -> Trial:
+    """Judge a wrong executor by the rule that it breaks."""
+    with _quietly(), _elsewhere(), near_guards():
         for warm, profile, strength in _ways(wrong):
             with workers(warm):
                 found = judge_target(wrong.target, {wrong.rule}, profile, strength)
