@@ -51,7 +51,8 @@ class Cluster:
         self.scheduler = self._process(
             "dask_scheduler", "--port", port, "--scheduler-file", str(file)
         )
-        while not file.exists():
+        # There before anything is in it.
+        while not file.exists() or not file.read_text().endswith("}"):
             assert self.scheduler.poll() is None, self.log()
             time.sleep(0.02)
         self.address = json.loads(file.read_text())["address"]

@@ -39,7 +39,7 @@ def test_a_pool_that_breaks_for_good_is_no_fault_of_the_other_rules(
 
     # Tasks that end their worker are among those that are looked at for what they leave.
     for rule in ("RES-01", *left_behind, "CAN-05", "RES-08"):
-        assert found[rule].outcome == "passed", found[rule]
+        assert found[rule].outcome == "passed", found[rule].message
     assert found["RES-09"].outcome == "failed"
     # What cannot be loaded takes a worker of this pool along, which no other rule is to tell.
     assert "the Unloadable" not in found["RES-09"].message
