@@ -20,6 +20,9 @@ from ..subject.subject import Subject
 #: Tasks on each loop: a lock belongs to a loop from the moment on that somebody waits for it.
 _TASKS: Final = 3
 
+#: Turns of an event loop in which its tasks come to where they run or wait.
+_TURNS: Final = 20
+
 
 @dataclass(frozen=True, slots=True)
 class OnLoops:
@@ -74,11 +77,12 @@ def _in_threads(
     beacon: Beacon | None,
     held: _Held | None = None,
 ) -> tuple[Seen | str, ...]:
+    handed_over = [threading.Event() for _ in executors]
     with concurrent.futures.ThreadPoolExecutor(
         len(executors), thread_name_prefix="asyncexec-loops"
     ) as threads:
         running = [
-            threads.submit(_on_a_loop, subject, executor, number, beacon)
+            threads.submit(_on_a_loop, subject, executor, number, beacon, handed_over)
             for number, executor in enumerate(executors, 1)
         ]
         if held is not None:
@@ -126,7 +130,17 @@ class _Held:
             concurrent.futures.wait([each], timeout=self._quiet)
 
 
-def _on_a_loop(subject: Subject, executor: Any, number: int, beacon: Beacon | None) -> Seen | str:
+def _on_a_loop(
+    subject: Subject,
+    executor: Any,
+    number: int,
+    beacon: Beacon | None,
+    handed_over: list[threading.Event],
+) -> Seen | str:
+    # Where places are few, those of the first loop have them all: whoever has none on the second
+    # is woken by nothing else than what the first one does.
+    for earlier in handed_over[: number - 1]:
+        earlier.wait(patience.RESCUE)
     # All of both loops may stand in one line, and are held meanwhile, see `let_go_in_turn`.
     guard = patience.PAST_LIMIT + 8 * _TASKS * subject.preflight().seconds
     work = (
@@ -137,6 +151,9 @@ def _on_a_loop(subject: Subject, executor: Any, number: int, beacon: Beacon | No
 
     async def story() -> Seen:
         tasks = [asyncio.ensure_future(subject.execute(executor, *work)) for _ in range(_TASKS)]
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+        handed_over[number - 1].set()
         try:
             _, pending = await asyncio.wait(tasks, timeout=guard)
             for executing in pending:
