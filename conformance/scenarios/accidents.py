@@ -252,16 +252,21 @@ def _live_through(
                 )
                 for number, (each, executor) in enumerate(zip(accidents, executors, strict=True))
             ]  # fmt: skip
-            seen = await _ends(going_wrong, limit, reports)
-            words = {n: secrets.token_hex(4) for n, a in enumerate(accidents) if a.is_followed}
+            followed = [number for number, each in enumerate(accidents) if each.is_followed]
+            others = [number for number, each in enumerate(accidents) if not each.is_followed]
+            ends = await _ends([going_wrong[number] for number in followed], limit, reports)
+            words = [secrets.token_hex(4) for _ in followed]
             going_well = [
                 asyncio.ensure_future(subject.execute(executors[number], echo, (word,)))
-                for number, word in words.items()
+                for number, word in zip(followed, words, strict=True)
             ]
-            ends = await _ends(going_well, limit, reports)
+            # Those that nothing follows are attempted again meanwhile.
+            last = [*going_well, *(going_wrong[number] for number in others)]
+            last_ends = await _ends(last, limit, reports)
+            seen = dict(zip([*followed, *others], [*ends, *last_ends[len(words) :]], strict=True))
             after = {
                 number: None if _is(end, word) else end
-                for (number, word), end in zip(words.items(), ends, strict=True)
+                for number, word, end in zip(followed, words, last_ends, strict=False)
             }
             if neighbours is not None and beside is not None:
                 harm = await neighbours
