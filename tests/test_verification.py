@@ -38,7 +38,7 @@ def _here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def wheel(tmp_path: Path) -> Path:
-    return _wheel(tmp_path / "mypkg-1.0-py3-none-any.whl", "VERSION = 1")
+    return _wheel(tmp_path / "mypkg-1.0-py3-none-any.whl", "class MyExecutor: pass")
 
 
 def _wheel(path: Path, code: str) -> Path:
@@ -616,6 +616,9 @@ def test_another_wheel_is_refused(
         # Of a platform that loads plugins from files, under names of its own.
         ("plugin_0x1:MyExecutor", "mypkg:MyExecutor", 0),
         ("plugin_0x1:MyExecutor", "mypkg.MyExecutor", 0),
+        # The module is there, and the class is not.
+        ("mypkg:Other", "mypkg:Other", 1),
+        ("mypkg:Other.MyExecutor", "mypkg:Other.MyExecutor", 1),
         ("otherpkg:MyExecutor", "otherpkg:MyExecutor", 1),
         ("mypkg.inner:MyExecutor", "otherpkg:make", 1),
         ("mypkgs:MyExecutor", "mypkgs:MyExecutor", 1),
@@ -650,6 +653,42 @@ def test_the_wheel_has_to_hold_the_class(
     )
     assert (refusal in said) is bool(status)
     assert verified(told, tmp_path) == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "held"),
+    [
+        ("class MyExecutor: pass", True),
+        ("if True:\n    class MyExecutor: pass", True),
+        ("def make():\n    class MyExecutor: pass\n    return MyExecutor", True),
+        ("MyExecutor = type('MyExecutor', (), {})", True),
+        ("def make(name):\n    return type(name, (), {})\nOTHERS = make('MyExecutor')", True),
+        ("from .inner import MyExecutor", True),
+        ("from .inner import *", True),
+        ("def __getattr__(name): ...", True),
+        ("for name in NAMES: globals()[name] = type(name, (), {})", True),
+        ("this is of a Python to come", True),
+        ("# class MyExecutor was here", False),
+        ("class MyExecutors: pass", False),
+        ('"Has no MyExecutor any more."', False),
+        ("", False),
+    ],
+)
+def test_the_name_of_the_class_has_to_stand_in_the_code(
+    source: str, held: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wheel = _wheel(tmp_path / "mypkg-1.0-py3-none-any.whl", source)
+
+    assert verified(certified(wheel), tmp_path, artifact=wheel) == (0 if held else 1)
+    assert ("does not hold that" in capsys.readouterr().out) is not held
+
+
+def test_the_class_of_an_extension_module_cannot_be_looked_for(tmp_path: Path) -> None:
+    wheel = tmp_path / "mypkg-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("mypkg.cpython-311-x86_64-linux-gnu.so", b"")
+
+    assert verified(certified(wheel), tmp_path, artifact=wheel) == 0
 
 
 def test_a_certificate_of_a_wheel_speaks_of_nothing_else(

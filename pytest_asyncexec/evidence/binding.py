@@ -8,8 +8,9 @@ from typing import Any
 
 from .artifact import LISTING
 from .certificate import Certificate, digest_of, signable
+from .classes import may_make
 from .environment import DISTRIBUTION, Environment
-from .wheel import Wheel, modules_of
+from .wheel import Wheel, modules_of, source_of
 
 
 def unbound(told: Certificate) -> list[str]:
@@ -82,7 +83,11 @@ def _of_a_class_elsewhere(told: Certificate, wheel: Wheel) -> list[str]:
     """See that the wheel holds the class that was judged, as was seen to when it was."""
     held = modules_of(wheel)
     module, _, name = told.extension["executor"].partition(":")
-    if module in held or _is_named_in(held, told.extension["spec"], module, name):
+    if module in held:
+        source = source_of(wheel, module)
+        if source is None or may_make(source, name):
+            return []
+    elif _is_named_in(held, told.extension["spec"], module, name):
         return []
     judged = told.extension["executor"] or told.extension["spec"]
     holds = ", ".join(wheel.packages) or "nothing"

@@ -142,6 +142,23 @@ def modules_of(wheel: Wheel) -> set[str]:
     return found
 
 
+def source_of(wheel: Wheel, module: str) -> str | None:
+    """The source of a module that it installs; None where that is of another kind.
+
+    Raises:
+        ArtifactError: the wheel cannot be read any more.
+    """
+    path = module.replace(".", "/")
+    try:
+        with zipfile.ZipFile(wheel.path) as archive:
+            for entry in archive.infolist():
+                if _installed_as(entry.filename) in (f"{path}.py", f"{path}/__init__.py"):
+                    return archive.read(entry).decode("utf-8", "replace")
+    except _BROKEN as error:
+        raise ArtifactError(f"{wheel.path} is no wheel: {error}.\n  {_WHAT_TO_DO}") from None
+    return None
+
+
 def is_held(wheel: Wheel, module: str) -> bool:
     """Whether the file of an imported module is in the wheel."""
     found = _file_of(module)
