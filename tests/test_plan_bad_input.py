@@ -100,9 +100,6 @@ class MixesOutput(LocalExecutor):
     at_work = 0
     said = ""
 
-    def __init__(self, *, warm: bool = True, **settings: Any) -> None:
-        super().__init__(warm=warm, **settings)
-
     async def run(self, function, args, kwargs, task_metadata):  # type: ignore[no-untyped-def]
         MixesOutput.at_work += 1
         try:
