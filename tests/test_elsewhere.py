@@ -108,3 +108,23 @@ def test_only_what_is_of_a_task_is_told(world: Path) -> None:
         world / "tmp" / "id-0123",
         world / "tmp" / "id-0123" / "log",
     }
+
+
+def test_what_others_have_there_is_read_once_and_again_when_it_has_changed(world: Path) -> None:
+    looking = Elsewhere(world / "suite")
+    read: list[bytes] = []
+
+    def owned(text: bytes) -> bool:
+        read.append(text)
+        return b"id-of-a-task" in text
+
+    stranger = world / "tmp" / "stranger" / "file"
+    stranger.parent.mkdir()
+    stranger.write_bytes(b"of somebody else")
+
+    assert looking.files(owned) == set()
+    assert looking.files(owned) == set()
+    assert read.count(b"of somebody else") == 1
+
+    stranger.write_bytes(b"now with the id-of-a-task")
+    assert looking.files(owned) == {str(stranger), str(stranger.parent)}

@@ -41,6 +41,9 @@ class Elsewhere:
             entry.path: _changed(entry) for place in self._places for entry in _entries(place)
         }
         self._made: dict[str, None] = {}
+        #: Files in which nothing of a task's was found, by what would change with their content:
+        #: others may have thousands there, and they are looked at again and again.
+        self._strangers: dict[str, tuple[int, int]] = {}
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
@@ -61,17 +64,50 @@ class Elsewhere:
                 continue
             former = self._before.get(entry.path)
             if former is None:
-                found |= _of_tasks(entry.path, owned)
+                found |= self._of_tasks(entry.path, owned)
             elif former != _changed(entry) and _is_folder(entry.path):
                 # What else is new in it is not known: a name tells, and a log of long ago does not.
                 found |= {each.path for each in _entries(entry.path) if owned(_name(each.path))}
         for path in tuple(self._made):
-            found |= _of_tasks(path, owned)
+            found |= self._of_tasks(path, owned)
         return found
 
     def temporary_files(self, owned: Owned) -> set[str]:
         """Those of them that lie where temporary files go."""
         return {path for path in self.files(owned) if path.startswith(self._temporary)}
+
+    def _of_tasks(self, path: str, owned: Owned) -> set[str]:
+        """What there is at a path, and below it if that is a folder, of the tasks in point."""
+        if not os.path.lexists(path):
+            return set()
+        if not _is_folder(path):
+            return {path} if owned(_name(path)) or self._holds(path, owned) else set()
+        below = [
+            os.path.join(above, name)
+            for above, folders, files in os.walk(path)
+            for name in (*folders, *files)
+        ]
+        if owned(_name(path)):
+            return {path, *below}
+        inside = {each for each in below[:_MANY] if owned(_name(each)) or self._holds(each, owned)}
+        # A folder that was made for one file goes with it.
+        return inside | ({path} if inside and set(below) == inside else set())
+
+    def _holds(self, path: str, owned: Owned) -> bool:
+        """Whether the beginning of a file is of the tasks in point."""
+        try:
+            found = os.lstat(path)
+        except OSError:  # it is gone again
+            return False
+        if not stat.S_ISREG(found.st_mode):  # nothing that can be read without a wait
+            return False
+        as_it_is = found.st_mtime_ns, found.st_size
+        if self._strangers.get(path) == as_it_is:
+            return False
+        if owned(_content(path)):
+            return True
+        self._strangers[path] = as_it_is
+        return False
 
     def _is_the_suites(self, path: str) -> bool:
         return path == self._but_for or path.startswith(os.path.join(self._but_for, ""))
@@ -121,33 +157,12 @@ def _is_folder(path: str) -> bool:
     return os.path.isdir(path) and not os.path.islink(path)
 
 
-def _of_tasks(path: str, owned: Owned) -> set[str]:
-    """What there is at a path and, if that is a folder, below it, and is of the tasks in point."""
-    if not os.path.lexists(path):
-        return set()
-    if not _is_folder(path):
-        return {path} if owned(_name(path)) or owned(_content(path)) else set()
-    below = [
-        os.path.join(above, name)
-        for above, folders, files in os.walk(path)
-        for name in (*folders, *files)
-    ]
-    if owned(_name(path)):
-        return {path, *below}
-    inside = {each for each in below[:_MANY] if owned(_name(each)) or owned(_content(each))}
-    # A folder that was made for one file goes with it.
-    return inside | ({path} if inside and set(below) == inside else set())
-
-
 def _name(path: str) -> bytes:
     return os.fsencode(os.path.basename(path))
 
 
 def _content(path: str) -> bytes:
-    """The beginning of a file; nothing where there is none to be read without a wait."""
     try:
-        if not stat.S_ISREG(os.lstat(path).st_mode):
-            return b""
         with open(path, "rb") as file:
             return file.read(_MUCH)
     except OSError:

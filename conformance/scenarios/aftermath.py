@@ -150,7 +150,9 @@ def files_of_tasks(subject: Subject, seen: Aftermath) -> set[str]:
     def owned(text: bytes) -> bool:
         return MARK.encode() in text or subject.tasks.has_drawn(text)
 
-    return files_below(*seen.folders.values()) | seen.elsewhere.temporary_files(owned)
+    # It comes to an end, however much others have there: that is nothing that hangs.
+    with subject.elsewhere():
+        return files_below(*seen.folders.values()) | seen.elsewhere.temporary_files(owned)
 
 
 async def _batch(
