@@ -122,9 +122,21 @@ def test_what_others_have_there_is_read_once_and_again_when_it_has_changed(world
     stranger.parent.mkdir()
     stranger.write_bytes(b"of somebody else")
 
-    assert looking.files(owned) == set()
-    assert looking.files(owned) == set()
+    assert looking.temporary_files(owned) == set()
+    assert looking.temporary_files(owned) == set()
     assert read.count(b"of somebody else") == 1
+    assert looking.looked_at == 2
 
     stranger.write_bytes(b"now with the id-of-a-task")
-    assert looking.files(owned) == {str(stranger), str(stranger.parent)}
+    assert looking.temporary_files(owned) == {str(stranger), str(stranger.parent)}
+
+
+def test_each_of_several_tasks_finds_its_own(world: Path) -> None:
+    looking = Elsewhere(world / "suite")
+    for name in ("one", "two"):
+        (world / "tmp" / name).write_text(f"data of task {name}")
+
+    for name in ("one", "two"):
+        # The second one's file was seen when the first one's was looked for.
+        found = looking.files(lambda text, name=name: f"task {name}".encode() in text)
+        assert found == {str(world / "tmp" / name)}

@@ -41,9 +41,11 @@ class Elsewhere:
             entry.path: _changed(entry) for place in self._places for entry in _entries(place)
         }
         self._made: dict[str, None] = {}
-        #: Files in which nothing of a task's was found, by what would change with their content:
-        #: others may have thousands there, and they are looked at again and again.
+        #: Temporary files in which nothing of a task's was found, by what would change with their
+        #: content: others may have thousands there, and they are looked at again and again.
         self._strangers: dict[str, tuple[int, int]] = {}
+        #: Grows with every file that is looked at.
+        self.looked_at = 0
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
@@ -58,30 +60,42 @@ class Elsewhere:
 
     def files(self, owned: Owned) -> set[str]:
         """The files and folders that are there now, and are new and `owned`; whole paths."""
+        return self._files(owned, {})
+
+    def temporary_files(self, owned: Owned) -> set[str]:
+        """Those of them that lie where temporary files go.
+
+        Args:
+            owned: which is to know the same tasks each time, and those that have come since then.
+        """
+        found = self._files(owned, self._strangers)
+        return {path for path in found if path.startswith(self._temporary)}
+
+    def _files(self, owned: Owned, strangers: dict[str, tuple[int, int]]) -> set[str]:
         found: set[str] = set()
         for entry in (entry for place in self._places for entry in _entries(place)):
             if self._is_the_suites(entry.path):
                 continue
             former = self._before.get(entry.path)
             if former is None:
-                found |= self._of_tasks(entry.path, owned)
+                found |= self._of_tasks(entry.path, owned, strangers)
             elif former != _changed(entry) and _is_folder(entry.path):
                 # What else is new in it is not known: a name tells, and a log of long ago does not.
                 found |= {each.path for each in _entries(entry.path) if owned(_name(each.path))}
         for path in tuple(self._made):
-            found |= self._of_tasks(path, owned)
+            found |= self._of_tasks(path, owned, strangers)
         return found
 
-    def temporary_files(self, owned: Owned) -> set[str]:
-        """Those of them that lie where temporary files go."""
-        return {path for path in self.files(owned) if path.startswith(self._temporary)}
-
-    def _of_tasks(self, path: str, owned: Owned) -> set[str]:
+    def _of_tasks(self, path: str, owned: Owned, strangers: dict[str, tuple[int, int]]) -> set[str]:
         """What there is at a path, and below it if that is a folder, of the tasks in point."""
         if not os.path.lexists(path):
             return set()
+
+        def is_of_tasks(each: str) -> bool:
+            return owned(_name(each)) or self._holds(each, owned, strangers)
+
         if not _is_folder(path):
-            return {path} if owned(_name(path)) or self._holds(path, owned) else set()
+            return {path} if is_of_tasks(path) else set()
         below = [
             os.path.join(above, name)
             for above, folders, files in os.walk(path)
@@ -89,12 +103,13 @@ class Elsewhere:
         ]
         if owned(_name(path)):
             return {path, *below}
-        inside = {each for each in below[:_MANY] if owned(_name(each)) or self._holds(each, owned)}
+        inside = set(filter(is_of_tasks, below[:_MANY]))
         # A folder that was made for one file goes with it.
         return inside | ({path} if inside and set(below) == inside else set())
 
-    def _holds(self, path: str, owned: Owned) -> bool:
+    def _holds(self, path: str, owned: Owned, strangers: dict[str, tuple[int, int]]) -> bool:
         """Whether the beginning of a file is of the tasks in point."""
+        self.looked_at += 1
         try:
             found = os.lstat(path)
         except OSError:  # it is gone again
@@ -102,11 +117,11 @@ class Elsewhere:
         if not stat.S_ISREG(found.st_mode):  # nothing that can be read without a wait
             return False
         as_it_is = found.st_mtime_ns, found.st_size
-        if self._strangers.get(path) == as_it_is:
+        if strangers.get(path) == as_it_is:
             return False
         if owned(_content(path)):
             return True
-        self._strangers[path] = as_it_is
+        strangers[path] = as_it_is
         return False
 
     def _is_the_suites(self, path: str) -> bool:

@@ -263,10 +263,11 @@ def _live_through(
             # Those that nothing follows are attempted again meanwhile.
             last = [*going_well, *(going_wrong[number] for number in others)]
             last_ends = await _ends(last, limit, reports)
-            seen = dict(zip([*followed, *others], [*ends, *last_ends[len(words) :]], strict=True))
+            nexts, other_ends = last_ends[: len(followed)], last_ends[len(followed) :]
+            seen = dict(zip([*followed, *others], [*ends, *other_ends], strict=True))
             after = {
                 number: None if _is(end, word) else end
-                for number, word, end in zip(followed, words, last_ends, strict=False)
+                for number, word, end in zip(followed, words, nexts, strict=True)
             }
             if neighbours is not None and beside is not None:
                 harm = await neighbours

@@ -113,7 +113,8 @@ def _look(subject: Subject, tasks: list[HeldTask]) -> None:
                 )
 
             with subject.following(executors[0]):
-                subject.drive(story)
+                # Others may have much where it is looked: that is nothing that hangs.
+                subject.drive(story, progress=lambda: elsewhere.looked_at)
     finally:
         os.umask(umask)
 

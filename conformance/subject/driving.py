@@ -88,7 +88,8 @@ class Driving:
     @property
     def patience(self) -> float:
         """Seconds after which a call counts as hung."""
-        return patience.AFTER_A_HANG if self._hangs else patience.WATCHDOG
+        after_a_hang = min(patience.WATCHDOG, patience.AFTER_A_HANG)
+        return after_a_hang if self._hangs else patience.WATCHDOG
 
     def note_hang(self) -> None:
         """Remember that a call never ended."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 
 #: What makes names that stand nowhere.
 _MAKERS = {"__getattr__", "exec", "eval", "globals", "setattr", "vars"}
@@ -16,9 +17,12 @@ def may_make(source: str, qualname: str) -> bool:
         qualname: of the class, as `Outer.Inner` or `make.<locals>.Inner`.
     """
     try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):
-        return True  # of another Python than this one
+        with warnings.catch_warnings():
+            # What its author was told by Python is nothing to who verifies.
+            warnings.simplefilter("ignore")
+            tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return True  # of another Python than this one, or deeper than this one goes
     named = {name for node in ast.walk(tree) for name in _names_in(node)}
     wanted = {part for part in qualname.split(".") if part != "<locals>"}
     return bool(named & _MAKERS) or "*" in named or wanted <= named

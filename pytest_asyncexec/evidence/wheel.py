@@ -32,6 +32,9 @@ _BROKEN = (
     ValueError,
 )
 
+#: Bytes of a module's source that are read: some are made by programs, and some to do harm.
+_LONGEST_SOURCE = 1 << 24
+
 #: How files end that Python imports.
 _IMPORTED = (".py", ".pyc", ".so", ".pyd")
 
@@ -143,7 +146,7 @@ def modules_of(wheel: Wheel) -> set[str]:
 
 
 def source_of(wheel: Wheel, module: str) -> str | None:
-    """The source of a module that it installs; None where that is of another kind.
+    """The source of a module that it installs; None where that is too long, or of another kind.
 
     Raises:
         ArtifactError: the wheel cannot be read any more.
@@ -152,7 +155,8 @@ def source_of(wheel: Wheel, module: str) -> str | None:
     try:
         with zipfile.ZipFile(wheel.path) as archive:
             for entry in archive.infolist():
-                if _installed_as(entry.filename) in (f"{path}.py", f"{path}/__init__.py"):
+                is_it = _installed_as(entry.filename) in (f"{path}.py", f"{path}/__init__.py")
+                if is_it and entry.file_size <= _LONGEST_SOURCE:
                     return archive.read(entry).decode("utf-8", "replace")
     except _BROKEN as error:
         raise ArtifactError(f"{wheel.path} is no wheel: {error}.\n  {_WHAT_TO_DO}") from None
